@@ -1,1 +1,30 @@
-//! (to be written)
+//! One interface table a service: the first thing to read.
+//!
+//! [`tables`] holds them: number, name, arguments, buffers, errors, and whether a row is answered at
+//! once. The `service!` macro ([`table`]) derives from a table the trait that a server implements, the
+//! dispatcher, the caller's stub, the rows of the call table that the core interprets, and the list
+//! that traces and the reference page are made of. [`seam`] is all that a server sees of the world
+//! around it, whatever side of the system-call boundary it was placed on.
+#![cfg_attr(not(test), no_std)]
+#![forbid(unsafe_code)]
+
+pub mod arg;
+pub mod calltable;
+pub mod seam;
+#[macro_use]
+mod table;
+pub mod tables;
+
+pub use arg::{Caller, In, InOf, Out, OutOf, Text};
+pub use seam::{Cx, Host, Outcome, Service};
+pub use table::Method;
+pub use tables::{chardev, file, init, ping, process, time, vfs};
+
+/// Badges of connections that init mints for a process carry this bit; those that a server mints for an
+/// open file or device do not.
+pub const ROOT: u64 = 1 << 63;
+
+/// The badge of process `pid`'s connection to a service.
+pub const fn root_badge(pid: u32, parent: u32) -> u64 {
+    ROOT | (parent as u64 & 0x7fff_ffff) << 32 | pid as u64
+}

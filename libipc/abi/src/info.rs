@@ -1,0 +1,42 @@
+//! What init tells about processes and services.
+
+use crate::linux::Plain;
+
+/// What `init::process` tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[repr(C)]
+pub struct ProcessInfo {
+    /// Process id.
+    pub pid: u32,
+    /// Parent's process id.
+    pub parent: u32,
+    /// Number of its address space, as in `ThreadInfo`.
+    pub space: u32,
+    /// Unused, 0.
+    pub pad: u32,
+    /// File name of the program, padded with NUL.
+    pub name: [[u8; 16]; 2],
+}
+
+/// What `init::service` tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[repr(C)]
+pub struct ServiceInfo {
+    /// Name, padded with NUL.
+    pub name: [u8; 16],
+    /// 1 if it is resident in ring 0, 0 if it is a process.
+    pub resident: u32,
+    /// Its process id, if it is a process.
+    pub pid: u32,
+    /// 0 stopped, 1 running, 2 failed.
+    pub state: u32,
+    /// Unused, 0.
+    pub pad: u32,
+}
+
+// SAFETY: 32-bit integers and bytes, 48 bytes, no padding.
+unsafe impl Plain for ProcessInfo {}
+// SAFETY: bytes and 32-bit integers, 32 bytes, no padding.
+unsafe impl Plain for ServiceInfo {}
+
+const _: () = assert!(size_of::<ProcessInfo>() == 48 && size_of::<ServiceInfo>() == 32);

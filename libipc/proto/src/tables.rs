@@ -1,0 +1,118 @@
+//! The tables: every row of every service.
+//!
+//! Numbers after `as` are system calls: Linux's where Linux has the call, otherwise ours from
+//! `nr::OWN` on. Errors that any call can give (EBADF, EFAULT, EINVAL, ENOSYS) are not listed.
+
+use crate::arg::{In, InOf, Out, OutOf, Text};
+use parley_abi::info::{ProcessInfo, ServiceInfo};
+use parley_abi::linux::{Seconds, Stat, Timespec, Timeval, nr};
+use parley_abi::slot::{self, service};
+
+service! {
+    /// What every open file answers, whoever serves it: regular files, directories, devices.
+    interface 1 file, trait File, slot 0;
+
+    /// Reads up to `buf.len` bytes at the file's offset, which moves on. 0 is the end of the file.
+    0 read(buf: Out) via fd as nr::READ, pending [EAGAIN, EISDIR, EINTR];
+    /// Writes `buf` at the file's offset, which moves on. Returns the bytes written.
+    1 write(buf: In) via fd as nr::WRITE, pending [EAGAIN, EFBIG, ENOSPC, EINTR];
+    /// Reads at `offset` and leaves the file's offset alone.
+    2 pread(buf: Out, offset: i64) via fd as nr::PREAD64, prompt [EISDIR, ESPIPE];
+    /// Writes at `offset` and leaves the file's offset alone.
+    3 pwrite(buf: In, offset: i64) via fd as nr::PWRITE64, prompt [EFBIG, ENOSPC, ESPIPE];
+    /// Moves the file's offset; `whence` as in `parley_abi::linux::seek`. Returns the new offset.
+    4 lseek(offset: i64, whence: u32) via fd as nr::LSEEK, prompt [EOVERFLOW, ESPIPE];
+    /// Describes the file.
+    5 fstat(stat: OutOf<Stat>) via fd as nr::FSTAT, prompt [];
+    /// Reads whole directory entries (`linux_dirent64`). 0 is the end of the directory.
+    6 getdents(buf: Out) via fd as nr::GETDENTS64, prompt [ENOTDIR];
+}
+
+service! {
+    /// The namespace: paths to files.
+    interface 2 vfs, trait Vfs, slot slot::of_service(service::VFS);
+
+    /// Opens a file; `flags` and `mode` as in `open(2)`. Returns the lowest free descriptor.
+    0 open(path: Text, flags: u32, mode: u32) via root as nr::OPEN, opens, prompt
+        [EACCES, EEXIST, EISDIR, EMFILE, ENAMETOOLONG, ENFILE, ENOENT, ENOMEM, ENOSPC, ENOTDIR, ENXIO];
+    /// Describes the file at `path`.
+    1 stat(path: Text, stat: OutOf<Stat>) via root as nr::STAT, prompt [ENAMETOOLONG, ENOENT, ENOTDIR];
+    /// Makes a directory.
+    2 mkdir(path: Text, mode: u32) via root as nr::MKDIR, prompt
+        [EEXIST, ENAMETOOLONG, ENOENT, ENOSPC, ENOTDIR, EROFS];
+    /// Removes an empty directory.
+    3 rmdir(path: Text) via root as nr::RMDIR, prompt
+        [EBUSY, ENAMETOOLONG, ENOENT, ENOTDIR, ENOTEMPTY, EROFS];
+    /// Removes a name. The file lives on while it is open.
+    4 unlink(path: Text) via root as nr::UNLINK, prompt [EISDIR, ENAMETOOLONG, ENOENT, ENOTDIR, EROFS];
+    /// Renames, replacing what `to` named.
+    5 rename(from: Text, to: Text) via root as nr::RENAME, prompt
+        [EBUSY, EEXIST, EISDIR, ENAMETOOLONG, ENOENT, ENOSPC, ENOTDIR, ENOTEMPTY, EXDEV];
+}
+
+service! {
+    /// Character devices, for the VFS.
+    interface 3 chardev, trait CharDev, slot slot::of_service(service::CHAR);
+
+    /// Opens device `device` (as `makedev` packs it); `flags` as in `open(2)`. The VFS forwards a
+    /// program's `open` here, so that the descriptor leads straight to the driver.
+    0 open_device(device: u64, flags: u32) via peer, opens, prompt [ENXIO, EACCES];
+    /// Tells device number `index`: words are the device (`makedev`), the permission bits, and its name
+    /// in words 2 to 5, padded with NUL. ENOENT after the last.
+    1 device(index: u32) via peer, prompt [ENOENT];
+}
+
+service! {
+    /// Clocks and sleepers.
+    interface 4 time, trait Time, slot slot::of_service(service::TIME);
+
+    /// The time of `clock` (`parley_abi::linux::clock`).
+    0 clock_gettime(clock: u32, time: OutOf<Timespec>) via root as nr::CLOCK_GETTIME, prompt [EINVAL];
+    /// The time of day. `zone` is obsolete and ignored.
+    1 gettimeofday(time: OutOf<Timeval>, zone: u64) via root as nr::GETTIMEOFDAY, prompt [];
+    /// Seconds since 1970, also written to `seconds` if it is not null.
+    2 time(seconds: OutOf<Seconds>) via root as nr::TIME, prompt [];
+    /// Sleeps for at least `duration`. If it is interrupted, `left` is what remained.
+    3 nanosleep(duration: InOf<Timespec>, left: OutOf<Timespec>) via root as nr::NANOSLEEP, pending [EINTR];
+}
+
+service! {
+    /// Processes.
+    interface 5 process, trait Process, slot slot::of_service(service::PROC);
+
+    /// The caller's process id.
+    0 getpid() via root as nr::GETPID, prompt [];
+    /// The process id of the caller's parent.
+    1 getppid() via root as nr::GETPPID, prompt [];
+}
+
+service! {
+    /// The smallest service: a template, and the peer of the IPC benchmark.
+    interface 6 ping, trait Ping, slot slot::of_service(service::PING);
+
+    /// Answers with the sum of its words.
+    0 ping(a: u64, b: u64, c: u64, d: u64, e: u64, f: u64) via root as nr::OWN, prompt [];
+}
+
+service! {
+    /// init: start programs, wait for them, know the services.
+    interface 7 init, trait Init, slot slot::INIT;
+
+    /// Starts the program at `path`; `args` are its arguments, each ended by NUL, argv\[0\] first.
+    /// Returns its process id.
+    0 spawn(path: Text, args: In) via root as nr::OWN + 1, prompt
+        [E2BIG, EACCES, ENAMETOOLONG, ENOENT, ENOEXEC, ENOMEM];
+    /// Waits for process `pid`, a child of the caller. Returns its exit status: 0 to 255, or 256 + the
+    /// vector of the exception that killed it.
+    1 wait(pid: u32) via root as nr::OWN + 2, pending [ECHILD, EINTR];
+    /// Ends the calling process. Does not return.
+    2 exit(status: i32) via root as nr::EXIT, pending [];
+    /// Ends the calling process with all its threads. Does not return.
+    3 exit_group(status: i32) via root as nr::EXIT_GROUP, pending [];
+    /// Tells the first process with an id above `after`. Returns its id; ESRCH after the last.
+    4 process(after: u32, info: OutOf<ProcessInfo>) via root as nr::OWN + 3, prompt [ESRCH];
+    /// Tells service number `index`. ENOENT after the last.
+    5 service(index: u32, info: OutOf<ServiceInfo>) via root as nr::OWN + 4, prompt [ENOENT];
+    /// Shuts the machine down: `how` 0 powers off, 1 resets.
+    6 shutdown(how: u32) via root as nr::OWN + 5, prompt [EPERM];
+}
