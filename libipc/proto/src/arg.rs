@@ -208,7 +208,7 @@ impl Arg for In {
         In { lease: from.lease(), len: from.word() }
     }
     fn put(given: &[u8], to: &mut Putter) {
-        to.word(given.as_ptr().addr() as u64);
+        to.word(given.as_ptr().expose_provenance() as u64);
         to.word(given.len() as u64);
     }
 }
@@ -221,7 +221,7 @@ impl Arg for Out {
         Out { lease: from.lease(), len: from.word() }
     }
     fn put(given: &mut [u8], to: &mut Putter) {
-        to.word(given.as_mut_ptr().addr() as u64);
+        to.word(given.as_mut_ptr().expose_provenance() as u64);
         to.word(given.len() as u64);
     }
 }
@@ -234,7 +234,7 @@ impl Arg for Text {
         Text { lease: from.lease() }
     }
     fn put(given: &core::ffi::CStr, to: &mut Putter) {
-        to.word(given.as_ptr().addr() as u64);
+        to.word(given.as_ptr().expose_provenance() as u64);
     }
 }
 
@@ -245,7 +245,7 @@ impl<T: Plain> Arg for InOf<T> {
         InOf { is_null: from.word() == 0, lease: from.lease(), what: PhantomData }
     }
     fn put(given: Option<&T>, to: &mut Putter) {
-        to.word(given.map_or(0, |value| core::ptr::from_ref(value).addr() as u64));
+        to.word(given.map_or(0, |value| core::ptr::from_ref(value).expose_provenance() as u64));
     }
 }
 
@@ -256,7 +256,7 @@ impl<T: Plain> Arg for OutOf<T> {
         OutOf { is_null: from.word() == 0, lease: from.lease(), what: PhantomData }
     }
     fn put(given: Option<&mut T>, to: &mut Putter) {
-        to.word(given.map_or(0, |value| core::ptr::from_mut(value).addr() as u64));
+        to.word(given.map_or(0, |value| core::ptr::from_mut(value).expose_provenance() as u64));
     }
 }
 

@@ -1,1 +1,78 @@
-//! (to be written)
+//! The ring-0 core of Parley: threads, address spaces, handles, endpoints, interrupts, deadlines.
+//!
+//! Mechanism only. It names no server and knows no POSIX: what a POSIX number means is data
+//! ([`object::table`]), and services that a composition root places in ring 0 ([`ipc::resident`]) are
+//! known by number. All state is one [`kernel::Core`], which the entry code ([`arch::entry`]) lends to one
+//! handler at a time; nothing in here blocks.
+//!
+//! Read [`boot`] for how it starts, [`arch::entry`] for how it is entered, [`syscall`] for what it can be
+//! asked, [`ipc`] for messages, [`object`] for what handles lead to.
+#![cfg_attr(not(test), no_std)]
+#![warn(missing_docs)]
+
+pub mod arch;
+pub mod boot;
+pub mod check;
+pub mod deadline;
+pub mod ipc;
+pub mod kernel;
+pub mod log;
+pub mod mem;
+pub mod object;
+pub mod panic;
+pub mod sched;
+pub mod syscall;
+pub mod timer;
+pub mod uaccess;
+
+pub use boot::{Composition, Given};
+pub use ipc::resident::Placement;
+pub use kernel::Core;
+
+/// Makes an image of a composition: entry, stack, panic handler.
+#[macro_export]
+macro_rules! image {
+    ($composition:expr) => {
+        /// The loader jumps here. Its stack is in memory that will be reused, so the first thing is another.
+        #[unsafe(naked)]
+        #[unsafe(no_mangle)]
+        extern "C" fn _start() -> ! {
+            core::arch::naked_asm!(
+                "lea rsp, [rip + {stack} + {size}]",
+                "xor ebp, ebp",
+                "call {kmain}",
+                stack = sym BOOT_STACK,
+                size = const BOOT_STACK_SIZE,
+                kmain = sym kmain,
+            )
+        }
+
+        const BOOT_STACK_SIZE: usize = 64 * 1024;
+        static BOOT_STACK: $crate::BootStack<BOOT_STACK_SIZE> = $crate::BootStack::new();
+
+        #[unsafe(no_mangle)]
+        extern "C" fn kmain() -> ! {
+            $crate::boot::start(&$composition)
+        }
+
+        #[panic_handler]
+        fn panic(info: &core::panic::PanicInfo<'_>) -> ! {
+            $crate::panic::panic(info)
+        }
+    };
+}
+
+/// The stack that boot runs on, and that `Core` lives on ever after.
+#[repr(C, align(4096))]
+pub struct BootStack<const SIZE: usize>(core::cell::UnsafeCell<[u8; SIZE]>);
+
+// SAFETY: nobody but the processor's stack pointer ever refers to it.
+unsafe impl<const SIZE: usize> Sync for BootStack<SIZE> {}
+
+impl<const SIZE: usize> BootStack<SIZE> {
+    /// A stack of zeros.
+    #[allow(clippy::new_without_default)]
+    pub const fn new() -> Self {
+        BootStack(core::cell::UnsafeCell::new([0; SIZE]))
+    }
+}

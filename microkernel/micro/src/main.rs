@@ -1,2 +1,11 @@
-//! (to be written)
-fn main() {}
+//! Composition root of the microkernel: the core, and nothing else in ring 0.
+//!
+//! Every service runs in ring 3, in an address space of its own; init starts them from the boot archive.
+#![no_std]
+#![no_main]
+
+extern crate parley_mem as _;
+
+use parley_core::{Composition, image};
+
+image!(Composition { name: "micro", heap: false, place: |_, _| {} });

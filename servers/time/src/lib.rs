@@ -1,1 +1,171 @@
-//! (to be written)
+//! The time service: what time it is, and who wants to be woken when.
+//!
+//! The core counts nanoseconds since boot; the clock chip knows the date. The chip is slow to read, so it
+//! is read once, at the start: from then on the date is the core's count and an offset. Sleepers are kept
+//! as tokens in a heap ([`sleepers`]), with one alarm for the earliest, so any number of them may sleep
+//! while the service itself never does.
+#![cfg_attr(not(test), no_std)]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+
+pub mod clock;
+pub mod sleepers;
+#[cfg(test)]
+mod tests;
+
+use parley_abi::Errno;
+use parley_abi::linux::{Plain, Seconds, Timespec, Timeval};
+use parley_abi::msg::{Token, Words};
+use parley_proto::{Cx, Host, InOf, OutOf, Outcome, Service, time};
+use server_drivers::Rtc;
+
+use crate::sleepers::{Sleeper, Sleepers};
+
+/// Sleepers woken by one alarm. More of them are woken by the next, which follows at once: between the
+/// two the service hears everybody else.
+const WAKE_AT_ONCE: usize = 64;
+
+/// The service.
+pub struct Time<R> {
+    rtc: R,
+    /// Nanoseconds between 1970 and boot.
+    offset: u64,
+    sleepers: Sleepers,
+    /// What the core was last asked for, so that it isn't asked again; 0 is nothing.
+    alarm: u64,
+    /// The answers to the clock rows, which leave with the reply instead of a copy of their own.
+    timespec: Timespec,
+    timeval: Timeval,
+}
+
+impl<R: Rtc> Time<R> {
+    /// The service with its clock chip, which is not touched before [`Service::start`].
+    pub const fn new(rtc: R) -> Time<R> {
+        Time {
+            rtc,
+            offset: 0,
+            sleepers: Sleepers::new(),
+            alarm: 0,
+            timespec: Timespec { sec: 0, nsec: 0 },
+            timeval: Timeval { sec: 0, usec: 0 },
+        }
+    }
+
+    /// Nanoseconds since 1970; a `u64` holds them until the year 2554.
+    fn realtime(&self, host: &mut dyn Host) -> u64 {
+        host.now().wrapping_add(self.offset)
+    }
+
+    /// Takes in a sleeper. EFAULT, EINVAL: no valid duration. ENOMEM: no room.
+    fn fall_asleep(
+        &mut self,
+        cx: &mut Cx<'_>,
+        duration: InOf<Timespec>,
+        left: OutOf<Timespec>,
+    ) -> Result<Outcome<'_>, Errno> {
+        let duration = clock::nanoseconds(duration.read(cx)?)?;
+        if duration == 0 {
+            return Ok(Outcome::Done(0));
+        }
+        let wake = cx.host.now().saturating_add(duration);
+        let left = (!left.is_null).then(|| left.lease());
+        self.sleepers.add(wake, cx.token, left)?;
+        self.set_alarm(cx.host);
+        Ok(Outcome::Later)
+    }
+
+    /// Tells the core when the earliest sleeper is due, if that has changed.
+    fn set_alarm(&mut self, host: &mut dyn Host) {
+        let earliest = self.sleepers.earliest().unwrap_or(0);
+        if earliest != self.alarm {
+            self.alarm = earliest;
+            host.set_alarm(earliest);
+        }
+    }
+}
+
+impl<R: Rtc> time::Time for Time<R> {
+    fn clock_gettime(&mut self, cx: &mut Cx<'_>, clock: u32, time: OutOf<Timespec>) -> Outcome<'_> {
+        let Some(kind) = clock::Kind::of(clock) else { return Outcome::from(Errno::EINVAL) };
+        if time.is_null {
+            return Outcome::from(Errno::EFAULT);
+        }
+        let now = match kind {
+            clock::Kind::SinceBoot => cx.host.now(),
+            clock::Kind::Date => self.realtime(cx.host),
+        };
+        self.timespec = clock::timespec(now);
+        Outcome::Fill(self.timespec.bytes())
+    }
+
+    fn gettimeofday(&mut self, cx: &mut Cx<'_>, time: OutOf<Timeval>, _zone: u64) -> Outcome<'_> {
+        if time.is_null {
+            return Outcome::Done(0);
+        }
+        self.timeval = clock::timeval(self.realtime(cx.host));
+        Outcome::Fill(self.timeval.bytes())
+    }
+
+    fn time(&mut self, cx: &mut Cx<'_>, seconds: OutOf<Seconds>) -> Outcome<'_> {
+        let now = clock::timespec(self.realtime(cx.host)).sec;
+        if !seconds.is_null
+            && let Err(errno) = seconds.write(cx, &Seconds(now))
+        {
+            return Outcome::from(errno);
+        }
+        Outcome::Done(now)
+    }
+
+    fn nanosleep(&mut self, cx: &mut Cx<'_>, duration: InOf<Timespec>, left: OutOf<Timespec>) -> Outcome<'_> {
+        self.fall_asleep(cx, duration, left).unwrap_or_else(Outcome::from)
+    }
+}
+
+impl<R: Rtc> Service for Time<R> {
+    /// Reads the clock chip. Without one the date starts in 1970, and the log says so.
+    fn start(&mut self, host: &mut dyn Host) -> Result<(), Errno> {
+        match self.rtc.read() {
+            Some(seconds) => {
+                let date = seconds.saturating_mul(clock::SECOND);
+                self.offset = date.saturating_sub(host.now());
+            }
+            None => host.log("time: the clock chip shows no valid date; starting in 1970\n"),
+        }
+        Ok(())
+    }
+
+    fn request(&mut self, cx: &mut Cx<'_>, label: u32, words: &Words) -> Outcome<'_> {
+        time::dispatch(self, cx, label, words)
+    }
+
+    /// Wakes whoever is due, in the order of their times.
+    fn alarm(&mut self, host: &mut dyn Host) {
+        let now = host.now();
+        for _ in 0..WAKE_AT_ONCE {
+            let Some(sleeper) = self.sleepers.pop_due(now) else { break };
+            host.reply(sleeper.token, 0);
+        }
+        // The alarm that has rung is gone, so the next is asked for even if it is for the same time.
+        self.alarm = self.sleepers.earliest().unwrap_or(0);
+        host.set_alarm(self.alarm);
+    }
+
+    /// Ends a sleep early: what remained goes to the caller's `left`, the answer is EINTR.
+    fn cancelled(&mut self, host: &mut dyn Host, token: Token) {
+        let Some(sleeper) = self.sleepers.remove(token) else { return };
+        let result = tell_remaining(host, sleeper).err().unwrap_or(Errno::EINTR);
+        host.reply(token, result.negated());
+        self.set_alarm(host);
+    }
+}
+
+/// Writes what remains of a sleep. EFAULT: the caller's `left` is not mapped.
+fn tell_remaining(host: &mut dyn Host, sleeper: Sleeper) -> Result<(), Errno> {
+    let Some(lease) = sleeper.left else { return Ok(()) };
+    let remaining = clock::timespec(sleeper.wake.saturating_sub(host.now()));
+    match host.copy_out(sleeper.token, lease, 0, remaining.bytes())? {
+        copied if copied == remaining.bytes().len() => Ok(()),
+        _ => Err(Errno::EFAULT),
+    }
+}

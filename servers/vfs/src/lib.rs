@@ -1,1 +1,102 @@
-//! (to be written)
+//! The vfs: one tree of files, directories and devices.
+//!
+//! It serves two interfaces. Through a process's own connection come paths ([`proto::vfs`](parley_proto::vfs),
+//! in `names`); through a descriptor, which is a connection that `open` made, come reads and writes
+//! ([`proto::file`](parley_proto::file), in `io`). Below lie the mounted file systems: `ramfs`, filled from
+//! the boot archive, and `devfs` on /dev. The library knows nothing of its placement; `main.rs` is all
+//! that ring 3 adds.
+#![cfg_attr(not(test), no_std)]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+
+mod archive;
+mod devfs;
+mod dirents;
+mod fs;
+mod io;
+mod names;
+mod namespace;
+mod path;
+mod ramfs;
+mod table;
+#[cfg(test)]
+mod tests;
+
+use parley_abi::linux::Stat;
+use parley_abi::msg::Words;
+use parley_abi::{Errno, PAGE, PATH_MAX};
+use parley_proto::{Cx, Host, Outcome, Service, file, vfs};
+
+pub use fs::FileSystem;
+pub use io::TRANSFER_MAX;
+pub use path::NAME_MAX;
+pub use ramfs::MAX_FILE;
+pub use table::MAX_OPEN;
+
+/// The server.
+///
+/// About 12 KiB, most of it the buffers that paths and directory entries are copied through.
+pub struct Vfs {
+    archive: &'static [u8],
+    names: namespace::Namespace,
+    files: table::Table,
+    /// The path of the request, and the second one of `rename`.
+    path: [u8; PATH_MAX],
+    second_path: [u8; PATH_MAX],
+    /// Directory entries on their way out.
+    page: [u8; PAGE],
+    /// What `stat` sends with its reply.
+    stat: Stat,
+}
+
+impl Vfs {
+    /// A server whose root holds the files of `archive`, a ustar file, once it has started.
+    pub fn new(archive: &'static [u8]) -> Vfs {
+        Vfs {
+            archive,
+            names: namespace::Namespace::new(),
+            files: table::Table::new(),
+            path: [0; PATH_MAX],
+            second_path: [0; PATH_MAX],
+            page: [0; PAGE],
+            stat: Stat::default(),
+        }
+    }
+}
+
+impl Service for Vfs {
+    /// Unpacks the archive and mounts the devices. EINVAL: the archive is broken; the log says where.
+    /// ENOTDIR: it has a file in the place of /dev. ENOSPC: no memory.
+    /// Without a char service, or with a confused one, there are fewer devices and a line in the log.
+    fn start(&mut self, host: &mut dyn Host) -> Result<(), Errno> {
+        self.names.ram.format()?;
+        archive::unpack(&mut self.names.ram, self.archive, host)?;
+        if let Err(errno) = self.names.mount_dev() {
+            archive::log(
+                host,
+                format_args!("vfs: cannot mount /dev: {errno}; the boot archive has a file of that name?"),
+            );
+            return Err(errno);
+        }
+        if let Err(errno) = self.names.dev.learn(host) {
+            archive::log(host, format_args!("vfs: /dev is incomplete: the char service answered {errno}"));
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn request(&mut self, cx: &mut Cx<'_>, label: u32, words: &Words) -> Outcome<'_> {
+        match label >> 8 {
+            file::ID => file::dispatch(self, cx, label, words),
+            vfs::ID => vfs::dispatch(self, cx, label, words),
+            _ => Errno::ENOSYS.into(),
+        }
+    }
+
+    fn closed(&mut self, _host: &mut dyn Host, badge: u64) {
+        if let Some(file) = self.files.remove(badge) {
+            self.names.release(file.node);
+        }
+    }
+}

@@ -1,2 +1,58 @@
-//! (to be written)
-fn main() {}
+//! `cargo xtask`: build, boot, measure and test Parley with one program.
+//!
+//! Each command is a file in `commands/`. Everything they share is a module beside this one:
+//! `setup` finds or installs what is missing, `build` makes the guest files, `archive` packs
+//! them, `qemu` boots them, `guest` runs one program in them, `log` and `symbols` explain what
+//! went wrong, `limine` makes the bootable image, `results` holds the figures.
+
+mod archive;
+mod boot;
+mod build;
+mod children;
+mod cmdline;
+mod commands;
+mod exit_record;
+mod guest;
+mod host;
+mod kernel;
+mod limine;
+mod log;
+mod parallel;
+mod progress;
+mod qemu;
+mod results;
+mod session;
+
+mod setup;
+mod symbols;
+mod workspace;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+/// Build, boot, measure and test Parley.
+///
+/// The main job is `cargo xtask compare`: it boots the micro, hybrid and mono kernels, runs one
+/// and the same benchmark on each and prints what each design costs. Whatever a command needs
+/// (Rust target, QEMU, ...) it installs by itself when it may, and names when it may not.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: commands::Command,
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let outcome = children::install_interrupt_handler().and_then(|()| cli.command.run());
+    children::kill_all();
+    match outcome {
+        Ok(status) => ExitCode::from(status),
+        Err(_) if children::interrupted() => ExitCode::from(130),
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

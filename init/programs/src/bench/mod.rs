@@ -1,0 +1,126 @@
+//! `bench`: the same measurements on every kernel.
+//!
+//! A row is one operation with a stable name. Rows that are prepared alike are a [`Family`], in a file
+//! of their own; to add one, write the file and name it in [`ring3`] or, if it is a POSIX call and runs
+//! in the loop-back placement too, in [`posix`]. [`meter`] says how a row is measured.
+
+use parley_posix::{eprintln, print, println};
+use parley_proto::Caller;
+use parley_rt::{Trap, sys};
+
+mod clocks;
+mod core_calls;
+mod devices;
+mod files;
+mod ipc;
+mod loopback;
+mod meter;
+mod open;
+mod options;
+mod process;
+mod report;
+mod stats;
+
+use meter::{Failure, InRow, Meter};
+use options::{Options, USAGE};
+use report::{Lines, Table};
+
+/// Rows that are prepared together.
+pub struct Family<C> {
+    /// Their names.
+    pub rows: &'static [&'static str],
+    /// Prepares, measures those that are wanted, and cleans up.
+    pub measure: fn(&mut Meter<'_>, &mut C) -> Result<(), Failure>,
+}
+
+/// What only exists behind a system call.
+fn ring3() -> [Family<Trap>; 3] {
+    [
+        Family { rows: core_calls::ROWS, measure: core_calls::measure },
+        Family { rows: ipc::ROUND_TRIPS, measure: ipc::round_trips },
+        Family { rows: ipc::SERVED, measure: ipc::served },
+    ]
+}
+
+/// POSIX calls, whatever carries them.
+fn posix<C: Caller>() -> [Family<C>; 6] {
+    [
+        Family { rows: process::ROWS, measure: process::measure },
+        Family { rows: clocks::ROWS, measure: clocks::measure },
+        Family { rows: devices::PLAIN, measure: devices::plain },
+        Family { rows: files::ROWS, measure: files::measure },
+        Family { rows: files::NAMES, measure: files::names },
+        Family { rows: devices::CONSOLE, measure: devices::console },
+    ]
+}
+
+/// Runs the benchmark. Returns its exit status.
+pub fn run(args: &[&str]) -> i32 {
+    let boot = meter::ticks();
+    let options = match Options::parse(args) {
+        Ok(options) => options,
+        Err(arg) => {
+            eprintln!("bench: {arg}: unknown, or something is missing after it\n{USAGE}");
+            return 2;
+        }
+    };
+    if options.list {
+        names().for_each(|row| println!("{row}"));
+        return 0;
+    }
+    if let Some(unknown) = options.rows.iter().find(|row| names().all(|name| name != **row)) {
+        eprintln!("bench: {unknown}: no such row (try bench --list)");
+        return 2;
+    }
+    finish(&options, boot, measure(&options))
+}
+
+/// Names of all rows.
+fn names() -> impl Iterator<Item = &'static str> {
+    let ring3 = ring3().map(|family| family.rows);
+    let posix = posix::<Trap>().map(|family| family.rows);
+    ring3.into_iter().chain(posix).flatten().copied()
+}
+
+/// Measures everything that is wanted.
+fn measure<'a>(options: &'a Options<'a>) -> Result<Meter<'a>, Failure> {
+    have_thread_local_storage()?;
+    let mut meter = Meter::new(options)?;
+    families(&mut meter, &mut Trap, ring3())?;
+    families(&mut meter, &mut Trap, posix())?;
+    loopback::measure(&mut meter)?;
+    Ok(meter)
+}
+
+fn families<C, const N: usize>(meter: &mut Meter<'_>, via: &mut C, families: [Family<C>; N]) -> Result<(), Failure> {
+    for family in families {
+        if meter.wants_any(family.rows) {
+            (family.measure)(meter, via)?;
+        }
+    }
+    Ok(())
+}
+
+/// Gives the thread a TLS base, as real programs have: a kernel must not forget to keep it.
+fn have_thread_local_storage() -> Result<(), Failure> {
+    static BLOCK: [u64; 8] = [0; 8];
+    // SAFETY: nothing here uses thread-local storage.
+    unsafe { sys::set_fs_base(BLOCK.as_ptr().addr() as u64) }.in_row("set_fs_base")
+}
+
+/// Prints what came out.
+fn finish(options: &Options<'_>, boot: u64, measured: Result<Meter<'_>, Failure>) -> i32 {
+    let meter = match measured {
+        Ok(meter) => meter,
+        Err(Failure { row, errno }) => {
+            println!("bench: FAIL {row}: {errno}");
+            return 1;
+        }
+    };
+    match options.human {
+        true => print!("{}", Table { unit: options.unit, figures: meter.figures() }),
+        false => print!("{}", Lines { unit: options.unit, boot, figures: meter.figures() }),
+    }
+    println!("bench: done");
+    0
+}

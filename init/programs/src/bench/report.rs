@@ -1,0 +1,157 @@
+//! What `bench` prints: a line a row for `compare`, or a table for a person.
+
+use alloc::string::String;
+use core::fmt::{self, Write};
+use parley_abi::counters::Counters;
+
+use super::stats::{Average, Spread};
+
+/// Where the services of a row ran.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Placement {
+    /// Behind a system call: wherever this kernel has them.
+    Ring3,
+    /// Linked into the benchmark: marshalling without protection.
+    Loopback,
+}
+
+impl Placement {
+    /// As it is printed.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Placement::Ring3 => "ring3",
+            Placement::Loopback => "loopback",
+        }
+    }
+}
+
+/// What was measured of one row.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Figures {
+    /// Name of the row.
+    pub row: &'static str,
+    /// Where the services ran.
+    pub placement: Placement,
+    /// Samples taken.
+    pub n: usize,
+    /// Ticks of one operation.
+    pub ticks: Spread,
+    /// What `batch` operations added to the core's counters.
+    pub counted: Counters,
+    /// Operations that were counted.
+    pub batch: u64,
+}
+
+impl Figures {
+    fn average(&self, total: u64) -> Average {
+        Average { total, count: self.batch }
+    }
+    /// Crossings between the rings, both ways.
+    pub fn crossings(&self) -> Average {
+        self.average(2 * self.counted.entries)
+    }
+    /// Changes of the page-table root.
+    pub fn space_switches(&self) -> Average {
+        self.average(self.counted.space_switches)
+    }
+    /// Bytes the core copied.
+    pub fn bytes_copied(&self) -> Average {
+        self.average(self.counted.bytes_copied)
+    }
+    /// The median with every `rep` instruction counted once.
+    pub fn median_collapsed(&self) -> u64 {
+        self.ticks.median.saturating_sub(self.average(self.counted.rep_extra).rounded())
+    }
+}
+
+/// All figures, to be shown as lines that `compare` reads.
+pub struct Lines<'a> {
+    /// Name of the unit of the ticks.
+    pub unit: &'a str,
+    /// Time stamp counter when the benchmark began.
+    pub boot: u64,
+    /// The rows.
+    pub figures: &'a [Figures],
+}
+
+impl fmt::Display for Lines<'_> {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for figures in self.figures {
+            line(out, self.unit, figures)?;
+        }
+        writeln!(out, "bench: boot_instructions={}", self.boot)
+    }
+}
+
+fn line(out: &mut fmt::Formatter<'_>, unit: &str, figures: &Figures) -> fmt::Result {
+    let Spread { median, min, max } = figures.ticks;
+    write!(out, "bench: row={} placement={} unit={unit} ", figures.row, figures.placement.name())?;
+    write!(out, "n={} median={median} min={min} max={max} ", figures.n)?;
+    write!(out, "median_collapsed={} crossings={} ", figures.median_collapsed(), figures.crossings())?;
+    writeln!(out, "space_switches={} bytes_copied={}", figures.space_switches(), figures.bytes_copied())
+}
+
+/// All figures, to be shown as a table for a person.
+pub struct Table<'a> {
+    /// Name of the unit of the ticks.
+    pub unit: &'a str,
+    /// The rows.
+    pub figures: &'a [Figures],
+}
+
+impl fmt::Display for Table<'_> {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (row, place) = ("row", "placement");
+        writeln!(out, "median, min, max: {} an operation; the rest: how often an operation", self.unit)?;
+        writeln!(
+            out,
+            "{row:<17} {place:<9} {:>8} {:>8} {:>8} {:>9} {:>8} {:>6}",
+            "median", "min", "max", "crossings", "switches", "bytes"
+        )?;
+        self.figures.iter().try_for_each(|figures| table_line(out, figures))
+    }
+}
+
+fn table_line(out: &mut fmt::Formatter<'_>, figures: &Figures) -> fmt::Result {
+    let Spread { median, min, max } = figures.ticks;
+    let (row, place) = (figures.row, figures.placement.name());
+    write!(out, "{row:<17} {place:<9} {median:>8} {min:>8} {max:>8}")?;
+    let (crossings, switches) = (figures.crossings(), figures.space_switches());
+    writeln!(out, " {:>9} {:>8} {:>6}", text(crossings), text(switches), text(figures.bytes_copied()))
+}
+
+/// An average as text, so that it can be padded.
+fn text(average: Average) -> String {
+    let mut text = String::new();
+    // Writing to a string does not fail.
+    let _ = write!(text, "{average}");
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn figures() -> Figures {
+        let ticks = Spread { median: 180, min: 170, max: 900 };
+        let counted = Counters { entries: 100, space_switches: 50, bytes_copied: 0, rep_extra: 1500 };
+        Figures { row: "getpid", placement: Placement::Ring3, n: 1000, ticks, counted, batch: 100 }
+    }
+
+    #[test]
+    fn the_line_that_compare_reads() {
+        let lines = Lines { unit: "instructions", boot: 77, figures: &[figures()] }.to_string();
+        assert_eq!(
+            lines,
+            "bench: row=getpid placement=ring3 unit=instructions n=1000 median=180 min=170 max=900 \
+             median_collapsed=165 crossings=2 space_switches=0.5 bytes_copied=0\nbench: boot_instructions=77\n"
+        );
+    }
+
+    #[test]
+    fn the_table_is_aligned() {
+        let table = Table { unit: "ticks", figures: &[figures(), figures()] }.to_string();
+        let widths: Vec<usize> = table.lines().skip(1).map(str::len).collect();
+        assert!(widths.iter().all(|&width| width == widths[0] && width <= 80), "{table}");
+    }
+}

@@ -1,0 +1,62 @@
+//! Programs: started, waited for, and their end reported.
+
+use alloc::vec::Vec;
+use parley_abi::Errno;
+use parley_posix::{self as posix, eprintln};
+
+use crate::commands::complain;
+use crate::path::{c_string, of_program};
+
+/// A status from here on is this and the vector of the exception that killed the program.
+const KILLED: i32 = 256;
+
+/// Runs the program that `word` names, in /bin or anywhere; returns its status, or 127 if there is none.
+pub fn run(word: &str, args: &[&str]) -> i32 {
+    match start_and_wait(word, args) {
+        Ok(status) => report(word, status),
+        Err(Errno::ENOENT) if !word.contains('/') => {
+            eprintln!("sh: {word}: command not found (try 'help')");
+            127
+        }
+        Err(errno) => {
+            complain("sh", word, errno);
+            127
+        }
+    }
+}
+
+fn start_and_wait(word: &str, args: &[&str]) -> Result<i32, Errno> {
+    let path = c_string(&of_program(word))?;
+    let mut words: Vec<&str> = Vec::with_capacity(args.len() + 1);
+    words.push(word);
+    words.extend(args);
+    posix::wait(posix::spawn(&path, &words)?)
+}
+
+fn report(word: &str, status: i32) -> i32 {
+    match status {
+        0 => {}
+        ..KILLED => eprintln!("{word}: exit status {status}"),
+        _ => eprintln!("{word}: killed by exception {} ({})", status - KILLED, exception(status - KILLED)),
+    }
+    status
+}
+
+/// Name of an exception (Intel SDM volume 3, table 6-1).
+fn exception(vector: i32) -> &'static str {
+    match vector {
+        0 => "divide error",
+        1 => "debug",
+        3 => "breakpoint",
+        4 => "overflow",
+        6 => "invalid opcode",
+        7 => "no FPU",
+        12 => "stack fault",
+        13 => "general protection",
+        14 => "page fault",
+        16 => "x87 floating point",
+        17 => "alignment check",
+        19 => "SIMD floating point",
+        _ => "see the processor's manual",
+    }
+}

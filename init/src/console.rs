@@ -1,0 +1,74 @@
+//! Saying things: on the kernel log and on the console. And the end of it all.
+
+use core::fmt::{self, Write};
+
+use parley_abi::linux::{Timespec, open};
+use parley_abi::slot;
+use parley_posix::{STDERR, STDOUT, write_all};
+use parley_rt::sys;
+
+use crate::report::Text;
+
+/// The console, which the VFS knows.
+const CONSOLE: &core::ffi::CStr = c"/dev/console";
+/// How long the console's driver gets to send what it has taken, in nanoseconds.
+const DRAIN: i64 = 20_000_000;
+
+/// Writes a line to the kernel log. The core adds time and level.
+#[macro_export]
+macro_rules! log {
+    ($($text:tt)*) => { $crate::console::log_line(format_args!($($text)*)) };
+}
+
+/// What [`log!`] calls.
+pub fn log_line(text: fmt::Arguments<'_>) {
+    let mut line = Text::default();
+    // `Text` cannot fail: what does not fit is left out.
+    let _ = writeln!(line, "init: {text}");
+    // init has every right to the log.
+    let _ = sys::log(line.as_str());
+}
+
+/// Opens descriptors 0, 1 and 2, which programs inherit. Without a console nobody can use the machine,
+/// so it is shut down.
+pub fn open_descriptors() {
+    for fd in 0..3 {
+        match parley_posix::open(CONSOLE, open::RDWR, 0) {
+            Ok(opened) if opened == fd => {}
+            Ok(opened) => shut_down(format_args!("/dev/console: opened as descriptor {opened} instead of {fd}")),
+            Err(errno) => shut_down(format_args!("/dev/console: {errno}; are the services vfs and char running?")),
+        }
+    }
+}
+
+/// Writes to the console, if there is one.
+pub fn print(text: &str) {
+    let _ = write_all(STDERR, text.as_bytes());
+}
+
+/// Says why, and switches the machine off.
+pub fn shut_down(why: fmt::Arguments<'_>) -> ! {
+    log_line(why);
+    log_line(format_args!("shutting down"));
+    power(sys::POWER_OFF)
+}
+
+/// The end of a run that was started for one program: tells its status to whoever reads the console,
+/// and switches off.
+pub fn finish(status: i32) -> ! {
+    let mut record = Text::default();
+    let _ = writeln!(record, "\x1eexit {}", status & 0xff);
+    let _ = write_all(STDOUT, record.as_str().as_bytes());
+    power(sys::POWER_OFF)
+}
+
+/// Switches off or resets, after the console's driver had time to send what it has.
+pub fn power(how: u64) -> ! {
+    if sys::handle_info(slot::of_service(slot::service::TIME)).is_ok() {
+        let _ = parley_posix::nanosleep(&Timespec { sec: 0, nsec: DRAIN });
+    }
+    match sys::power(how) {
+        Ok(()) => panic!("the machine is still on"),
+        Err(errno) => panic!("cannot switch the machine off: {errno}"),
+    }
+}

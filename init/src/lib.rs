@@ -1,0 +1,27 @@
+//! init: starts the services and programs, hands out handles, reports what fails.
+//!
+//! `main.rs` is the order of events; [`server`] is what init answers once the machine runs. What can be
+//! decided without a machine is in modules of its own, with tests on the host: [`cmdline`], [`image`]
+//! (ELF), [`stack`], [`table`] (processes) and [`report`] (faults). [`manifest`] says what each service
+//! gets, [`loader`] turns a program file into a process.
+#![cfg_attr(not(test), no_std)]
+
+extern crate alloc;
+
+pub mod archive;
+pub mod boot;
+pub mod cmdline;
+pub mod console;
+pub mod file;
+pub mod handle;
+pub mod image;
+pub mod loader;
+pub mod manifest;
+pub mod programs;
+pub mod report;
+pub mod server;
+pub mod services;
+pub mod stack;
+pub mod table;
+
+pub use server::Init;

@@ -1,0 +1,163 @@
+//! What init answers: its interface, and faults.
+
+use alloc::vec::Vec;
+
+use parley_abi::info::{ProcessInfo, ServiceInfo};
+use parley_abi::msg::{Token, Words, label};
+use parley_abi::slot::{self, service};
+use parley_abi::{Errno, PATH_MAX, boot};
+use parley_proto::init as rows;
+use parley_proto::{Cx, Host, In, OutOf, Outcome, Text, calltable};
+use parley_rt::sys;
+
+use crate::archive::Archive;
+use crate::console;
+use crate::loader::Process;
+use crate::programs::path;
+use crate::services::Service;
+use crate::stack::{ARGUMENTS, Facts};
+use crate::table::{self, INIT, Role, Table, Waited};
+
+/// The first process.
+pub struct Init {
+    pub(crate) info: &'static boot::Info,
+    pub(crate) archive: Archive<'static>,
+    /// The call table that all processes share.
+    pub(crate) call_table: u32,
+    pub(crate) services: [Service; service::COUNT],
+    pub(crate) table: Table<Process>,
+    /// The machine runs for the one program that the command line names, not for a shell.
+    pub(crate) exec: bool,
+    /// When the shell was started, in nanoseconds since boot.
+    pub(crate) shell_since: u64,
+    /// Shells that have ended at once, in a row.
+    pub(crate) useless_shells: u32,
+}
+
+impl Init {
+    /// init before anything was started. Without a call table it shuts the machine down.
+    pub fn new(info: &'static boot::Info, archive: Archive<'static>) -> Init {
+        let call_table = match sys::table_create(slot::QUOTA, &calltable::TABLE) {
+            Ok(table) => table,
+            Err(errno) => console::shut_down(format_args!("cannot make the call table: {errno}")),
+        };
+        Init {
+            info,
+            archive,
+            call_table,
+            services: Default::default(),
+            table: Table::default(),
+            exec: false,
+            shell_since: 0,
+            useless_shells: 0,
+        }
+    }
+
+    /// What the auxiliary vector of process `pid` tells. The random bytes differ from process to process
+    /// and from boot to boot, but are no secret: there is no source of entropy this early.
+    pub(crate) fn facts(&self, pid: u32) -> Facts {
+        let seed = u128::from(sys::clock()) << 64 | u128::from(pid);
+        let mixed = (seed ^ seed >> 67).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835);
+        Facts {
+            tsc_hz: self.info.tsc_hz,
+            tsc_start: self.info.tsc_start,
+            archive_len: None,
+            random: mixed.to_le_bytes(),
+        }
+    }
+}
+
+impl parley_proto::Service for Init {
+    fn request(&mut self, cx: &mut Cx<'_>, label: u32, words: &Words) -> Outcome<'_> {
+        match label {
+            label::FAULT => self.fault(cx, words),
+            _ => rows::dispatch(self, cx, label, words),
+        }
+    }
+
+    fn cancelled(&mut self, host: &mut dyn Host, token: Token) {
+        if self.table.cancel(token) {
+            host.reply(token, Errno::EINTR.negated());
+        }
+    }
+}
+
+impl rows::Init for Init {
+    fn spawn(&mut self, cx: &mut Cx<'_>, path: Text, args: In) -> Outcome<'_> {
+        Outcome::from(self.try_spawn(cx, path, args))
+    }
+
+    fn wait(&mut self, cx: &mut Cx<'_>, pid: u32) -> Outcome<'_> {
+        let parent = cx.root_pid().unwrap_or_default();
+        match self.table.wait(parent, pid, cx.token) {
+            Ok(Waited::Status(status)) => Outcome::Done(i64::from(status)),
+            Ok(Waited::Later) => Outcome::Later,
+            Err(errno) => Outcome::from(errno),
+        }
+    }
+
+    fn exit(&mut self, cx: &mut Cx<'_>, status: i32) -> Outcome<'_> {
+        self.exit_group(cx, status)
+    }
+
+    fn exit_group(&mut self, cx: &mut Cx<'_>, status: i32) -> Outcome<'_> {
+        if let Some(pid) = cx.root_pid() {
+            self.ended(cx.host, pid, status & 0xff);
+        }
+        Outcome::Later
+    }
+
+    fn process(&mut self, cx: &mut Cx<'_>, after: u32, info: OutOf<ProcessInfo>) -> Outcome<'_> {
+        Outcome::from(self.describe_next(after).and_then(|found| {
+            info.write(cx, &found)?;
+            Ok(i64::from(found.pid))
+        }))
+    }
+
+    fn service(&mut self, cx: &mut Cx<'_>, index: u32, info: OutOf<ServiceInfo>) -> Outcome<'_> {
+        let Some(service) = self.services.get(index as usize) else { return Outcome::from(Errno::ENOENT) };
+        Outcome::from(info.write(cx, &service.info(index as usize)).map(|()| 0))
+    }
+
+    fn shutdown(&mut self, _: &mut Cx<'_>, how: u32) -> Outcome<'_> {
+        match u64::from(how) {
+            how @ (sys::POWER_OFF | sys::RESET) => console::power(how),
+            _ => Outcome::from(Errno::EINVAL),
+        }
+    }
+}
+
+impl Init {
+    fn try_spawn(&mut self, cx: &mut Cx<'_>, name: Text, args: In) -> Result<i64, Errno> {
+        let parent = cx.root_pid().ok_or(Errno::EPERM)?;
+        let mut buffer = [0; PATH_MAX];
+        let name = path(cx, name, &mut buffer)?;
+        let args = arguments(cx, args)?;
+        self.start_program(name, &args, parent, Role::Program).map(i64::from)
+    }
+
+    /// The running process with the lowest id above `after`. ESRCH: there is none.
+    fn describe_next(&self, after: u32) -> Result<ProcessInfo, Errno> {
+        if after < INIT {
+            let space = sys::handle_info(slot::SPACE).map_or(0, |info| info.2);
+            return Ok(ProcessInfo { pid: INIT, parent: 0, space, pad: 0, name: table::name(b"init") });
+        }
+        let entry = self.table.next(after).ok_or(Errno::ESRCH)?;
+        Ok(ProcessInfo { pid: entry.pid, parent: entry.parent, space: entry.space, pad: 0, name: entry.name })
+    }
+}
+
+/// Copies an argument block out of a request. E2BIG: longer than [`ARGUMENTS`]. EFAULT: not mapped.
+fn arguments(cx: &mut Cx<'_>, args: In) -> Result<Vec<u8>, Errno> {
+    if args.len > ARGUMENTS as u64 {
+        return Err(Errno::E2BIG);
+    }
+    let length = args.len as usize;
+    let mut block = Vec::new();
+    block.try_reserve_exact(length).map_err(|_| Errno::ENOMEM)?;
+    block.resize(length, 0);
+    match args.read(cx, 0, &mut block)? {
+        copied if copied == length => Ok(block),
+        _ => Err(Errno::EFAULT),
+    }
+}

@@ -1,0 +1,159 @@
+//! The server loop, whole.
+//!
+//! It drives a [`Service`] in ring 3 as the core drives it in ring 0: events in, outcomes out, one system
+//! call for the answer and the next event together. [`Ring3`] is what the service sees of the world.
+
+use parley_abi::msg::{Flags, Token, Words};
+use parley_abi::{Errno, slot};
+use parley_proto::{Cx, Host, Outcome, Service};
+
+use crate::sys::{self, Event, Prepared, Reply};
+
+/// Serves the process's endpoint for ever.
+///
+/// Panics, and so ends the server, if the service cannot start or the endpoint is gone: there is nothing
+/// left to serve.
+pub fn serve<S: Service + ?Sized>(service: &mut S) -> ! {
+    let mut host = Ring3 { alarm: 0 };
+    if let Err(errno) = service.start(&mut host) {
+        panic!("cannot start: {errno}");
+    }
+    let mut reply = Reply::NONE.prepare();
+    loop {
+        // SAFETY: bytes in `reply` are borrowed from the service, which nobody has touched since.
+        let event = match unsafe { reply.reply_recv(slot::ENDPOINT, host.alarm) } {
+            Ok(event) => event,
+            Err(errno) => {
+                reply = refused(service, &mut host, reply, errno);
+                continue;
+            }
+        };
+        // An endpoint that is never idle never times out, so the clock is read too.
+        if matches!(event, Event::Timeout) || host.alarm != 0 && crate::now() >= host.alarm {
+            host.ring(service);
+        }
+        reply = match event {
+            Event::Request { token, badge, label, words } => {
+                let outcome = service.request(&mut Cx { host: &mut host, token, badge }, label, &words);
+                answer(token, outcome)
+            }
+            other => {
+                attend(service, &mut host, other);
+                Reply::NONE.prepare()
+            }
+        };
+    }
+}
+
+/// What the service is told without an answer being due.
+fn attend<S: Service + ?Sized>(service: &mut S, host: &mut Ring3, event: Event) {
+    match event {
+        Event::Closed { badge } => {
+            service.closed(host, badge);
+            // ESTALE can only mean that the core forgot it first.
+            let _ = sys::conn_free(slot::ENDPOINT, badge);
+        }
+        Event::Notified { bits } => service.notified(host, bits),
+        Event::Cancel { token } => service.cancelled(host, token),
+        // The alarm has been fired already, requests are not for here, and no service submits calls.
+        Event::Timeout | Event::Done { .. } | Event::Request { .. } => {}
+    }
+}
+
+/// The reply that carries out an outcome.
+#[inline(always)]
+fn answer(token: Token, outcome: Outcome<'_>) -> Prepared {
+    match outcome {
+        Outcome::Done(result) => Reply::done(token, result),
+        Outcome::Data(bytes) => Reply::data(token, bytes),
+        Outcome::Fill(bytes) => Reply::done(token, fill(token, bytes)),
+        Outcome::Words(words) => Reply::words(token, words),
+        Outcome::Open { badge, close_on_exec } => Reply::open(token, badge, close_on_exec),
+        Outcome::Later => Reply::NONE,
+        Outcome::Forward { service, label, words } => {
+            match sys::forward(slot::ENDPOINT, slot::of_service(service), token, label, words) {
+                Ok(()) => Reply::NONE,
+                Err(errno) => Reply::done(token, errno.negated()),
+            }
+        }
+    }
+    .prepare()
+}
+
+/// Copies a structure to the buffer that can be written, and returns 0 or a negated errno.
+fn fill(token: Token, bytes: &[u8]) -> i64 {
+    let copied = match sys::copy_out(slot::ENDPOINT, token, 0, 0, bytes) {
+        // The first buffer is only readable, as the path of `stat`: the structure is the second.
+        Err(Errno::EACCES) => sys::copy_out(slot::ENDPOINT, token, 1, 0, bytes),
+        copied => copied,
+    };
+    copied.map_or_else(Errno::negated, |_| 0)
+}
+
+/// The core did not deliver a reply, and the request is still to be answered: takes back what the reply
+/// stood for and answers with the errno.
+#[cold]
+fn refused<S: Service + ?Sized>(service: &mut S, host: &mut Ring3, reply: Prepared, errno: Errno) -> Prepared {
+    if reply.carries_nothing() {
+        panic!("cannot receive on the endpoint: {errno}");
+    }
+    if let Some(badge) = reply.opens() {
+        service.closed(host, badge);
+    }
+    Reply::done(reply.token(), errno.negated()).prepare()
+}
+
+/// The surroundings of a service in ring 3.
+struct Ring3 {
+    /// When [`Service::alarm`] is wanted, 0 for never: the deadline of the next receive.
+    alarm: u64,
+}
+
+impl Ring3 {
+    /// Fires the alarm once.
+    #[cold]
+    fn ring<S: Service + ?Sized>(&mut self, service: &mut S) {
+        self.alarm = 0;
+        service.alarm(self);
+    }
+}
+
+impl Host for Ring3 {
+    #[inline]
+    fn now(&mut self) -> u64 {
+        crate::now()
+    }
+
+    fn copy_in(&mut self, token: Token, lease: u8, offset: u64, into: &mut [u8]) -> Result<usize, Errno> {
+        sys::copy_in(slot::ENDPOINT, token, lease, offset, into)
+    }
+
+    fn copy_out(&mut self, token: Token, lease: u8, offset: u64, from: &[u8]) -> Result<usize, Errno> {
+        sys::copy_out(slot::ENDPOINT, token, lease, offset, from)
+    }
+
+    fn reply(&mut self, token: Token, result: i64) {
+        // ESTALE means that nobody waits any more, which is no concern of the service's.
+        let _ = sys::reply(slot::ENDPOINT, &Reply::done(token, result));
+    }
+
+    /// Word 0 of every reply is a result, so an errno there is the callee's answer.
+    fn call(&mut self, service: u8, label: u32, words: Words) -> Result<Words, Errno> {
+        let (_, words) = sys::call(slot::of_service(service), Flags::empty(), label, words, parley_abi::msg::FOREVER)?;
+        Errno::check(words[0] as i64)?;
+        Ok(words)
+    }
+
+    fn set_alarm(&mut self, at: u64) {
+        self.alarm = at;
+    }
+
+    fn log(&mut self, text: &str) {
+        // Without the right to log there is nobody to tell.
+        let _ = sys::log(text);
+    }
+
+    fn read_log(&mut self, into: &mut [u8]) -> usize {
+        sys::log_read(slot::ENDPOINT, into).unwrap_or(0)
+    }
+}

@@ -1,0 +1,129 @@
+//! One function for each call of the core.
+//!
+//! The reference is [`parley_abi::call`]: it lists meaning, arguments and errors of each; what is said
+//! here is only what Rust adds. `Err` holds the errno that the core returned.
+
+mod ipc;
+mod machine;
+mod memory;
+mod object;
+mod thread;
+
+use core::arch::asm;
+use parley_abi::Errno;
+use parley_abi::call::NULL;
+use parley_abi::msg::Words;
+
+pub use ipc::{
+    Event, Prepared, Reply, With, call, call_lending, cancel, conn_free, copy_in, copy_out, forward, mint, notify,
+    reply, reply_recv, revoke, submit,
+};
+pub use machine::{
+    POWER_OFF, RESET, check, clock, counters, irq_ack, irq_bind, irq_create, log, log_read, mem_info, port_grant,
+    power, thread_info,
+};
+pub use memory::{map, mem_create, mem_read, mem_write, quota_create, quota_destroy, quota_info, space_create, unmap};
+pub use object::{
+    LOWEST_FREE, endpoint_create, handle_copy, handle_drop, handle_grant, handle_info, space_faults, space_table,
+    table_create,
+};
+pub use thread::{
+    NewThread, set_fs_base, thread_create, thread_exit, thread_kill, thread_priority, thread_start, yield_now,
+};
+
+/// The registers that a call can change, after it.
+#[derive(Clone, Copy, Debug)]
+pub struct Registers {
+    /// Status, label or event.
+    pub rax: u64,
+    /// rsi, rdx, r10, r8, r9, r12.
+    pub words: Words,
+    /// A token or cookie.
+    pub r13: u64,
+    /// A badge.
+    pub r15: u64,
+}
+
+/// The bare instruction, with every register that the message layout of [`parley_abi::msg`] uses.
+///
+/// # Safety
+/// The call must not break Rust's rules: buffers named in the words must be valid for what the call
+/// does with them, and memory that Rust uses must not be unmapped or overwritten.
+#[inline(always)]
+pub unsafe fn raw(number_and_flags: u64, rdi: u64, words: Words, r13: u64, r14: u64) -> Registers {
+    let [mut rsi, mut rdx, mut r10, mut r8, mut r9, mut r12] = words;
+    let (mut rax, mut token, badge) = (number_and_flags, r13, 0u64);
+    let mut r15 = badge;
+    // SAFETY: 1. the core changes no register that is not listed here; 2. what it does to memory is the
+    // caller's promise.
+    unsafe {
+        asm!(
+            "syscall",
+            inlateout("rax") rax, inlateout("rdi") rdi => _, inlateout("rsi") rsi, inlateout("rdx") rdx,
+            inlateout("r10") r10, inlateout("r8") r8, inlateout("r9") r9, inlateout("r12") r12,
+            inlateout("r13") token, inlateout("r14") r14 => _, inlateout("r15") r15,
+            lateout("rcx") _, lateout("r11") _,
+            options(nostack),
+        );
+    }
+    Registers { rax, words: [rsi, rdx, r10, r8, r9, r12], r13: token, r15 }
+}
+
+/// A call that changes only rax, rcx and r11: the core's own, except IPC, and all POSIX calls.
+///
+/// # Safety
+/// As [`raw`].
+#[inline(always)]
+unsafe fn plain(number: u16, args: Words) -> i64 {
+    let [rdi, rsi, rdx, r10, r8, r9] = args;
+    let mut rax = i64::from(number);
+    // SAFETY: 1. the core changes no other register; 2. memory is the caller's promise.
+    unsafe {
+        asm!(
+            "syscall",
+            inlateout("rax") rax, in("rdi") rdi, in("rsi") rsi, in("rdx") rdx,
+            in("r10") r10, in("r8") r8, in("r9") r9,
+            lateout("rcx") _, lateout("r11") _,
+            options(nostack),
+        );
+    }
+    rax
+}
+
+/// As [`plain`], with the errno taken out.
+///
+/// # Safety
+/// As [`raw`].
+#[inline(always)]
+unsafe fn checked(number: u16, args: Words) -> Result<u64, Errno> {
+    // SAFETY: the caller's promise.
+    without_errno(unsafe { plain(number, args) }).map(|value| value as u64)
+}
+
+/// [`Errno::check`], with the common case in line.
+#[inline(always)]
+fn without_errno(value: i64) -> Result<i64, Errno> {
+    #[cold]
+    fn failed(value: i64) -> Result<i64, Errno> {
+        Errno::check(value)
+    }
+    if (-4095..0).contains(&value) { failed(value) } else { Ok(value) }
+}
+
+/// A call of the process's call table: a POSIX number with what goes into rdi rsi rdx r10 r8 r9.
+/// Returns what a Linux system call would: a result, or a negated errno.
+///
+/// Safe because the stubs of `parley_proto`, which give it typed buffers, are its only intended users,
+/// and no row of a call table lets a server write anywhere but into the buffers that the row names.
+#[inline(always)]
+pub fn posix(number: u16, args: Words) -> i64 {
+    // SAFETY: the stubs put only addresses of live buffers into the words, borrowed as the row uses them.
+    unsafe { plain(number, args) }
+}
+
+/// Does nothing: what entering and leaving ring 0 costs.
+#[inline(always)]
+pub fn null() -> i64 {
+    // SAFETY: the call touches no memory.
+    unsafe { plain(NULL, [0; 6]) }
+}

@@ -1,0 +1,418 @@
+//! The ways into ring 0 and back: the part to read twice.
+//!
+//! Every entry pushes the registers into the current thread's block ([`super::frame`]), switches to the
+//! one kernel stack, and calls a Rust function with the `Core`. Every exit loads the block of whatever
+//! thread is current by then. `gs` is not used: a second processor would get an entry stub of its own
+//! (LSTAR and the TSS are per processor), so `swapgs` and its traps do not exist here.
+//!
+//! There are three doors:
+//! - `syscall` below `call::FIRST` (POSIX): only what Rust may clobber is saved; rbx, rbp, r13, r14, r15
+//!   are saved after the handler, and only if it decided to switch threads.
+//! - `syscall` from `call::FIRST` on: all registers are saved, since they carry the message.
+//! - vectors: exceptions and interrupts, all registers. From ring 0 they can only be the idle loop's
+//!   interrupts; anything else is a bug of the core, and a panic.
+
+use core::arch::{asm, global_asm};
+use core::mem::offset_of;
+
+use super::descriptors::{Descriptors, TaskState, USER_CODE, USER_DATA};
+use super::frame::{Frame, SYSCALL};
+use crate::kernel::Core;
+use x86_64::structures::tss::TaskStateSegment;
+
+/// Bytes of a stack for exceptions that may strike anywhere.
+const INTERRUPT_STACK: usize = 4096;
+/// Bytes of the kernel stack.
+const KERNEL_STACK: usize = 32 * 1024;
+/// Bytes between two vector stubs.
+pub const STUB_SIZE: usize = 16;
+
+/// A stack, with its top at the end.
+#[repr(C, align(4096))]
+pub struct Stack<const SIZE: usize>([u8; SIZE]);
+
+impl<const SIZE: usize> Stack<SIZE> {
+    /// The address that a stack pointer starts with.
+    pub fn top(&self) -> u64 {
+        core::ptr::from_ref(self).addr() as u64 + SIZE as u64
+    }
+}
+
+/// What the entry code of one processor needs at a fixed address. The guard page under the kernel stack
+/// is unmapped once the core has page tables of its own.
+#[repr(C, align(4096))]
+pub struct CpuLocal {
+    /// Left unmapped: running off the kernel stack is a double fault, not a corruption.
+    pub guard: [u8; 4096],
+    kernel_stack: Stack<KERNEL_STACK>,
+    /// Stacks for NMI, double fault, machine check and debug exceptions.
+    pub interrupt_stacks: [Stack<INTERRUPT_STACK>; 4],
+    /// GDT and IDT.
+    pub descriptors: Descriptors,
+    core: *mut Core,
+    scratch: u64,
+    debug_scratch: u64,
+    posix_frame: u64,
+    /// Entries from ring 3, for `compare`.
+    pub entries: u64,
+    /// rsp0, interrupt stacks, port bitmaps.
+    pub tss: TaskState,
+}
+
+// SAFETY: there is one processor, and only the entry code and the core, never at once, touch the block.
+unsafe impl Sync for CpuLocal {}
+
+/// The boot processor's block.
+#[unsafe(no_mangle)]
+static mut CPU: CpuLocal = CpuLocal {
+    guard: [0; 4096],
+    kernel_stack: Stack([0; KERNEL_STACK]),
+    interrupt_stacks: [const { Stack([0; INTERRUPT_STACK]) }; 4],
+    descriptors: Descriptors::new(),
+    core: core::ptr::null_mut(),
+    scratch: 0,
+    debug_scratch: 0,
+    posix_frame: 0,
+    entries: 0,
+    tss: TaskState::new(),
+};
+
+/// Borrows the processor's block.
+///
+/// # Safety
+/// The caller holds no other borrow of it. In the core that is so by construction: the one borrow is
+/// made here at boot and kept in `Core`.
+pub unsafe fn cpu_local() -> &'static mut CpuLocal {
+    // SAFETY: the caller promises that this is the only borrow.
+    unsafe { &mut *(&raw mut CPU) }
+}
+
+impl CpuLocal {
+    /// Tells the entry code where the core lies.
+    pub fn set_core(&mut self, core: *mut Core) {
+        self.core = core;
+    }
+
+    /// Top of the kernel stack.
+    pub fn kernel_top(&self) -> u64 {
+        self.kernel_stack.top()
+    }
+
+    /// Makes the next entry save to `frame`.
+    #[inline(always)]
+    pub fn set_frame(&mut self, frame: *mut Frame) {
+        let end = frame.addr() + size_of::<Frame>();
+        self.tss.hardware.privilege_stack_table[0] = x86_64::VirtAddr::new_truncate(end as u64);
+    }
+}
+
+/// Offset of rsp0 in [`CpuLocal`].
+const RSP0: usize = offset_of!(CpuLocal, tss) + offset_of!(TaskStateSegment, privilege_stack_table);
+const KERNEL_TOP: usize = offset_of!(CpuLocal, kernel_stack) + KERNEL_STACK;
+
+global_asm!(
+    ".text",
+    ".balign 64",
+    ".global parley_syscall_entry",
+    "parley_syscall_entry:",
+    "mov [rip + {cpu} + {scratch}], rsp",
+    "mov rsp, [rip + {cpu} + {rsp0}]",
+    "push {user_data}",
+    "push qword ptr [rip + {cpu} + {scratch}]",
+    "push r11",
+    "push {user_code}",
+    "push rcx",
+    "push rax",
+    "push {syscall}",
+    "push r12",
+    "push r9",
+    "push r8",
+    "push r10",
+    "push rdx",
+    "push rsi",
+    "push rdi",
+    "inc qword ptr [rip + {cpu} + {entries}]",
+    "cmp ax, {first}",
+    "jae 2f",
+    // A POSIX call: callee-saved registers stay where they are until a switch is certain.
+    "mov [rip + {cpu} + {posix_frame}], rsp",
+    "lea rsp, [rip + {cpu} + {kernel_top}]",
+    "mov rdi, [rip + {cpu} + {core}]",
+    "movzx esi, ax",
+    "call {on_posix}",
+    "mov rsp, [rip + {cpu} + {posix_frame}]",
+    "test dl, dl",
+    "jnz 3f",
+    "pop rdi",
+    "pop rsi",
+    "pop rdx",
+    "pop r10",
+    "pop r8",
+    "pop r9",
+    "mov rcx, [rsp + 24]",
+    "mov r11, [rsp + 40]",
+    "mov rsp, [rsp + 48]",
+    "sysretq",
+    "3:",
+    "sub rsp, 8",
+    "push rbx",
+    "push rbp",
+    "push r13",
+    "push r14",
+    "push r15",
+    "jmp parley_exit",
+    // A call of the core: every register may be part of the message.
+    "2:",
+    "push rax",
+    "push rbx",
+    "push rbp",
+    "push r13",
+    "push r14",
+    "push r15",
+    "lea rsp, [rip + {cpu} + {kernel_top}]",
+    "mov rdi, [rip + {cpu} + {core}]",
+    "mov rsi, rax",
+    "call {on_native}",
+    // Fall through: leave by the frame of whoever is current now.
+    ".global parley_exit",
+    "parley_exit:",
+    "mov rsp, [rip + {cpu} + {rsp0}]",
+    "sub rsp, {exit_offset}",
+    "cmp dword ptr [rsp + {kind_from_r15}], {syscall}",
+    "jne 4f",
+    "pop r15",
+    "pop r14",
+    "pop r13",
+    "pop rbp",
+    "pop rbx",
+    "pop rax",
+    "pop rdi",
+    "pop rsi",
+    "pop rdx",
+    "pop r10",
+    "pop r8",
+    "pop r9",
+    "pop r12",
+    "mov rcx, [rsp + 16]",
+    "mov r11, [rsp + 32]",
+    "mov rsp, [rsp + 40]",
+    "sysretq",
+    "4:",
+    "sub rsp, 16",
+    "pop r11",
+    "pop rcx",
+    "pop r15",
+    "pop r14",
+    "pop r13",
+    "pop rbp",
+    "pop rbx",
+    "pop rax",
+    "pop rdi",
+    "pop rsi",
+    "pop rdx",
+    "pop r10",
+    "pop r8",
+    "pop r9",
+    "pop r12",
+    "add rsp, 16",
+    "iretq",
+    // Vectors. Each stub is STUB_SIZE bytes long and pushes error code and vector.
+    ".balign 64",
+    ".global parley_vectors",
+    "parley_vectors:",
+    ".set vector, 0",
+    ".rept 256",
+    ".balign {stub}",
+    ".if (vector == 8) || (vector >= 10 && vector <= 14) || (vector == 17) || (vector == 21) || (vector == 29) || (vector == 30)",
+    ".else",
+    "push 0",
+    ".endif",
+    "push vector",
+    ".if (vector == 1) || (vector == 2) || (vector == 8) || (vector == 18)",
+    "jmp 6f",
+    ".else",
+    "jmp 5f",
+    ".endif",
+    ".set vector, vector + 1",
+    ".endr",
+    ".balign 64",
+    "5:",
+    "test byte ptr [rsp + 24], 3",
+    "jz 7f",
+    "8:",
+    "push r12",
+    "push r9",
+    "push r8",
+    "push r10",
+    "push rdx",
+    "push rsi",
+    "push rdi",
+    "push rax",
+    "push rbx",
+    "push rbp",
+    "push r13",
+    "push r14",
+    "push r15",
+    "push rcx",
+    "push r11",
+    "cld",
+    "inc qword ptr [rip + {cpu} + {entries}]",
+    "lea rsp, [rip + {cpu} + {kernel_top}]",
+    "mov rdi, [rip + {cpu} + {core}]",
+    "call {on_vector}",
+    "jmp parley_exit",
+    // From a stack of its own: if ring 3 was running, move what was pushed into the thread block.
+    "6:",
+    "test byte ptr [rsp + 24], 3",
+    "jz 7f",
+    "mov [rip + {cpu} + {debug_scratch}], rax",
+    "mov rax, [rip + {cpu} + {rsp0}]",
+    "push rbx",
+    "mov rbx, [rsp + 56]",
+    "mov [rax - 8], rbx",
+    "mov rbx, [rsp + 48]",
+    "mov [rax - 16], rbx",
+    "mov rbx, [rsp + 40]",
+    "mov [rax - 24], rbx",
+    "mov rbx, [rsp + 32]",
+    "mov [rax - 32], rbx",
+    "mov rbx, [rsp + 24]",
+    "mov [rax - 40], rbx",
+    "mov rbx, [rsp + 16]",
+    "mov [rax - 48], rbx",
+    "mov rbx, [rsp + 8]",
+    "mov [rax - 56], rbx",
+    "pop rbx",
+    "lea rsp, [rax - 56]",
+    "mov rax, [rip + {cpu} + {debug_scratch}]",
+    "jmp 8b",
+    // From ring 0: the idle loop's interrupts, or a bug.
+    "7:",
+    "cmp qword ptr [rsp], 1",
+    "je 9f",
+    "cmp qword ptr [rsp], 32",
+    "jae 10f",
+    "push r12",
+    "push r9",
+    "push r8",
+    "push r10",
+    "push rdx",
+    "push rsi",
+    "push rdi",
+    "push rax",
+    "push rbx",
+    "push rbp",
+    "push r13",
+    "push r14",
+    "push r15",
+    "push rcx",
+    "push r11",
+    "cld",
+    "mov rdi, rsp",
+    "mov rbp, rsp",
+    "and rsp, -16",
+    "call {on_kernel_exception}",
+    "ud2",
+    // A debug exception in ring 0 can only be one that MOV SS held back (AMD APM, "debug traps"): drop it.
+    "9:",
+    "add rsp, 16",
+    "iretq",
+    "10:",
+    "mov rsi, [rsp]",
+    "lea rsp, [rip + {cpu} + {kernel_top}]",
+    "mov rdi, [rip + {cpu} + {core}]",
+    "call {on_idle_interrupt}",
+    "jmp parley_exit",
+    cpu = sym CPU,
+    scratch = const offset_of!(CpuLocal, scratch),
+    debug_scratch = const offset_of!(CpuLocal, debug_scratch),
+    posix_frame = const offset_of!(CpuLocal, posix_frame),
+    entries = const offset_of!(CpuLocal, entries),
+    core = const offset_of!(CpuLocal, core),
+    rsp0 = const RSP0,
+    kernel_top = const KERNEL_TOP,
+    user_data = const USER_DATA,
+    user_code = const USER_CODE,
+    syscall = const SYSCALL,
+    first = const parley_abi::call::FIRST,
+    exit_offset = const size_of::<Frame>() - offset_of!(Frame, r15),
+    kind_from_r15 = const offset_of!(Frame, kind) - offset_of!(Frame, r15),
+    stub = const STUB_SIZE,
+    on_posix = sym on_posix,
+    on_native = sym on_native,
+    on_vector = sym on_vector,
+    on_kernel_exception = sym on_kernel_exception,
+    on_idle_interrupt = sym on_idle_interrupt,
+);
+
+unsafe extern "C" {
+    fn parley_syscall_entry();
+    fn parley_vectors();
+    fn parley_exit() -> !;
+}
+
+/// Address of the `syscall` entry, for LSTAR.
+pub fn syscall_entry() -> u64 {
+    parley_syscall_entry as *const () as u64
+}
+
+/// Address of the first vector stub.
+pub fn vector_stubs() -> u64 {
+    parley_vectors as *const () as u64
+}
+
+/// What a POSIX call returns to the entry code: rax, and in dl whether another thread is current now.
+#[repr(C)]
+pub struct Posix {
+    result: i64,
+    switched: bool,
+}
+
+extern "sysv64" fn on_posix(core: &mut Core, number: u16) -> Posix {
+    match core.posix_call(number) {
+        Some(result) => Posix { result, switched: false },
+        None => Posix { result: 0, switched: true },
+    }
+}
+
+extern "sysv64" fn on_native(core: &mut Core, rax: u64) {
+    core.native_call(rax);
+}
+
+extern "sysv64" fn on_vector(core: &mut Core) {
+    core.vector_from_ring_3();
+}
+
+extern "sysv64" fn on_idle_interrupt(core: &mut Core, vector: u64) {
+    core.interrupt_while_idle(vector as u8);
+}
+
+extern "sysv64" fn on_kernel_exception(frame: &Frame) -> ! {
+    crate::panic::kernel_exception(frame)
+}
+
+/// Leaves ring 0 for the current thread. Used once, at the end of boot.
+pub fn leave() -> ! {
+    // SAFETY: the exit code needs nothing but rsp0, which always points at a complete frame.
+    unsafe { parley_exit() }
+}
+
+/// Waits for an interrupt with nothing to run. It does not come back: the interrupt's entry starts on a
+/// fresh kernel stack.
+pub fn idle() -> ! {
+    // SAFETY: 1. no borrow of the core is used after this point, as the function does not return;
+    // 2. the stack below is abandoned, and the entry code resets it.
+    unsafe {
+        asm!(
+            "lea rsp, [rip + {cpu} + {kernel_top}]",
+            "2:",
+            "sti",
+            "hlt",
+            "cli",
+            "jmp 2b",
+            cpu = sym CPU,
+            kernel_top = const KERNEL_TOP,
+            options(noreturn)
+        )
+    }
+}

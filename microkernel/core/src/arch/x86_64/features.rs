@@ -1,0 +1,74 @@
+//! Turns on what protects ring 0, where the processor has it, and the `syscall` instruction.
+
+use core::arch::x86_64::{__cpuid, __cpuid_count};
+use x86_64::VirtAddr;
+use x86_64::registers::control::{Cr0, Cr0Flags, Cr4, Cr4Flags, Efer, EferFlags};
+use x86_64::registers::model_specific::{LStar, SFMask, Star};
+use x86_64::registers::rflags::RFlags;
+use x86_64::structures::gdt::SegmentSelector;
+
+use super::descriptors::{KERNEL_CODE, KERNEL_DATA, USER_CODE, USER_DATA};
+use super::entry;
+
+/// What this processor offers, as far as the core asks.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Features {
+    /// Supervisor mode may not execute user pages.
+    pub smep: bool,
+    /// Supervisor mode may not touch user pages.
+    pub smap: bool,
+    /// Ring 3 may not read descriptor table addresses.
+    pub umip: bool,
+    /// Pages of 1 GiB.
+    pub huge: bool,
+    /// XSAVE and its state components.
+    pub xsave: bool,
+}
+
+/// Flags that a system call clears, so that nothing ring 3 sets bothers the core.
+const CLEARED: RFlags = RFlags::INTERRUPT_FLAG
+    .union(RFlags::TRAP_FLAG)
+    .union(RFlags::DIRECTION_FLAG)
+    .union(RFlags::NESTED_TASK)
+    .union(RFlags::ALIGNMENT_CHECK)
+    .union(RFlags::RESUME_FLAG)
+    .union(RFlags::IOPL_LOW)
+    .union(RFlags::IOPL_HIGH);
+
+/// Reads what there is.
+pub fn detect() -> Features {
+    let leaf1 = __cpuid(1);
+    let leaf7 = if __cpuid(0).eax >= 7 { __cpuid_count(7, 0) } else { __cpuid_count(0, 0xffff) };
+    let has7 = __cpuid(0).eax >= 7;
+    Features {
+        smep: has7 && leaf7.ebx & 1 << 7 != 0,
+        smap: has7 && leaf7.ebx & 1 << 20 != 0,
+        umip: has7 && leaf7.ecx & 1 << 2 != 0,
+        huge: __cpuid(0x8000_0001).edx & 1 << 26 != 0,
+        xsave: leaf1.ecx & 1 << 26 != 0,
+    }
+}
+
+/// Switches the protections on and points `syscall` at the entry code.
+pub fn enable(features: Features) {
+    let mut cr4 = Cr4::read() | Cr4Flags::PAGE_GLOBAL | Cr4Flags::OSFXSR | Cr4Flags::OSXMMEXCPT_ENABLE;
+    cr4.set(Cr4Flags::SUPERVISOR_MODE_EXECUTION_PROTECTION, features.smep);
+    cr4.set(Cr4Flags::SUPERVISOR_MODE_ACCESS_PREVENTION, features.smap);
+    cr4.set(Cr4Flags::USER_MODE_INSTRUCTION_PREVENTION, features.umip);
+    cr4.set(Cr4Flags::OSXSAVE, features.xsave);
+    cr4.remove(Cr4Flags::FSGSBASE | Cr4Flags::TIMESTAMP_DISABLE);
+    let mut cr0 = Cr0::read() | Cr0Flags::WRITE_PROTECT | Cr0Flags::MONITOR_COPROCESSOR | Cr0Flags::NUMERIC_ERROR;
+    cr0.remove(Cr0Flags::EMULATE_COPROCESSOR);
+    cr0.insert(Cr0Flags::TASK_SWITCHED | Cr0Flags::ALIGNMENT_MASK);
+    let selectors = [USER_CODE, USER_DATA, KERNEL_CODE, KERNEL_DATA].map(SegmentSelector);
+    // SAFETY: 1. the flags turned on only restrict, or name features that CPUID reported; 2. the entry
+    // point follows the protocol of `syscall`, and the selectors those of the GDT.
+    unsafe {
+        Efer::update(|efer| *efer |= EferFlags::SYSTEM_CALL_EXTENSIONS | EferFlags::NO_EXECUTE_ENABLE);
+        Cr4::write(cr4);
+        Cr0::write(cr0);
+        LStar::write(VirtAddr::new(entry::syscall_entry()));
+    }
+    Star::write(selectors[0], selectors[1], selectors[2], selectors[3]).expect("selectors lie as STAR demands");
+    SFMask::write(CLEARED);
+}

@@ -1,0 +1,285 @@
+//! Page tables: mapping, looking up, taking apart.
+//!
+//! The core never dereferences a user address. It walks the page tables of the address space in
+//! question by hand ([`lookup`]) and copies through the direct map, so a bad pointer is a missing entry
+//! and not a fault, and it does not matter which address space is current.
+
+use x86_64::structures::paging::PageTableFlags as Flags;
+
+use crate::mem::frames::{DIRECT, ENTRIES, Phys};
+use parley_abi::{PAGE, USER_END};
+
+/// Core data in windows: writable, the same everywhere, never executable.
+pub const KERNEL_DATA: u64 =
+    Flags::PRESENT.bits() | Flags::WRITABLE.bits() | Flags::GLOBAL.bits() | Flags::NO_EXECUTE.bits();
+
+const PRESENT: u64 = Flags::PRESENT.bits();
+const WRITABLE: u64 = Flags::WRITABLE.bits();
+const USER: u64 = Flags::USER_ACCESSIBLE.bits();
+const LARGE: u64 = Flags::HUGE_PAGE.bits();
+const GLOBAL: u64 = Flags::GLOBAL.bits();
+const NO_EXECUTE: u64 = Flags::NO_EXECUTE.bits();
+const UNCACHED: u64 = Flags::NO_CACHE.bits() | Flags::WRITE_THROUGH.bits();
+const ADDRESS: u64 = 0x000f_ffff_ffff_f000;
+
+/// Top-level entries of the user half.
+pub const USER_ENTRIES: usize = ENTRIES / 2;
+
+/// Why a page could not be mapped.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum MapError {
+    /// No frame for a page table.
+    NoMemory,
+    /// Something is mapped there.
+    Occupied,
+}
+
+/// Flags of a user page with `prot` bits ([`parley_abi::call::prot`]).
+pub fn user_flags(prot: u64) -> u64 {
+    use parley_abi::call::prot::{EXECUTE, WRITE};
+    let mut flags = PRESENT | USER;
+    if prot & WRITE != 0 {
+        flags |= WRITABLE;
+    }
+    if prot & EXECUTE == 0 {
+        flags |= NO_EXECUTE;
+    }
+    flags
+}
+
+/// Index into the table of `level` (4 is the top).
+#[inline(always)]
+fn index(address: u64, level: u32) -> usize {
+    (address >> (12 + 9 * (level - 1))) as usize % ENTRIES
+}
+
+/// Borrows a page table.
+#[inline(always)]
+fn table<'a>(at: Phys) -> &'a mut [u64; ENTRIES] {
+    // SAFETY: 1. only roots of live spaces and entries read from their tables get here, and those are
+    // frames that hold page tables; 2. the functions of this module hold one table at a time, and the
+    // core runs on one processor at a time.
+    unsafe { at.words() }
+}
+
+/// The table below `entry`, made if it is missing.
+fn descend(entry: &mut u64, flags: u64, take: &mut dyn FnMut() -> Option<Phys>) -> Result<Phys, MapError> {
+    if *entry & PRESENT == 0 {
+        *entry = take().ok_or(MapError::NoMemory)?.0 | flags;
+    }
+    Ok(Phys(*entry & ADDRESS))
+}
+
+/// Maps `frame` at `address`. `take` gives zeroed frames for page tables.
+pub fn map(
+    root: Phys,
+    address: u64,
+    frame: Phys,
+    flags: u64,
+    take: &mut dyn FnMut() -> Option<Phys>,
+) -> Result<(), MapError> {
+    let between = PRESENT | WRITABLE | flags & USER;
+    let mut at = root;
+    for level in [4, 3, 2] {
+        at = descend(&mut table(at)[index(address, level)], between, take)?;
+    }
+    let entry = &mut table(at)[index(address, 1)];
+    if *entry & PRESENT != 0 {
+        return Err(MapError::Occupied);
+    }
+    *entry = frame.0 | flags;
+    Ok(())
+}
+
+/// The last-level table that covers `address`, if there is one.
+#[inline(always)]
+fn last_table(root: Phys, address: u64) -> Option<Phys> {
+    let mut at = root;
+    for level in [4, 3, 2] {
+        let entry = table(at)[index(address, level)];
+        if entry & PRESENT == 0 {
+            return None;
+        }
+        at = Phys(entry & ADDRESS);
+    }
+    Some(at)
+}
+
+/// Unmaps one page and returns its frame. The caller flushes the TLB.
+pub fn unmap(root: Phys, address: u64) -> Option<Phys> {
+    let entry = &mut table(last_table(root, address)?)[index(address, 1)];
+    if *entry & PRESENT == 0 {
+        return None;
+    }
+    Some(Phys(core::mem::take(entry) & ADDRESS))
+}
+
+/// Where the byte at user address `address` lies in the direct map, if ring 3 may read it (and write it,
+/// if `write`). The bytes up to the end of the page follow it.
+#[inline(always)]
+pub fn lookup(root: Phys, address: u64, write: bool) -> Option<*mut u8> {
+    if address >= USER_END {
+        return None;
+    }
+    let entry = table(last_table(root, address)?)[index(address, 1)];
+    let needed = PRESENT | USER | if write { WRITABLE } else { 0 };
+    if entry & needed != needed {
+        return None;
+    }
+    Some(Phys((entry & ADDRESS) | address % PAGE as u64).pointer())
+}
+
+/// Frees one page table of the user half of `root`, deepest first, through `put`. False: none is left.
+/// The user pages themselves belong to memory objects and have been unmapped.
+pub fn free_one_table(root: Phys, put: &mut dyn FnMut(Phys)) -> bool {
+    fn free_below(at: Phys, level: u32, entries: usize, put: &mut dyn FnMut(Phys)) -> bool {
+        for entry in table(at)[..entries].iter_mut().filter(|entry| **entry & PRESENT != 0) {
+            let child = Phys(*entry & ADDRESS);
+            if level > 2 && free_below(child, level - 1, ENTRIES, put) {
+                return true;
+            }
+            *entry = 0;
+            put(child);
+            return true;
+        }
+        false
+    }
+    free_below(root, 4, USER_ENTRIES, put)
+}
+
+/// A root for a new address space: the upper half is the core's.
+pub fn new_root(kernel: Phys, root: Phys) {
+    let upper: [u64; USER_ENTRIES] = table(kernel)[USER_ENTRIES..].try_into().expect("half a table");
+    table(root)[USER_ENTRIES..].copy_from_slice(&upper);
+}
+
+/// Forgets what the processor remembers of one page of the current address space.
+pub fn flush(address: u64) {
+    x86_64::instructions::tlb::flush(x86_64::VirtAddr::new_truncate(address));
+}
+
+/// Makes `root` the current address space.
+#[inline(always)]
+pub fn activate(root: Phys) {
+    // SAFETY: every root shares the core's half, so code, stack and data stay where they are.
+    unsafe {
+        core::arch::asm!("mov cr3, {}", in(reg) root.0, options(nostack, preserves_flags));
+    }
+}
+
+/// The core's own image: addresses of its segments, from the linker script.
+#[derive(Clone, Copy, Debug)]
+pub struct Image {
+    /// Virtual address of the start.
+    pub start: u64,
+    /// Physical address of the start; the image is contiguous.
+    pub physical: u64,
+    /// End of the code, and start of the read-only data.
+    pub text_end: u64,
+    /// End of the read-only data, and start of what may be written.
+    pub rodata_end: u64,
+    /// End of the image.
+    pub end: u64,
+}
+
+/// Builds the core's half of the address space, and returns its root: the direct map of the first
+/// `top` bytes of physical memory, and the image with W^X. `guard` is left unmapped.
+pub fn build_kernel(
+    image: &Image,
+    guard: u64,
+    top: u64,
+    windows: u64,
+    take: &mut dyn FnMut() -> Option<Phys>,
+) -> Result<Phys, MapError> {
+    let root = take().ok_or(MapError::NoMemory)?;
+    map_direct(root, image, top, take)?;
+    for page in (image.start..image.end).step_by(PAGE).filter(|&page| page != guard) {
+        let frame = Phys(page - image.start + image.physical);
+        map(root, page, frame, image_flags(image, page) | GLOBAL, take)?;
+    }
+    descend(&mut table(root)[index(windows, 4)], PRESENT | WRITABLE, take)?;
+    Ok(root)
+}
+
+/// W^X: code is read and executed, constants are read, the rest is read and written.
+fn image_flags(image: &Image, page: u64) -> u64 {
+    if page < image.text_end {
+        PRESENT
+    } else if page < image.rodata_end {
+        PRESENT | NO_EXECUTE
+    } else {
+        PRESENT | WRITABLE | NO_EXECUTE
+    }
+}
+
+/// Device registers lie in the last GiB below 4 GiB and must not be cached.
+const DEVICES: core::ops::Range<u64> = 0xfe00_0000..0x1_0000_0000;
+const LARGE_PAGE: u64 = 2 << 20;
+
+/// The direct map: 2 MiB pages, writable and never executable; the 2 MiB that hold the core's code and
+/// constants in 4 KiB pages, so that those stay read-only here as well.
+fn map_direct(root: Phys, image: &Image, top: u64, take: &mut dyn FnMut() -> Option<Phys>) -> Result<(), MapError> {
+    let read_only = image.physical..image.physical + (image.rodata_end - image.start);
+    for physical in (0..top).step_by(LARGE_PAGE as usize) {
+        let devices = if DEVICES.contains(&physical) { UNCACHED } else { 0 };
+        if physical < read_only.end && physical + LARGE_PAGE > read_only.start {
+            for page in (physical..physical + LARGE_PAGE).step_by(PAGE) {
+                let writable = if read_only.contains(&page) { 0 } else { WRITABLE };
+                map(root, DIRECT + page, Phys(page), PRESENT | NO_EXECUTE | GLOBAL | writable, take)?;
+            }
+            continue;
+        }
+        let address = DIRECT + physical;
+        let mut at = root;
+        for level in [4, 3] {
+            at = descend(&mut table(at)[index(address, level)], PRESENT | WRITABLE, take)?;
+        }
+        table(at)[index(address, 2)] = physical | PRESENT | WRITABLE | LARGE | GLOBAL | NO_EXECUTE | devices;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mem::frames::tests::host_frames;
+    use parley_abi::call::prot;
+
+    #[test]
+    fn what_is_mapped_is_found_and_what_is_not_is_not() {
+        let mut frames = host_frames(16);
+        let root = frames.take_zeroed().unwrap();
+        let page = frames.take_zeroed().unwrap();
+        let flags = user_flags(prot::READ);
+        map(root, 0x40_0000, page, flags, &mut || frames.take_zeroed()).unwrap();
+        assert_eq!(lookup(root, 0x40_0123, false), Some(Phys(page.0 + 0x123).pointer()));
+        assert_eq!(lookup(root, 0x40_0123, true), None, "it is read-only");
+        assert_eq!(lookup(root, 0x40_1000, false), None);
+        assert_eq!(lookup(root, u64::MAX, false), None);
+        assert_eq!(lookup(root, 0x8000_0000_0000, false), None);
+        assert_eq!(map(root, 0x40_0000, page, flags, &mut || None), Err(MapError::Occupied));
+        assert_eq!(unmap(root, 0x40_0000), Some(page));
+        assert_eq!(lookup(root, 0x40_0000, false), None);
+    }
+
+    #[test]
+    fn tables_are_all_given_back() {
+        let mut frames = host_frames(32);
+        let root = frames.take_zeroed().unwrap();
+        let before = frames.free();
+        for address in [0x40_0000, 0x7fff_ffff_0000, 0x1234_5678_9000] {
+            map(root, address, Phys(0x1000), user_flags(0), &mut || frames.take_zeroed()).unwrap();
+            unmap(root, address);
+        }
+        assert!(frames.free() < before);
+        while free_one_table(root, &mut |frame| frames.put(frame)) {}
+        assert_eq!(frames.free(), before);
+    }
+
+    #[test]
+    fn running_out_of_frames_is_an_error() {
+        let mut frames = host_frames(1);
+        let root = frames.take_zeroed().unwrap();
+        assert_eq!(map(root, 0x40_0000, Phys(0), 0, &mut || None), Err(MapError::NoMemory));
+    }
+}

@@ -1,0 +1,137 @@
+//! Starts the first process: the only program that the core loads itself.
+
+use elf::ElfBytes;
+use elf::endian::LittleEndian;
+use elf::segment::ProgramHeader;
+use parley_abi::boot::{CMDLINE_MAX, INFO_AT, Info, MAGIC};
+use parley_abi::call::{Rights, kind, prot};
+use parley_abi::slot::{self, service};
+use parley_abi::{PAGE, USER_END, USER_START};
+use tar_no_std::TarArchiveRef;
+
+use super::{Composition, Facts, ROOT_QUOTA};
+use crate::kernel::Core;
+use crate::mem::slab::Ref;
+use crate::object::handle::Handle;
+use crate::object::memory::Memory;
+use crate::object::region::Mapping;
+use crate::object::space::Space;
+use crate::object::thread::NewThread;
+
+/// Where init's stack ends, and how large it is.
+const STACK_TOP: u64 = 0x7ffe_0000_0000;
+const STACK_PAGES: u64 = 16;
+/// What lies on it at the start: no arguments, no environment, no auxiliary vector.
+const STACK_START: u64 = STACK_TOP - 48;
+/// Priority of init: above programs, below the services that it starts may be higher as it wishes.
+const PRIORITY: u8 = 31;
+/// Name of the program in the boot archive.
+const NAME: &str = "init";
+
+/// Loads init from the boot archive and gives it everything there is.
+pub fn launch(core: &mut Core, composition: &Composition, facts: &Facts) {
+    let file = find(facts.archive);
+    let space = core.create_space(ROOT_QUOTA).expect("boot: no memory for init");
+    let entry = load(core, space, file);
+    map_new(core, space, STACK_TOP - STACK_PAGES * PAGE as u64, STACK_PAGES, prot::READ | prot::WRITE, &[]);
+    let info = info(core, composition, facts);
+    // SAFETY: `Info` is integers and bytes without padding that matters; it is only read as bytes.
+    let bytes = unsafe { core::slice::from_raw_parts(core::ptr::from_ref(&info).cast(), size_of::<Info>()) };
+    map_new(core, space, INFO_AT, 1, prot::READ, bytes);
+    give_handles(core, space, facts);
+    let new = NewThread { space, quota: ROOT_QUOTA, entry, stack: STACK_START, argument: 0, priority: PRIORITY };
+    let thread = core.create_thread(new).expect("boot: no memory for init's thread");
+    core.start_thread(thread).expect("boot: init was just made");
+}
+
+/// init's file in the archive.
+fn find(archive: &'static [u8]) -> &'static [u8] {
+    let entries = TarArchiveRef::new(archive).unwrap_or_else(|_| {
+        panic!("boot: the boot archive is broken or is no tar archive ({} bytes): build it again", archive.len())
+    });
+    let file = entries.entries().find(|entry| entry.filename().as_str() == Ok(NAME));
+    file.unwrap_or_else(|| panic!("boot: the boot archive has no program '{NAME}': build it again")).data()
+}
+
+/// Maps the segments of an ELF file and returns its entry.
+fn load(core: &mut Core, space: Ref<Space>, file: &[u8]) -> u64 {
+    let elf = ElfBytes::<LittleEndian>::minimal_parse(file)
+        .unwrap_or_else(|error| panic!("boot: '{NAME}' is not an ELF program: {error:?}"));
+    for segment in elf.segments().into_iter().flatten().filter(|segment| segment.p_type == elf::abi::PT_LOAD) {
+        map_segment(core, space, file, &segment);
+    }
+    elf.ehdr.e_entry
+}
+
+fn map_segment(core: &mut Core, space: Ref<Space>, file: &[u8], segment: &ProgramHeader) {
+    let page = PAGE as u64;
+    let ProgramHeader { p_vaddr: address, p_memsz: size, p_offset: offset, p_filesz: len, .. } = *segment;
+    let end = address.checked_add(size).filter(|&end| end <= USER_END && address >= USER_START);
+    let bytes = offset.checked_add(len).and_then(|end| file.get(offset as usize..end as usize));
+    let (Some(end), Some(bytes)) = (end, bytes.filter(|_| len <= size)) else {
+        panic!("boot: '{NAME}' has a segment at {address:#x} that cannot be loaded");
+    };
+    let mut protection = prot::READ;
+    if segment.p_flags & elf::abi::PF_W != 0 {
+        protection |= prot::WRITE;
+    }
+    if segment.p_flags & elf::abi::PF_X != 0 {
+        protection |= prot::EXECUTE;
+    }
+    assert!(address.is_multiple_of(page), "boot: '{NAME}' has a segment at {address:#x} that is not page-aligned");
+    map_new(core, space, address, (end - address).div_ceil(page), protection, bytes);
+}
+
+/// Maps fresh memory that begins with `bytes`.
+fn map_new(core: &mut Core, space: Ref<Space>, address: u64, pages: u64, prot: u64, bytes: &[u8]) {
+    let memory = core.create_memory(ROOT_QUOTA, pages).expect("boot: no memory for init");
+    for (number, chunk) in bytes.chunks(PAGE).enumerate() {
+        write_page(core, memory, number as u64, chunk);
+    }
+    let mut wish = Mapping { space, memory, address, first: 0, pages, prot };
+    while wish.pages > 0 {
+        let left = core.map_step(wish).unwrap_or_else(|errno| panic!("boot: init at {address:#x}: {errno}"));
+        let done = wish.pages - left;
+        wish = Mapping { address: wish.address + done * PAGE as u64, first: wish.first + done, pages: left, ..wish };
+    }
+}
+
+fn write_page(core: &mut Core, memory: Ref<Memory>, number: u64, bytes: &[u8]) {
+    let frame = core.memories[memory].frame(number, &mut core.frames).expect("boot: no memory for init");
+    // SAFETY: the frame belongs to an object that nobody maps yet, and `bytes` is at most a page.
+    unsafe { core::ptr::copy_nonoverlapping(bytes.as_ptr(), frame.pointer(), bytes.len()) };
+}
+
+fn info(core: &Core, composition: &Composition, facts: &Facts) -> Info {
+    let mut info = Info {
+        magic: MAGIC,
+        tsc_hz: core.clock.hz,
+        tsc_start: core.clock.start,
+        archive_len: facts.archive.len() as u64,
+        resident: (0..service::COUNT).filter(|&number| core.is_resident(number)).map(|number| 1 << number).sum(),
+        kernel: [0; 16],
+        cmdline_len: facts.cmdline.len().min(CMDLINE_MAX) as u64,
+        cmdline: [0; CMDLINE_MAX],
+    };
+    info.kernel[..composition.name.len()].copy_from_slice(composition.name.as_bytes());
+    info.cmdline[..facts.cmdline.len()].copy_from_slice(facts.cmdline.as_bytes());
+    info
+}
+
+/// init holds the machine: itself, all memory, the archive, the endpoints of the resident services.
+fn give_handles(core: &mut Core, space: Ref<Space>, facts: &Facts) {
+    let pages = facts.archive.len().div_ceil(PAGE) as u64;
+    let archive = core.adopt_memory(ROOT_QUOTA, facts.archive_at, pages).expect("boot: no memory for a handle");
+    let mut give = |slot, handle| core.install(space, slot, handle).expect("boot: no memory for init's handles");
+    give(slot::SPACE, Handle::new(kind::SPACE, space, Rights::MANAGE));
+    give(slot::QUOTA, Handle::new(kind::QUOTA, ROOT_QUOTA, Rights::MANAGE));
+    give(slot::SYSTEM, Handle::new(kind::SYSTEM, Ref::<()>::NONE, Rights::all()));
+    give(slot::ARCHIVE, Handle::new(kind::MEM, archive, Rights::READ));
+    for number in 0..service::COUNT {
+        if core.is_resident(number) {
+            let endpoint = core.residents[number].endpoint;
+            let handle = Handle::new(kind::ENDPOINT, endpoint, Rights::MINT | Rights::NOTIFY);
+            core.install(space, slot::of_service(number as u8), handle).expect("boot: no memory for init's handles");
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! Boot is a list: what has to be there before the first program runs, in order.
+
+mod acpi;
+mod firmware;
+mod init;
+mod power;
+
+pub use firmware::Facts;
+pub use power::Power;
+
+use crate::arch::entry::{self, CpuLocal};
+use crate::arch::frame::Frame;
+use crate::arch::{apic::Apic, clock, descriptors, features, fpu, paging};
+use crate::deadline::Deadlines;
+use crate::kernel::Core;
+use crate::log::{Level, Log};
+use crate::mem::frames::{Frames, Phys};
+use crate::mem::slab::{Ref, Slab};
+use crate::mem::window::{WINDOWS, Window};
+use crate::object::quota::Quota;
+use parley_abi::PAGE;
+
+/// The quota that everything is paid from in the end: the first that is made.
+pub const ROOT_QUOTA: Ref<Quota> = Ref::new(0, 1);
+
+/// What makes one image different from another: who lives in ring 0.
+pub struct Composition {
+    /// micro, hybrid or mono.
+    pub name: &'static str,
+    /// Whether resident services need a heap.
+    pub heap: bool,
+    /// Places the resident services, lowest first.
+    pub place: fn(&mut Core, Given),
+}
+
+/// What a composition gets for its services.
+pub struct Given {
+    /// The boot archive.
+    pub archive: &'static [u8],
+    /// Memory for the heap of the resident services; empty if it wants none.
+    pub heap: &'static mut [core::mem::MaybeUninit<u8>],
+}
+
+/// From the loader's entry to the first instruction of init.
+pub fn start(composition: &Composition) -> ! {
+    let began = clock::counter();
+    crate::arch::serial::COM1.init(); // so that every refusal below can be read
+    let facts = firmware::facts(composition); // what the loader says: memory, archive, command line
+    // SAFETY: this is the only borrow of the processor's block; it ends up in `Core`.
+    let cpu: &'static mut CpuLocal = unsafe { entry::cpu_local() };
+    let guard = core::ptr::from_ref(&cpu.guard).addr() as u64;
+    // SAFETY: the GDT, IDT and TSS are filled before they are loaded, and the block never moves.
+    descriptors::load(unsafe { entry::cpu_local() }); // faults from here on say what they are
+    let found = features::detect();
+    features::enable(found); // SMEP, SMAP, UMIP, NX, WP, and `syscall`
+    fpu::init();
+    let (mut frames, heap) = firmware::take_memory(&facts, composition.heap);
+    let root = paging::build_kernel(&facts.image, guard, facts.top, WINDOWS, &mut || frames.take_zeroed())
+        .expect("boot: not enough memory for page tables");
+    paging::activate(root); // the core's own map: W^X, guard page, nothing of the loader's
+    firmware::reclaim(&facts, &mut frames); // the loader's memory is free now
+    let mut core = empty_core(cpu, frames, root, began);
+    let place = &raw mut core;
+    core.cpu.set_core(place); // where the entry code finds it
+    core.apply_options(&facts); // log level, second serial port, debug exit
+    core.log(Level::Info, format_args!("Parley {} kernel, {} MiB free", composition.name, core.frames.free() / 256));
+    acpi::set_up(&mut core, facts.rsdp, began); // interrupt controllers, clock, power
+    core.log(Level::Debug, format_args!("{found:?}"));
+    core.make_root_quota(); // all memory there is, on one account
+    (composition.place)(&mut core, Given { archive: facts.archive, heap }); // who lives in ring 0
+    init::launch(&mut core, composition, &facts); // the first process
+    core.schedule();
+    entry::leave()
+}
+
+fn empty_core(cpu: &'static mut CpuLocal, frames: Frames, root: Phys, began: u64) -> Core {
+    let window = |index, limit| Window::new(index, root, limit);
+    let idle = Frame {
+        rip: entry::idle as *const () as u64,
+        cs: descriptors::KERNEL_CODE as u64,
+        ss: descriptors::KERNEL_DATA as u64,
+        rflags: 2,
+        rsp: cpu.kernel_top(),
+        ..Frame::default()
+    };
+    Core {
+        current: Ref::NONE,
+        resched: false,
+        root,
+        fpu_owner: Ref::NONE,
+        fpu_locked: true,
+        fs_base: 0,
+        threads: Slab::new(window(0, 4096)),
+        spaces: Slab::new(window(1, 2048)),
+        connections: Slab::new(window(2, 16384)),
+        endpoints: Slab::new(window(3, 4096)),
+        tables: Slab::new(window(4, 64)),
+        quotas: Slab::new(window(5, 1024)),
+        memories: Slab::new(window(6, 4096)),
+        regions: Slab::new(window(7, 8192)),
+        submissions: Slab::new(window(8, 4096)),
+        irqs: [Default::default(); crate::arch::vectors::IRQS],
+        ready: Default::default(),
+        deadlines: Deadlines::new(window(9, 256)),
+        slice_end: 0,
+        residents: Default::default(),
+        counters: Default::default(),
+        frames,
+        kernel_root: root,
+        port_bitmaps: [false; descriptors::PORT_BITMAPS],
+        clock: clock::Clock::uncalibrated(began),
+        apic: Apic::absent(),
+        log: Log::new(Level::Info),
+        power: Power::default(),
+        cpu,
+        unknown_calls: [0; 64],
+        idle,
+    }
+}
+
+impl Core {
+    fn apply_options(&mut self, facts: &Facts) {
+        for word in facts.options() {
+            match word.split_once('=').unwrap_or((word, "")) {
+                ("log", "com2") => self.log.use_second_port(),
+                ("log", "com1") => {}
+                ("loglevel", level) => self.log.level = Level::from_name(level).unwrap_or(Level::Info),
+                ("debug-exit", "") => self.power.debug_exit = true,
+                _ => self.log(Level::Warn, format_args!("boot: unknown option '{word}' is ignored")),
+            }
+        }
+    }
+
+    /// Everything that is free, less what page tables and the tables of objects take beside what is
+    /// charged for them.
+    fn make_root_quota(&mut self) {
+        let free = self.frames.free();
+        let limit = (free - free / 32 - 32) * PAGE as u64;
+        let quota = Quota { parent: Ref::NONE, limit, used: 0 };
+        let made = self.quotas.insert(&mut self.frames, quota).expect("boot: no memory for a quota");
+        assert!(made == ROOT_QUOTA, "the root quota is the first one");
+    }
+}

@@ -1,0 +1,210 @@
+//! The sending half: from a request to whoever serves it.
+
+use parley_abi::Errno;
+use parley_abi::call::{Rights, kind};
+use parley_abi::msg::{POLL, event};
+
+use crate::kernel::Core;
+use crate::mem::slab::Ref;
+use crate::object::connection::Connection;
+use crate::object::endpoint::{Binding, Endpoint};
+use crate::object::handle::{Handle, RESERVED};
+use crate::object::thread::{Kind, Request, State, Thread};
+
+/// What became of a request.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Sent {
+    /// It is answered, and this is the result. Label and words of a native call are in its registers.
+    Answered(i64),
+    /// The caller waits.
+    Waiting,
+}
+
+/// Longest chain of servers waiting for servers that is followed.
+const LONGEST_CHAIN: usize = 64;
+
+impl Core {
+    /// Sends the current thread's request on the connection in `slot`. EBADF, EPERM: no such connection.
+    /// ESTALE: its endpoint is gone. EMFILE, ENOMEM: no room for the handle it accepts. EDEADLK.
+    #[inline(always)]
+    pub fn send(&mut self, slot: u64, request: Request, deadline: u64) -> Result<Sent, Errno> {
+        let at: Ref<Connection> = self.object(slot, kind::CONNECTION, Rights::CALL)?;
+        let connection = self.connections.get(at).ok_or(Errno::ESTALE)?;
+        let (endpoint, badge) = (connection.endpoint, connection.badge);
+        self.send_to(endpoint, Request { badge, ..request }, deadline)
+    }
+
+    /// As [`Core::send`], to an endpoint that has been found.
+    #[inline(always)]
+    pub fn send_to(&mut self, endpoint: Ref<Endpoint>, request: Request, deadline: u64) -> Result<Sent, Errno> {
+        let binding = self.endpoints.get(endpoint).ok_or(Errno::ESTALE)?.binding;
+        let caller = self.current;
+        let thread = &mut self.threads[caller];
+        thread.calls = thread.calls.wrapping_add(1);
+        let accepts = request.accepts;
+        thread.request = request;
+        thread.waits_for = endpoint;
+        if accepts {
+            self.reserve_handle(caller, endpoint)?;
+        }
+        match binding {
+            Binding::Resident(service) => Ok(self.call_resident(service, caller)),
+            Binding::Threads => self.send_to_threads(endpoint, caller, deadline).map(|()| Sent::Waiting),
+        }
+    }
+
+    /// Hands the current thread's request to a receiver and switches to it, or queues it.
+    #[inline(always)]
+    fn send_to_threads(&mut self, endpoint: Ref<Endpoint>, caller: Ref<Thread>, deadline: u64) -> Result<(), Errno> {
+        let receiver = self.endpoints[endpoint].receivers.pop(&mut self.threads);
+        match receiver {
+            Some(receiver) => {
+                self.deliver_request(endpoint, caller, receiver);
+                if deadline != 0 {
+                    self.deadlines.set(&mut self.threads, caller, deadline);
+                    self.update_timer();
+                }
+                self.switch_to(receiver);
+            }
+            None => {
+                self.queue_request(endpoint, caller, deadline)?;
+                self.schedule();
+            }
+        }
+        Ok(())
+    }
+
+    /// Queues a request until a server receives it, and lends the server the caller's priority.
+    fn queue_request(&mut self, endpoint: Ref<Endpoint>, caller: Ref<Thread>, deadline: u64) -> Result<(), Errno> {
+        if deadline == POLL {
+            self.cancel_reservation(caller);
+            return Err(Errno::ETIMEDOUT);
+        }
+        if self.waits_for_itself(endpoint, caller) {
+            self.cancel_reservation(caller);
+            return Err(Errno::EDEADLK);
+        }
+        self.endpoints[endpoint].callers.push(&mut self.threads, caller);
+        self.threads[caller].state = State::Calling;
+        if deadline != 0 {
+            self.deadlines.set(&mut self.threads, caller, deadline);
+        }
+        let priority = self.threads[caller].priority;
+        self.lend_priority(endpoint, priority);
+        Ok(())
+    }
+
+    /// Follows who waits for whom from `endpoint` on: true if that leads back to `caller`. The server of
+    /// an endpoint is the thread that received last.
+    fn waits_for_itself(&self, endpoint: Ref<Endpoint>, caller: Ref<Thread>) -> bool {
+        let mut at = endpoint;
+        for _ in 0..LONGEST_CHAIN {
+            let Some(target) = self.endpoints.get(at) else { return false };
+            if target.server == caller {
+                return true;
+            }
+            match self.threads.get(target.server) {
+                Some(server) if matches!(server.state, State::Calling | State::Awaiting) => at = server.waits_for,
+                _ => return false,
+            }
+        }
+        false
+    }
+
+    /// Raises the server of `endpoint`, and whomever it waits for in turn, to `priority`.
+    fn lend_priority(&mut self, endpoint: Ref<Endpoint>, priority: u8) {
+        let mut at = endpoint;
+        for _ in 0..LONGEST_CHAIN {
+            let Some(target) = self.endpoints.get(at) else { return };
+            let server = target.server;
+            let Some(thread) = self.threads.get_mut(server) else { return };
+            if thread.priority >= priority {
+                return;
+            }
+            let old = core::mem::replace(&mut thread.priority, priority);
+            match thread.state {
+                State::Ready if server != self.current => {
+                    self.ready.remove(&mut self.threads, server, old);
+                    self.ready.push(&mut self.threads, server, priority);
+                    return;
+                }
+                State::Calling | State::Awaiting => at = self.threads[server].waits_for,
+                _ => return,
+            }
+        }
+    }
+
+    /// Puts a request into the registers of a receiver, which is in no queue any more.
+    #[inline(always)]
+    pub fn deliver_request(&mut self, endpoint: Ref<Endpoint>, caller: Ref<Thread>, receiver: Ref<Thread>) {
+        let thread = &mut self.threads[caller];
+        thread.state = State::Awaiting;
+        let (words, token) = (thread.words(), thread.token(caller));
+        let (label, badge, priority) = (thread.request.label, thread.request.badge, thread.priority);
+        self.endpoints[endpoint].server = receiver;
+        self.deadlines.clear(&mut self.threads, receiver);
+        let server = &mut self.threads[receiver];
+        server.frame.rax = event::REQUEST as u64 | (label as u64) << 32;
+        server.frame.set_words(&words);
+        server.frame.r13 = token.0;
+        server.frame.r15 = badge;
+        server.priority = server.base.max(priority);
+    }
+
+    /// Keeps a descriptor and a connection for the reply, on the caller's account, so that it can't fail.
+    fn reserve_handle(&mut self, caller: Ref<Thread>, endpoint: Ref<Endpoint>) -> Result<(), Errno> {
+        let space = self.threads[caller].space;
+        let slot = self.spaces[space].handles.free_descriptor()?;
+        self.prepare_slot(space, slot)?;
+        let connection = self.create_connection(self.spaces[space].quota, endpoint, 0)?;
+        self.spaces[space].handles.put(slot, Handle::new(RESERVED, connection, Rights::empty()));
+        self.threads[caller].request.reserved = Some((slot, connection));
+        Ok(())
+    }
+
+    /// The reply carries no handle: gives slot and connection back.
+    pub fn cancel_reservation(&mut self, caller: Ref<Thread>) {
+        let Some((slot, connection)) = self.threads[caller].request.reserved.take() else { return };
+        let space = self.threads[caller].space;
+        if let Some(space) = self.spaces.get_mut(space) {
+            space.handles.put(slot, Handle::default());
+        }
+        self.free_connection(connection);
+    }
+
+    /// Hands a request on: from now on `endpoint` answers it. The caller's buffers stay lent.
+    pub fn forward(&mut self, caller: Ref<Thread>, endpoint: Ref<Endpoint>, badge: u64, label: u32, words: [u64; 4]) {
+        let [a, b, c, d] = words;
+        let thread = &mut self.threads[caller];
+        thread.request.label = label;
+        thread.request.badge = badge;
+        thread.request.stored = Some([a, b, c, d, 0, 0]);
+        thread.waits_for = endpoint;
+        match self.endpoints.get(endpoint).map(|target| target.binding) {
+            None => self.fail_request(caller, Errno::ESTALE),
+            Some(Binding::Resident(service)) => {
+                if let Sent::Answered(result) = self.call_resident(service, caller) {
+                    self.answered_while_away(caller, result);
+                }
+            }
+            Some(Binding::Threads) => match self.endpoints[endpoint].receivers.pop(&mut self.threads) {
+                Some(receiver) => {
+                    self.deliver_request(endpoint, caller, receiver);
+                    self.wake(receiver);
+                }
+                None => {
+                    self.endpoints[endpoint].callers.push(&mut self.threads, caller);
+                    self.threads[caller].state = State::Calling;
+                }
+            },
+        }
+    }
+
+    /// A request that a resident service answered at once, of a caller that is not current.
+    fn answered_while_away(&mut self, caller: Ref<Thread>, result: i64) {
+        if self.threads[caller].request.kind == Kind::Posix {
+            self.threads[caller].frame.rax = result as u64;
+        }
+        self.wake(caller);
+    }
+}

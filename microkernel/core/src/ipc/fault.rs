@@ -1,0 +1,88 @@
+//! Faults of ring 3 become requests to whoever the address space names.
+
+use parley_abi::msg::label;
+
+use crate::arch::{fpu, vectors};
+use crate::kernel::Core;
+use crate::log::Level;
+use crate::object::endpoint::Binding;
+use crate::object::thread::{Kind, Request, State};
+
+const NMI: u8 = 2;
+const DOUBLE_FAULT: u8 = 8;
+const MACHINE_CHECK: u8 = 18;
+
+impl Core {
+    /// An exception in ring 3.
+    pub fn exception(&mut self, vector: u8) {
+        match vector {
+            vectors::NO_FPU => self.take_fpu(),
+            NMI => self.log(Level::Warn, format_args!("non-maskable interrupt")),
+            DOUBLE_FAULT | MACHINE_CHECK => panic!("{} in ring 3", vectors::name(vector)),
+            _ => self.raise_fault(vector),
+        }
+    }
+
+    /// Sends the fault in the thread's name to the fault connection of its space.
+    fn raise_fault(&mut self, vector: u8) {
+        let address = if vector == vectors::PAGE_FAULT { fpu::fault_address() } else { 0 };
+        let space = self.current_space();
+        let thread = self.thread();
+        let frame = &thread.frame;
+        let words = [vector as u64, frame.number, frame.rip, frame.rsp, address, frame.rbp];
+        let request = Request { kind: Kind::Fault, label: label::FAULT, stored: Some(words), ..Request::default() };
+        let connection = self.connections.get(self.spaces[space].faults);
+        let target = connection.map(|connection| (connection.endpoint, connection.badge));
+        let served = target.filter(|(endpoint, _)| {
+            self.endpoints.get(*endpoint).is_some_and(|endpoint| endpoint.binding == Binding::Threads)
+        });
+        let sent = match served {
+            Some((endpoint, badge)) => self.send_to(endpoint, Request { badge, ..request }, 0).is_ok(),
+            None => false,
+        };
+        if !sent {
+            self.nobody_to_tell(vector, words);
+        }
+    }
+
+    /// A fault that has no receiver: of init it is the end, any other thread is stopped.
+    fn nobody_to_tell(&mut self, vector: u8, words: [u64; 6]) {
+        let [_, error, rip, rsp, address, _] = words;
+        let name = vectors::name(vector);
+        if self.current.index == 0 {
+            panic!("init died: {name} (error {error:#x}) at rip {rip:#x}, rsp {rsp:#x}, address {address:#x}");
+        }
+        let thread = self.current.index;
+        self.log(
+            Level::Error,
+            format_args!("thread {thread}: {name} (error {error:#x}) at rip {rip:#x}, address {address:#x}; stopped"),
+        );
+        self.thread().state = State::Stopped;
+        self.resched = true;
+    }
+
+    /// The FPU belongs to another thread: saves that one's registers and loads the current one's.
+    fn take_fpu(&mut self) {
+        let thread = self.current;
+        if self.threads[thread].fpu.is_none() {
+            let quota = self.threads[thread].quota;
+            let page = self.quotas.charge(quota, parley_abi::PAGE as u64).ok().and_then(|()| {
+                let page = self.frames.take_zeroed();
+                if page.is_none() {
+                    self.quotas.refund(quota, parley_abi::PAGE as u64);
+                }
+                page
+            });
+            let Some(page) = page else { return self.raise_fault(vectors::NO_FPU) };
+            fpu::initialise(page);
+            self.threads[thread].fpu = Some(page);
+        }
+        fpu::lock(false);
+        self.fpu_locked = false;
+        if let Some(page) = self.threads.get(self.fpu_owner).and_then(|owner| owner.fpu) {
+            fpu::save(page);
+        }
+        fpu::restore(self.threads[thread].fpu.expect("set above"));
+        self.fpu_owner = thread;
+    }
+}

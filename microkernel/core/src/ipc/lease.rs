@@ -1,0 +1,103 @@
+//! Leases: the caller's buffers, lent to the server while the caller waits.
+//!
+//! Nothing is prepared when a request is sent. Where a buffer lies follows from the row and from the
+//! caller's registers, which are in its thread block until it goes on.
+
+use parley_abi::Errno;
+use parley_abi::call::{Rights, kind};
+use parley_abi::msg::Token;
+use parley_abi::row::{LeaseRow, Shape};
+
+use crate::kernel::Core;
+use crate::mem::slab::Ref;
+use crate::object::endpoint::Endpoint;
+use crate::object::thread::{Kind, Thread};
+use crate::syscall::Done;
+use crate::uaccess::{Claim, Side, copy_between};
+
+use super::reply::MOST_BYTES;
+
+/// A buffer of a request.
+#[derive(Clone, Copy)]
+pub struct Lease {
+    /// Where it is.
+    pub claim: Claim,
+    /// It is text: it ends after its NUL.
+    pub text: bool,
+}
+
+impl Core {
+    /// Buffer `number` of a request. EACCES: there is none, or not for this direction.
+    #[inline(always)]
+    pub fn lease(&self, caller: Ref<Thread>, number: u64, write: bool) -> Result<Lease, Errno> {
+        let thread = &self.threads[caller];
+        if thread.request.kind == Kind::Fault {
+            return self.whole_space(thread, number, write);
+        }
+        let row = thread.request.leases.get(number as usize).ok_or(Errno::EACCES)?;
+        let LeaseRow { shape, word, size } = *row;
+        let allowed = match shape {
+            Shape::None => false,
+            Shape::Read | Shape::ReadFixed | Shape::Text => !write,
+            Shape::Write | Shape::WriteFixed => write,
+        };
+        if !allowed {
+            return Err(Errno::EACCES);
+        }
+        let at = thread.request.first as usize + word as usize;
+        let len = match shape {
+            Shape::Read | Shape::Write => thread.frame.args[at + 1],
+            _ => size as u64,
+        };
+        let claim = Claim { root: thread.root, address: thread.frame.args[at], len };
+        Ok(Lease { claim, text: shape == Shape::Text })
+    }
+
+    fn whole_space(&self, thread: &Thread, number: u64, write: bool) -> Result<Lease, Errno> {
+        if number != 0 || write {
+            return Err(Errno::EACCES);
+        }
+        let claim = Claim { root: thread.root, address: 0, len: parley_abi::USER_END };
+        Ok(Lease { claim, text: false })
+    }
+
+    /// The first buffer that may be written: where reply data goes.
+    #[inline(always)]
+    pub fn writable_lease(&self, caller: Ref<Thread>) -> Result<Claim, Errno> {
+        let lease = self.lease(caller, 0, true).or_else(|_| self.lease(caller, 1, true))?;
+        Ok(lease.claim)
+    }
+
+    /// The system calls `copy_in` and `copy_out`.
+    pub fn copy_lease(&mut self, write: bool) -> Result<Done, Errno> {
+        let [endpoint, token, buffer, number, offset, len, _] = self.thread().frame.args;
+        let endpoint: Ref<Endpoint> = self.object(endpoint, kind::ENDPOINT, Rights::RECEIVE)?;
+        let caller = self.awaiting(endpoint, Token(token))?;
+        let lease = self.lease(caller, number, write)?;
+        let (theirs, mine) = (lease.claim.part(offset, len), self.claim(buffer, len));
+        let theirs = if lease.text { until_nul(theirs, len)? } else { theirs };
+        let (copied, their_side) = match write {
+            false => (copy_between(theirs, mine, MOST_BYTES), Side::From),
+            true => (copy_between(mine, theirs, MOST_BYTES), Side::To),
+        };
+        let copied = copied.map_err(|side| if side == their_side { Errno::EFAULT } else { Errno::EINVAL })?;
+        self.count_copy(copied);
+        Ok(Done::Value(copied.bytes as i64))
+    }
+}
+
+/// Cuts a claim to text after its NUL, if there is one within `len` bytes. EFAULT: not even the first byte
+/// is there, or the memory ends before a NUL is found.
+pub fn until_nul(text: Claim, len: u64) -> Result<Claim, Errno> {
+    let mut seen = 0;
+    let mut bytes = [0; 64];
+    let most = text.len.min(len);
+    while seen < most {
+        let copied = text.part(seen, most - seen).copy_in(&mut bytes).map_err(|_| Errno::EFAULT)?.bytes;
+        if let Some(end) = bytes[..copied].iter().position(|&byte| byte == 0) {
+            return Ok(text.part(0, seen + end as u64 + 1));
+        }
+        seen += copied as u64;
+    }
+    Ok(text.part(0, seen))
+}

@@ -1,0 +1,8 @@
+//! Messages: calls, replies, events, and the services that are linked into ring 0.
+
+pub mod call;
+pub mod fault;
+pub mod lease;
+pub mod receive;
+pub mod reply;
+pub mod resident;

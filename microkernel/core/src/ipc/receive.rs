@@ -1,0 +1,106 @@
+//! The receiving half: a server asks for its next event.
+
+use parley_abi::Errno;
+use parley_abi::call::{Rights, kind};
+use parley_abi::msg::{Flags, POLL, Token, event};
+
+use crate::kernel::Core;
+use crate::mem::slab::Ref;
+use crate::object::endpoint::{Endpoint, Event};
+use crate::object::thread::{State, Thread};
+use crate::syscall::Done;
+
+const KNOWN: Flags = Flags::DATA.union(Flags::OPEN).union(Flags::CLOSE_ON_EXEC).union(Flags::NO_RECEIVE);
+
+impl Core {
+    /// `reply_recv`: answers token r13, if there is one, and receives.
+    pub fn reply_recv(&mut self, flags: Flags, label: u32) -> Result<Done, Errno> {
+        if !KNOWN.contains(flags) || flags.contains(Flags::DATA | Flags::OPEN) {
+            return Err(Errno::EINVAL);
+        }
+        let thread = self.thread();
+        let (slot, words) = (thread.frame.args[0], thread.frame.words(1));
+        let (token, deadline) = (Token(thread.frame.r13), thread.frame.r14);
+        let endpoint: Ref<Endpoint> = self.object(slot, kind::ENDPOINT, Rights::RECEIVE)?;
+        if self.endpoints.get(endpoint).is_none() {
+            return Err(Errno::ESTALE);
+        }
+        let mut resumed = None;
+        if token != Token::NONE {
+            match self.reply(endpoint, token, flags, label, words) {
+                Ok(caller) => resumed = caller,
+                Err(Errno::ESTALE) if !flags.contains(Flags::NO_RECEIVE) => {}
+                Err(errno) => return Err(errno),
+            }
+        }
+        if flags.contains(Flags::NO_RECEIVE) {
+            if let Some(caller) = resumed {
+                self.wake(caller);
+            }
+            return Ok(Done::Value(0));
+        }
+        self.receive(endpoint, deadline, resumed);
+        Ok(Done::Registers)
+    }
+
+    /// Gives the current thread its next event, or lets it wait for one. `resumed` has been answered and
+    /// goes on: at once, if the server waits and nobody is more urgent.
+    #[inline(always)]
+    fn receive(&mut self, at: Ref<Endpoint>, deadline: u64, resumed: Option<Ref<Thread>>) {
+        let server = self.current;
+        let thread = &mut self.threads[server];
+        thread.priority = thread.base;
+        if self.take_pending(at, server) {
+            if let Some(caller) = resumed {
+                self.wake(caller);
+            }
+        } else if deadline == POLL {
+            self.deliver_event(server, &Event::of(event::TIMEOUT));
+            if let Some(caller) = resumed {
+                self.wake(caller);
+            }
+        } else {
+            self.wait_for_event(at, server, deadline);
+            match resumed {
+                Some(caller) if !self.ready.above(self.threads[caller].priority) => {
+                    self.switch_to(caller);
+                    return;
+                }
+                Some(caller) => self.wake(caller),
+                None => {}
+            }
+            self.schedule();
+            return;
+        }
+        self.resched |= self.ready.above(self.threads[server].priority);
+    }
+
+    fn wait_for_event(&mut self, at: Ref<Endpoint>, server: Ref<Thread>, deadline: u64) {
+        self.threads[server].state = State::Receiving;
+        self.threads[server].waits_for = at;
+        self.endpoints[at].receivers.push(&mut self.threads, server);
+        if deadline != 0 {
+            self.deadlines.set(&mut self.threads, server, deadline);
+            self.update_timer();
+        }
+    }
+
+    /// Hands over an event or a queued request. False: there is none.
+    #[inline(always)]
+    fn take_pending(&mut self, at: Ref<Endpoint>, server: Ref<Thread>) -> bool {
+        let endpoint = &mut self.endpoints[at];
+        if (endpoint.bits != 0 || endpoint.untold != 0 || !endpoint.events.is_empty())
+            && let Some(event) = self.next_event(at)
+        {
+            self.deliver_event(server, &event);
+            return true;
+        }
+        match self.endpoints[at].callers.pop(&mut self.threads) {
+            Some(caller) => {
+                self.deliver_request(at, caller, server);
+                true
+            }
+            None => false,
+        }
+    }
+}

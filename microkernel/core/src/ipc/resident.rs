@@ -1,0 +1,277 @@
+//! Services linked into ring 0: a request to one is a function call.
+//!
+//! The service is the same library that elsewhere runs in ring 3. Here its surroundings ([`Host`]) are
+//! the core itself, and the caller's buffers are reached through the caller's page tables, as ever.
+
+use parley_abi::Errno;
+use parley_abi::call::LOG_BIT;
+use parley_abi::msg::{Token, Words};
+use parley_abi::slot::service::NAMES;
+use parley_proto::{Cx, Host, Outcome, Service};
+
+use crate::kernel::Core;
+use crate::log::Level;
+use crate::mem::slab::Ref;
+use crate::object::endpoint::{Binding, Endpoint, Event};
+use crate::object::thread::{Kind, State, Thread};
+
+use super::call::Sent;
+use super::lease::until_nul;
+
+/// A service as a composition root hands it over.
+pub struct Placement {
+    /// Which of the well-known services it is ([`parley_abi::slot::service`]).
+    pub number: u8,
+    /// The service.
+    pub service: &'static mut dyn Service,
+    /// Global interrupts that become its notification bits: line and bit.
+    pub irqs: &'static [(u32, u64)],
+}
+
+/// A place for a service in ring 0.
+#[derive(Default)]
+pub struct Resident {
+    /// The service; `None` while it runs, or if there is none.
+    service: Option<&'static mut dyn Service>,
+    /// Where requests to it arrive.
+    pub endpoint: Ref<Endpoint>,
+    /// When it wants to be called; 0: not at all.
+    pub alarm: u64,
+    /// Something happened while it was running.
+    has_event: bool,
+}
+
+/// What a resident service sees of the core while it runs.
+struct Seat<'a> {
+    core: &'a mut Core,
+    service: u8,
+}
+
+impl Core {
+    /// Gives a service its place, binds its interrupts and starts it. Called at boot, lowest service first.
+    pub fn place(&mut self, placement: Placement) {
+        let Placement { number, service, irqs } = placement;
+        let root = crate::boot::ROOT_QUOTA;
+        let endpoint = self.create_endpoint(root, Binding::Resident(number)).expect("boot: no memory for an endpoint");
+        self.residents[number as usize] = Resident { service: None, endpoint, alarm: 0, has_event: false };
+        for &(line, bits) in irqs {
+            let irq = self.create_irq(line as u64).expect("boot: an interrupt line is missing or taken");
+            self.bind_irq(irq, endpoint, bits).expect("boot: the line was just made");
+        }
+        if let Err(errno) = service.start(&mut Seat { core: self, service: number }) {
+            panic!("resident service {} does not start: {errno}", NAMES[number as usize]);
+        }
+        self.residents[number as usize].service = Some(service);
+        self.log(Level::Info, format_args!("{}: resident in ring 0", NAMES[number as usize]));
+    }
+
+    /// Whether a service has a place in ring 0.
+    pub fn is_resident(&self, number: usize) -> bool {
+        self.residents[number].service.is_some()
+    }
+
+    /// Has a resident service answer the request of `caller`.
+    #[inline(always)]
+    pub fn call_resident(&mut self, number: u8, caller: Ref<Thread>) -> Sent {
+        let Some(service) = self.residents[number as usize].service.take() else {
+            return Sent::Answered(self.refuse(caller, Errno::EDEADLK));
+        };
+        let thread = &mut self.threads[caller];
+        thread.state = State::Awaiting;
+        let (label, badge, words, token) =
+            (thread.request.label, thread.request.badge, thread.words(), thread.token(caller));
+        let mut seat = Seat { core: self, service: number };
+        let outcome = service.request(&mut Cx { host: &mut seat, token, badge }, label, &words);
+        let sent = match outcome {
+            Outcome::Done(result) => Sent::Answered(self.settle_request(caller, result)),
+            other => self.apply(number, caller, other),
+        };
+        self.residents[number as usize].service = Some(service);
+        if self.residents[number as usize].has_event {
+            self.resident_has_event(number);
+        }
+        sent
+    }
+
+    fn refuse(&mut self, caller: Ref<Thread>, errno: Errno) -> i64 {
+        self.settle_request(caller, errno.negated())
+    }
+
+    /// Ends a request that was answered at once; a POSIX caller's result is returned and not stored.
+    #[inline(always)]
+    fn settle_request(&mut self, caller: Ref<Thread>, result: i64) -> i64 {
+        let thread = &mut self.threads[caller];
+        thread.state = State::Ready;
+        if thread.request.kind != Kind::Posix || thread.request.reserved.is_some() || thread.deadline_at != 0 {
+            self.complete(caller, 0, result, [0; 6]);
+        }
+        result
+    }
+
+    /// The outcomes that are more than a number.
+    fn apply(&mut self, number: u8, caller: Ref<Thread>, outcome: Outcome<'_>) -> Sent {
+        let result = match outcome {
+            Outcome::Done(result) => result,
+            Outcome::Data(bytes) => self.give_data(caller, bytes).unwrap_or_else(Errno::negated),
+            Outcome::Fill(bytes) => match self.give_data(caller, bytes) {
+                Ok(copied) if copied == bytes.len() as i64 => 0,
+                Ok(_) => Errno::EFAULT.negated(),
+                Err(errno) => errno.negated(),
+            },
+            Outcome::Open { badge, close_on_exec } => {
+                let endpoint = self.residents[number as usize].endpoint;
+                self.open(caller, endpoint, badge, close_on_exec).unwrap_or_else(Errno::negated)
+            }
+            Outcome::Words(words) => {
+                self.complete(caller, 0, words[0] as i64, words);
+                return Sent::Answered(words[0] as i64);
+            }
+            Outcome::Later => {
+                if caller == self.current {
+                    self.resched = true;
+                }
+                return Sent::Waiting;
+            }
+            Outcome::Forward { service, label, words } => {
+                return self.forward_from(number, caller, service, label, words);
+            }
+        };
+        Sent::Answered(self.settle_request(caller, result))
+    }
+
+    #[inline(always)]
+    fn give_data(&mut self, caller: Ref<Thread>, bytes: &[u8]) -> Result<i64, Errno> {
+        let copied = self.writable_lease(caller)?.copy_out(bytes).map_err(|_| Errno::EFAULT)?;
+        self.count_copy(copied);
+        Ok(copied.bytes as i64)
+    }
+
+    fn forward_from(&mut self, from: u8, caller: Ref<Thread>, to: u8, label: u32, words: [u64; 4]) -> Sent {
+        let peer = self.residents.get(to as usize).filter(|peer| peer.service.is_some() && to != from);
+        let Some(endpoint) = peer.map(|peer| peer.endpoint) else {
+            return Sent::Answered(self.refuse(caller, Errno::ENXIO));
+        };
+        let [a, b, c, d] = words;
+        let thread = &mut self.threads[caller];
+        thread.request.label = label;
+        thread.request.stored = Some([a, b, c, d, 0, 0]);
+        thread.waits_for = endpoint;
+        self.call_resident(to, caller)
+    }
+
+    /// News for a resident service: delivered now, or when it has finished what it is doing.
+    pub fn resident_has_event(&mut self, number: u8) {
+        let Some(service) = self.residents[number as usize].service.take() else {
+            self.residents[number as usize].has_event = true;
+            return;
+        };
+        self.residents[number as usize].has_event = false;
+        let endpoint = self.residents[number as usize].endpoint;
+        while let Some(event) = self.next_event(endpoint) {
+            self.tell(number, endpoint, service, &event);
+        }
+        self.residents[number as usize].service = Some(service);
+    }
+
+    fn tell(&mut self, number: u8, endpoint: Ref<Endpoint>, service: &mut dyn Service, event: &Event) {
+        use parley_abi::msg::event::{CANCEL, CLOSED, NOTIFIED};
+        let mut seat = Seat { core: self, service: number };
+        match event.kind {
+            NOTIFIED => service.notified(&mut seat, event.words[0]),
+            CANCEL => service.cancelled(&mut seat, event.token),
+            CLOSED => {
+                service.closed(&mut seat, event.badge);
+                let _ = self.forget_closed(endpoint, event.badge);
+            }
+            _ => {}
+        }
+    }
+
+    /// Calls the services whose alarm is due.
+    pub fn ring_alarms(&mut self, now: u64) {
+        for number in 0..self.residents.len() {
+            let alarm = self.residents[number].alarm;
+            if alarm == 0 || alarm > now {
+                continue;
+            }
+            if let Some(service) = self.residents[number].service.take() {
+                self.residents[number].alarm = 0;
+                service.alarm(&mut Seat { core: self, service: number as u8 });
+                self.residents[number].service = Some(service);
+            }
+        }
+    }
+
+    /// The console driver, if it is resident, is told that the log has grown.
+    pub fn notify_resident_log(&mut self, number: u8) {
+        let endpoint = self.residents[number as usize].endpoint;
+        self.notify(endpoint, LOG_BIT);
+    }
+}
+
+impl Seat<'_> {
+    fn caller(&self, token: Token) -> Result<Ref<Thread>, Errno> {
+        self.core.awaiting(self.core.residents[self.service as usize].endpoint, token)
+    }
+}
+
+impl Host for Seat<'_> {
+    fn now(&mut self) -> u64 {
+        self.core.clock.now()
+    }
+
+    fn copy_in(&mut self, token: Token, lease: u8, offset: u64, into: &mut [u8]) -> Result<usize, Errno> {
+        let lease = self.core.lease(self.caller(token)?, lease as u64, false)?;
+        let mut part = lease.claim.part(offset, into.len() as u64);
+        if lease.text {
+            part = until_nul(part, into.len() as u64)?;
+        }
+        let copied = part.copy_in(into).map_err(|_| Errno::EFAULT)?;
+        self.core.count_copy(copied);
+        Ok(copied.bytes)
+    }
+
+    fn copy_out(&mut self, token: Token, lease: u8, offset: u64, from: &[u8]) -> Result<usize, Errno> {
+        let lease = self.core.lease(self.caller(token)?, lease as u64, true)?;
+        let part = lease.claim.part(offset, from.len() as u64);
+        let copied = part.copy_out(from).map_err(|_| Errno::EFAULT)?;
+        self.core.count_copy(copied);
+        Ok(copied.bytes)
+    }
+
+    fn reply(&mut self, token: Token, result: i64) {
+        let Ok(caller) = self.caller(token) else { return };
+        if let Some(caller) = self.core.complete(caller, 0, result, [result as u64, 0, 0, 0, 0, 0]) {
+            self.core.wake(caller);
+        }
+    }
+
+    fn call(&mut self, service: u8, label: u32, words: Words) -> Result<Words, Errno> {
+        let place = self.core.residents.get_mut(service as usize).ok_or(Errno::ENXIO)?;
+        let peer = place.service.take().ok_or(Errno::ENXIO)?;
+        let mut seat = Seat { core: self.core, service };
+        let outcome = peer.request(&mut Cx { host: &mut seat, token: Token::NONE, badge: 0 }, label, &words);
+        let answer = match outcome {
+            Outcome::Words(words) => Ok(words),
+            Outcome::Done(result) => Errno::check(result).map(|result| [result as u64, 0, 0, 0, 0, 0]),
+            _ => Err(Errno::EINVAL),
+        };
+        self.core.residents[service as usize].service = Some(peer);
+        answer
+    }
+
+    fn set_alarm(&mut self, at: u64) {
+        self.core.residents[self.service as usize].alarm = at;
+        self.core.update_timer();
+    }
+
+    fn log(&mut self, text: &str) {
+        let name = NAMES[self.service as usize];
+        self.core.log(Level::Info, format_args!("{name}: {text}"));
+    }
+
+    fn read_log(&mut self, into: &mut [u8]) -> usize {
+        self.core.log.claim_by_resident(self.service);
+        self.core.log.take(into)
+    }
+}

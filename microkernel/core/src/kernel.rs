@@ -1,0 +1,235 @@
+//! `Core`: all the state of ring 0, and the few moves that change who runs.
+//!
+//! There is one value, and the entry code lends it to one handler at a time. Handlers never block: they
+//! change states and queues, and whoever is current when they return is who ring 0 leaves for.
+
+use parley_abi::counters::Counters;
+use parley_abi::slot::service;
+
+use crate::arch::apic::Apic;
+use crate::arch::clock::Clock;
+use crate::arch::descriptors::PORT_BITMAPS;
+use crate::arch::entry::CpuLocal;
+use crate::arch::frame::Frame;
+use crate::arch::{fpu, paging, vectors};
+use crate::boot::Power;
+use crate::deadline::Deadlines;
+use crate::ipc::resident::Resident;
+use crate::log::Log;
+use crate::mem::frames::{Frames, Phys};
+use crate::mem::slab::{Ref, Slab};
+use crate::object::connection::Connection;
+use crate::object::endpoint::Endpoint;
+use crate::object::irq::Irq;
+use crate::object::memory::Memory;
+use crate::object::quota::Quota;
+use crate::object::region::Region;
+use crate::object::space::Space;
+use crate::object::submission::Submission;
+use crate::object::table::Table;
+use crate::object::thread::{State, Thread};
+use crate::sched::{Ready, SLICE};
+use crate::uaccess::{Claim, Copied};
+
+/// Everything ring 0 knows.
+pub struct Core {
+    /// The thread that runs, or [`Ref::NONE`] while the machine idles.
+    pub current: Ref<Thread>,
+    /// Somebody more urgent than the current thread became ready, or it can't go on.
+    pub resched: bool,
+    /// Root of the page tables that are loaded.
+    pub root: Phys,
+    /// Whose registers the FPU holds.
+    pub fpu_owner: Ref<Thread>,
+    /// Whether CR0.TS is set, so that the next FPU instruction traps.
+    pub fpu_locked: bool,
+    /// FS base that is loaded.
+    pub fs_base: u64,
+    /// Threads, and what else handles lead to.
+    pub threads: Slab<Thread>,
+    /// See [`Space`].
+    pub spaces: Slab<Space>,
+    /// See [`Connection`].
+    pub connections: Slab<Connection>,
+    /// See [`Endpoint`].
+    pub endpoints: Slab<Endpoint>,
+    /// See [`Table`].
+    pub tables: Slab<Table>,
+    /// See [`Quota`].
+    pub quotas: Slab<Quota>,
+    /// See [`Memory`].
+    pub memories: Slab<Memory>,
+    /// See [`Region`].
+    pub regions: Slab<Region>,
+    /// See [`Submission`].
+    pub submissions: Slab<Submission>,
+    /// Interrupt lines, by number.
+    pub irqs: [Irq; vectors::IRQS],
+    /// Threads that could run.
+    pub ready: Ready,
+    /// Threads whose waiting ends by itself.
+    pub deadlines: Deadlines,
+    /// When the current thread has to let its equals run, in nanoseconds.
+    pub slice_end: u64,
+    /// Services in ring 0, by number.
+    pub residents: [Resident; service::COUNT],
+    /// What `compare` counts.
+    pub counters: Counters,
+    /// Free frames.
+    pub frames: Frames,
+    /// Root of the page tables that every space copies its upper half from.
+    pub kernel_root: Phys,
+    /// Port bitmaps in use.
+    pub port_bitmaps: [bool; PORT_BITMAPS],
+    /// Time.
+    pub clock: Clock,
+    /// Interrupt controllers.
+    pub apic: Apic,
+    /// The kernel log.
+    pub log: Log,
+    /// How to switch the machine off.
+    pub power: Power,
+    /// What the entry code shares with us.
+    pub cpu: &'static mut CpuLocal,
+    /// POSIX numbers that were called in vain and have been logged.
+    pub unknown_calls: [u64; 64],
+    /// Registers of "nobody runs".
+    pub idle: Frame,
+}
+
+impl Core {
+    /// The running thread.
+    #[inline(always)]
+    pub fn thread(&mut self) -> &mut Thread {
+        &mut self.threads[self.current]
+    }
+
+    /// The running thread's address space.
+    #[inline(always)]
+    pub fn current_space(&self) -> Ref<Space> {
+        self.threads[self.current].space
+    }
+
+    /// A claim of the running thread to its own memory.
+    #[inline(always)]
+    pub fn claim(&self, address: u64, len: u64) -> Claim {
+        Claim { root: self.root, address, len }
+    }
+
+    /// Accounts for a copy.
+    #[inline(always)]
+    pub fn count_copy(&mut self, copied: Copied) {
+        self.counters.bytes_copied += copied.bytes as u64;
+        self.counters.rep_extra += copied.rep_extra;
+    }
+
+    /// Makes a thread the current one. It is in no queue.
+    #[inline(always)]
+    pub fn switch_to(&mut self, next: Ref<Thread>) {
+        self.current = next;
+        let thread = &mut self.threads[next];
+        thread.state = State::Ready;
+        self.cpu.set_frame(&raw mut thread.frame);
+        if thread.root != self.root {
+            self.root = thread.root;
+            self.counters.space_switches += 1;
+            self.cpu.tss.hardware.iomap_base = thread.map_base;
+            paging::activate(thread.root);
+        }
+        if thread.fs_base != self.fs_base && thread.fs_base != 0 {
+            self.fs_base = thread.fs_base;
+            fpu::load_fs_base(thread.fs_base);
+        }
+        let lock = self.fpu_owner != next;
+        if lock != self.fpu_locked {
+            self.fpu_locked = lock;
+            fpu::lock(lock);
+        }
+    }
+
+    /// Lets a thread run when its turn comes.
+    pub fn wake(&mut self, at: Ref<Thread>) {
+        let thread = &mut self.threads[at];
+        thread.state = State::Ready;
+        let priority = thread.priority;
+        self.ready.push(&mut self.threads, at, priority);
+        match self.threads.get(self.current) {
+            Some(current) if priority < current.priority => {}
+            Some(current) if priority == current.priority => self.update_timer(),
+            _ => self.resched = true,
+        }
+    }
+
+    /// Makes the most urgent ready thread the current one; with none, the machine idles.
+    pub fn schedule(&mut self) {
+        self.resched = false;
+        match self.ready.pop(&mut self.threads) {
+            Some(next) => {
+                self.slice_end = self.clock.now() + SLICE;
+                self.switch_to(next);
+            }
+            None => {
+                self.current = Ref::NONE;
+                self.cpu.set_frame(&raw mut self.idle);
+            }
+        }
+        self.update_timer();
+    }
+
+    /// At the end of a handler: somebody else goes on if he is more urgent, or the current thread can't.
+    /// True if the current thread changed.
+    pub fn settle(&mut self) -> bool {
+        if !self.resched {
+            return false;
+        }
+        if let Some(current) = self.threads.get(self.current) {
+            let priority = current.priority;
+            if current.state == State::Ready {
+                if !self.ready.above(priority) {
+                    self.resched = false;
+                    return false;
+                }
+                self.ready.push_front(&mut self.threads, self.current, priority);
+            }
+        }
+        self.schedule();
+        true
+    }
+
+    /// Lets the current thread's equals run, if there are any.
+    pub fn yield_now(&mut self) {
+        let priority = self.thread().priority;
+        if self.ready.occupied_at(priority) {
+            self.ready.push(&mut self.threads, self.current, priority);
+            self.schedule();
+        }
+    }
+
+    /// Entry for a vector that struck in ring 3.
+    pub fn vector_from_ring_3(&mut self) {
+        let vector = self.thread().frame.kind as u8;
+        if vector >= vectors::IRQ {
+            self.interrupt(vector);
+        } else {
+            self.exception(vector);
+        }
+        self.settle();
+    }
+
+    /// Entry for an interrupt that ended the idle loop.
+    pub fn interrupt_while_idle(&mut self, vector: u8) {
+        self.interrupt(vector);
+        if self.current == Ref::NONE {
+            self.schedule();
+        }
+    }
+
+    fn interrupt(&mut self, vector: u8) {
+        match vector {
+            vectors::TIMER => self.timer_fired(),
+            vectors::SPURIOUS => {}
+            _ if (vector as usize) < vectors::IRQ as usize + vectors::IRQS => self.irq_arrived(vector - vectors::IRQ),
+            _ => self.apic.acknowledge(),
+        }
+    }
+}

@@ -1,0 +1,5 @@
+//! Memory of the core: frames, and the typed tables that kernel objects live in.
+
+pub mod frames;
+pub mod slab;
+pub mod window;

@@ -1,0 +1,260 @@
+//! A typed table of kernel objects, and the references into it.
+//!
+//! A [`Ref`] is an index and a generation. An object can be destroyed at any time, whoever still refers
+//! to it: the slot's generation moves on, and every reference to the old one finds nothing. So nothing
+//! in the core dangles, and nothing has to hunt down references.
+
+use core::marker::PhantomData;
+use core::ops::{Index, IndexMut};
+
+use super::frames::Frames;
+use super::window::Window;
+
+/// Names an object in a [`Slab`]. May be stale.
+pub struct Ref<T> {
+    /// Which slot.
+    pub index: u32,
+    /// Which of the objects that the slot has held.
+    pub generation: u32,
+    what: PhantomData<fn() -> T>,
+}
+
+impl<T> Ref<T> {
+    /// A reference that finds nothing, as generations start at 1.
+    pub const NONE: Ref<T> = Ref::new(u32::MAX, 0);
+
+    /// A reference from its parts.
+    pub const fn new(index: u32, generation: u32) -> Ref<T> {
+        Ref { index, generation, what: PhantomData }
+    }
+}
+
+impl<T> Clone for Ref<T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+impl<T> Copy for Ref<T> {}
+impl<T> PartialEq for Ref<T> {
+    fn eq(&self, other: &Self) -> bool {
+        (self.index, self.generation) == (other.index, other.generation)
+    }
+}
+impl<T> Eq for Ref<T> {}
+impl<T> core::fmt::Debug for Ref<T> {
+    fn fmt(&self, out: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(out, "{}.{}", self.index, self.generation)
+    }
+}
+
+#[repr(C, align(16))]
+struct Slot<T> {
+    value: T,
+    generation: u32,
+    /// Next free slot plus one; [`LIVE`] while the slot holds an object.
+    next_free: u32,
+}
+
+const LIVE: u32 = u32::MAX;
+
+/// A growing array of `T`, with a free list.
+pub struct Slab<T> {
+    window: Window,
+    slots: *mut Slot<T>,
+    len: u32,
+    free: u32,
+    live: u32,
+}
+
+impl<T: Default> Slab<T> {
+    /// An empty table in `window`.
+    pub fn new(window: Window) -> Slab<T> {
+        let slots = window.base().cast();
+        Slab { window, slots, len: 0, free: 0, live: 0 }
+    }
+
+    /// Bytes of one object, for quotas.
+    pub const COST: u64 = size_of::<Slot<T>>() as u64;
+
+    /// Puts `value` into a free slot. `None`: out of memory.
+    pub fn insert(&mut self, frames: &mut Frames, value: T) -> Option<Ref<T>> {
+        self.insert_after(frames, |_| value)
+    }
+
+    /// Puts what `make` makes of the slot's last object into a free slot. `None`: out of memory.
+    pub fn insert_after(&mut self, frames: &mut Frames, make: impl FnOnce(&T) -> T) -> Option<Ref<T>> {
+        if self.free == 0 {
+            self.grow(frames)?;
+        }
+        let index = self.free - 1;
+        let slot = &mut self.slots_mut()[index as usize];
+        let generation = slot.generation;
+        slot.value = make(&slot.value);
+        let next = core::mem::replace(&mut slot.next_free, LIVE);
+        self.free = next;
+        self.live += 1;
+        Some(Ref::new(index, generation))
+    }
+
+    /// Frees the object's slot. Every reference to it is stale from now on.
+    pub fn remove(&mut self, at: Ref<T>) -> bool {
+        if self.get(at).is_none() {
+            return false;
+        }
+        let free = self.free;
+        let slot = &mut self.slots_mut()[at.index as usize];
+        slot.generation = slot.generation.wrapping_add(1).max(1);
+        slot.next_free = free;
+        self.free = at.index + 1;
+        self.live -= 1;
+        true
+    }
+
+    fn grow(&mut self, frames: &mut Frames) -> Option<()> {
+        while self.window.bytes() < (self.len as usize + 1) * size_of::<Slot<T>>() {
+            self.window.grow(frames)?;
+        }
+        // SAFETY: 1. the window is mapped up to the end of this slot, and it is aligned, since windows
+        // are page-aligned and slots are laid out as an array; 2. no reference covers it, as `len` does
+        // not yet count it.
+        unsafe {
+            self.slots.add(self.len as usize).write(Slot { value: T::default(), generation: 1, next_free: self.free });
+        }
+        self.len += 1;
+        self.free = self.len;
+        Some(())
+    }
+}
+
+impl<T> Slab<T> {
+    #[inline(always)]
+    fn slots(&self) -> &[Slot<T>] {
+        // SAFETY: the first `len` slots were written by `grow` and are never unmapped.
+        unsafe { core::slice::from_raw_parts(self.slots, self.len as usize) }
+    }
+
+    #[inline(always)]
+    fn slots_mut(&mut self) -> &mut [Slot<T>] {
+        // SAFETY: as `slots`, and `self` is borrowed exclusively.
+        unsafe { core::slice::from_raw_parts_mut(self.slots, self.len as usize) }
+    }
+
+    /// The object, unless the reference is stale.
+    #[inline(always)]
+    pub fn get(&self, at: Ref<T>) -> Option<&T> {
+        self.slots().get(at.index as usize).filter(|slot| slot.generation == at.generation).map(|slot| &slot.value)
+    }
+
+    /// The object, to be changed, unless the reference is stale.
+    #[inline(always)]
+    pub fn get_mut(&mut self, at: Ref<T>) -> Option<&mut T> {
+        let slot = self.slots_mut().get_mut(at.index as usize)?;
+        (slot.generation == at.generation).then_some(&mut slot.value)
+    }
+
+    /// The live object in slot `index`.
+    pub fn at(&self, index: u32) -> Option<Ref<T>> {
+        let slot = self.slots().get(index as usize)?;
+        (slot.next_free == LIVE).then_some(Ref::new(index, slot.generation))
+    }
+
+    /// References to all live objects.
+    pub fn refs(&self) -> impl Iterator<Item = Ref<T>> + '_ {
+        (0..self.len).filter_map(|index| self.at(index))
+    }
+
+    /// The first live object that `wanted` accepts.
+    pub fn find(&self, wanted: impl Fn(&T) -> bool) -> Option<Ref<T>> {
+        self.refs().find(|&at| wanted(&self[at]))
+    }
+
+    /// Slots there are, free ones included.
+    pub fn len(&self) -> u32 {
+        self.len
+    }
+
+    /// Whether there is no slot yet.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Live objects.
+    pub fn live(&self) -> u32 {
+        self.live
+    }
+
+    /// Bytes of memory that the table uses.
+    pub fn bytes(&self) -> usize {
+        self.window.bytes()
+    }
+}
+
+impl<T> Index<Ref<T>> for Slab<T> {
+    type Output = T;
+    #[inline(always)]
+    fn index(&self, at: Ref<T>) -> &T {
+        self.get(at).expect("a stale reference was used as a live one")
+    }
+}
+
+impl<T> IndexMut<Ref<T>> for Slab<T> {
+    #[inline(always)]
+    fn index_mut(&mut self, at: Ref<T>) -> &mut T {
+        self.get_mut(at).expect("a stale reference was used as a live one")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mem::frames::Phys;
+    use crate::mem::frames::tests::host_frames;
+
+    fn slab(limit: usize) -> (Frames, Slab<u64>) {
+        (host_frames(limit + 2), Slab::new(Window::new(0, Phys(0), limit)))
+    }
+
+    #[test]
+    fn a_stale_reference_finds_nothing() {
+        let (mut frames, mut slab) = slab(1);
+        let first = slab.insert(&mut frames, 7).unwrap();
+        assert!(slab.remove(first));
+        let second = slab.insert(&mut frames, 8).unwrap();
+        assert_eq!(first.index, second.index, "the slot is used again");
+        assert_eq!((slab.get(first), slab.get(second)), (None, Some(&8)));
+        assert!(!slab.remove(first));
+    }
+
+    #[test]
+    fn a_full_window_is_an_error_and_not_a_panic() {
+        let (mut frames, mut slab) = slab(1);
+        let mut count = 0u64;
+        while slab.insert(&mut frames, count).is_some() {
+            count += 1;
+        }
+        assert_eq!(count as usize, parley_abi::PAGE / size_of::<Slot<u64>>());
+        assert_eq!(slab.live() as u64, count);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn it_holds_what_a_map_would(steps in proptest::collection::vec((0u8..2, 0usize..40), 0..300)) {
+            let (mut frames, mut slab) = slab(8);
+            let mut model: Vec<(Ref<u64>, u64)> = Vec::new();
+            for (number, (kind, pick)) in steps.into_iter().enumerate() {
+                if kind == 0 || model.is_empty() {
+                    let at = slab.insert(&mut frames, number as u64).unwrap();
+                    model.push((at, number as u64));
+                } else {
+                    let (at, _) = model.swap_remove(pick % model.len());
+                    proptest::prop_assert!(slab.remove(at));
+                    proptest::prop_assert_eq!(slab.get(at), None);
+                }
+                for (at, value) in &model {
+                    proptest::prop_assert_eq!(slab.get(*at), Some(value));
+                }
+                proptest::prop_assert_eq!(slab.live() as usize, model.len());
+            }
+        }
+    }
+}

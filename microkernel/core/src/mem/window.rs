@@ -1,0 +1,79 @@
+//! A stretch of the core's address space that grows a page at a time.
+//!
+//! A table that lives in a window is one array: an index becomes an address by one multiplication, and
+//! growing never moves anything. All windows lie under one top-level page-table entry, which every
+//! address space shares, so a page that is added is there in all of them.
+
+use parley_abi::PAGE;
+
+use super::frames::{Frames, Phys};
+use crate::arch::paging;
+
+/// Where the windows begin.
+pub const WINDOWS: u64 = 0xffff_c000_0000_0000;
+/// Bytes of address space a window has.
+pub const WINDOW: u64 = 1 << 30;
+
+/// One window.
+pub struct Window {
+    base: *mut u8,
+    root: Phys,
+    pages: usize,
+    limit: usize,
+}
+
+impl Window {
+    /// Window number `index`, in the address space with page-table root `root`, at most `limit` pages.
+    pub fn new(index: u64, root: Phys, limit: usize) -> Window {
+        let base = if cfg!(target_os = "none") {
+            core::ptr::with_exposed_provenance_mut((WINDOWS + index * WINDOW) as usize)
+        } else {
+            host_memory(limit)
+        };
+        Window { base, root, pages: 0, limit }
+    }
+
+    /// Start of the window.
+    pub fn base(&self) -> *mut u8 {
+        self.base
+    }
+
+    /// Bytes that are there.
+    pub fn bytes(&self) -> usize {
+        self.pages * PAGE
+    }
+
+    /// Adds a page of zeros. `None`: no frame, or the window is full.
+    pub fn grow(&mut self, frames: &mut Frames) -> Option<()> {
+        if self.pages == self.limit {
+            return None;
+        }
+        let page = frames.take_zeroed()?;
+        if cfg!(target_os = "none") {
+            let address = self.base.addr() as u64 + self.bytes() as u64;
+            let mapped = paging::map(self.root, address, page, paging::KERNEL_DATA, &mut || frames.take_zeroed());
+            if mapped.is_err() {
+                frames.put(page);
+                return None;
+            }
+        }
+        self.pages += 1;
+        Some(())
+    }
+}
+
+/// Memory for a window in the tests of this crate.
+fn host_memory(limit: usize) -> *mut u8 {
+    #[cfg(not(target_os = "none"))]
+    {
+        extern crate std;
+        let layout = std::alloc::Layout::from_size_align(limit * PAGE, PAGE).expect("a window has pages");
+        // SAFETY: the size is not zero.
+        unsafe { std::alloc::alloc_zeroed(layout) }
+    }
+    #[cfg(target_os = "none")]
+    {
+        let _ = limit;
+        core::ptr::null_mut()
+    }
+}

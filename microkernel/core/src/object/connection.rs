@@ -1,0 +1,151 @@
+//! Connections: an endpoint and a badge. A file descriptor is a handle to one.
+
+use parley_abi::Errno;
+use parley_abi::call::{Rights, kind};
+
+use crate::kernel::Core;
+use crate::mem::slab::{Ref, Slab};
+use crate::object::endpoint::Endpoint;
+use crate::object::handle::Handle;
+use crate::object::quota::Quota;
+
+/// A connection. It belongs to its endpoint, so it outlives the server behind it.
+#[derive(Default)]
+pub struct Connection {
+    /// Where requests go.
+    pub endpoint: Ref<Endpoint>,
+    /// What the server knows it by.
+    pub badge: u64,
+    /// Handles to it. 0: closing, and in the endpoint's list until the server frees it.
+    pub refs: u32,
+    /// The receiver has been told that it is closing.
+    pub told: bool,
+    /// Next in the endpoint's list of closing connections.
+    pub next: Ref<Connection>,
+    /// Who pays.
+    pub quota: Ref<Quota>,
+}
+
+impl Core {
+    /// Makes a connection without handles. ENOMEM.
+    pub fn create_connection(
+        &mut self,
+        quota: Ref<Quota>,
+        endpoint: Ref<Endpoint>,
+        badge: u64,
+    ) -> Result<Ref<Connection>, Errno> {
+        self.quotas.charge(quota, Slab::<Connection>::COST)?;
+        let connection = Connection { endpoint, badge, quota, ..Connection::default() };
+        self.connections.insert(&mut self.frames, connection).ok_or_else(|| {
+            self.quotas.refund(quota, Slab::<Connection>::COST);
+            Errno::ENOMEM
+        })
+    }
+
+    /// A handle to it.
+    pub fn connection_handle(at: Ref<Connection>, rights: Rights) -> Handle {
+        Handle::new(kind::CONNECTION, at, rights)
+    }
+
+    /// The last handle is gone: tell the server. The connection is free once the server has forgotten it.
+    pub fn close_connection(&mut self, at: Ref<Connection>) {
+        let Connection { endpoint, .. } = self.connections[at];
+        let Some(target) = self.endpoints.get_mut(endpoint) else {
+            self.free_connection(at);
+            return;
+        };
+        self.connections[at].next = core::mem::replace(&mut target.closing, at);
+        target.untold += 1;
+        self.endpoint_has_event(endpoint);
+    }
+
+    /// A closing connection that the server has not been told of; it is told now. Returns its badge.
+    pub fn next_closed(&mut self, endpoint: Ref<Endpoint>) -> Option<u64> {
+        let target = self.endpoints.get_mut(endpoint)?;
+        if target.untold == 0 {
+            return None;
+        }
+        let mut at = target.closing;
+        while let Some(connection) = self.connections.get_mut(at) {
+            if !connection.told {
+                connection.told = true;
+                target.untold -= 1;
+                return Some(connection.badge);
+            }
+            at = connection.next;
+        }
+        target.untold = 0;
+        None
+    }
+
+    /// The server has forgotten `badge`. EINVAL: no closing connection of the endpoint has it.
+    pub fn forget_closed(&mut self, endpoint: Ref<Endpoint>, badge: u64) -> Result<(), Errno> {
+        let target = self.endpoints.get(endpoint).ok_or(Errno::ESTALE)?;
+        let (mut previous, mut at) = (Ref::NONE, target.closing);
+        while let Some(connection) = self.connections.get(at) {
+            let next = connection.next;
+            if connection.badge == badge && connection.told {
+                self.unlink_closing(endpoint, previous, next);
+                self.free_connection(at);
+                return Ok(());
+            }
+            (previous, at) = (at, next);
+        }
+        Err(Errno::EINVAL)
+    }
+
+    fn unlink_closing(&mut self, endpoint: Ref<Endpoint>, previous: Ref<Connection>, next: Ref<Connection>) {
+        match self.connections.get_mut(previous) {
+            Some(previous) => previous.next = next,
+            None => self.endpoints[endpoint].closing = next,
+        }
+    }
+
+    /// Frees the slot; handles to it are stale.
+    pub fn free_connection(&mut self, at: Ref<Connection>) {
+        let Some(connection) = self.connections.get(at) else { return };
+        let quota = connection.quota;
+        self.connections.remove(at);
+        self.quotas.refund(quota, Slab::<Connection>::COST);
+    }
+
+    /// Whoever paid for the connection is gone. The server is told as if the last handle had gone, as
+    /// far as the endpoint's own quota can keep the news.
+    pub fn drop_connection_by_force(&mut self, at: Ref<Connection>) {
+        let Connection { endpoint, refs, quota, .. } = self.connections[at];
+        let heir = self.endpoints.get(endpoint).map(|target| target.quota);
+        match heir {
+            Some(heir) if heir != quota && self.quotas.charge(heir, Slab::<Connection>::COST).is_ok() => {
+                self.quotas.refund(quota, Slab::<Connection>::COST);
+                self.connections[at].quota = heir;
+                if refs > 0 {
+                    self.connections[at].refs = 0;
+                    self.close_connection(at);
+                }
+            }
+            _ => self.remove_connection(at),
+        }
+    }
+
+    /// Removes a connection wherever it is linked.
+    fn remove_connection(&mut self, at: Ref<Connection>) {
+        let Connection { endpoint, refs, .. } = self.connections[at];
+        if refs == 0 && self.endpoints.get(endpoint).is_some() {
+            self.connections[at].told = true;
+            let badge = self.connections[at].badge;
+            let _ = self.forget_closed(endpoint, badge);
+        }
+        self.free_connection(at);
+    }
+
+    /// Makes every connection of the endpoint that has `badge` stale.
+    pub fn revoke(&mut self, endpoint: Ref<Endpoint>, badge: u64) {
+        for index in 0..self.connections.len() {
+            let Some(at) = self.connections.at(index) else { continue };
+            let connection = &self.connections[at];
+            if connection.endpoint == endpoint && connection.badge == badge && connection.refs > 0 {
+                self.free_connection(at);
+            }
+        }
+    }
+}

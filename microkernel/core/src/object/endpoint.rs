@@ -1,0 +1,156 @@
+//! Endpoints: where requests and all other events for a server arrive.
+
+use parley_abi::Errno;
+use parley_abi::msg::{Token, Words, event};
+
+use crate::kernel::Core;
+use crate::mem::slab::{Ref, Slab};
+use crate::object::connection::Connection;
+use crate::object::quota::Quota;
+use crate::object::thread::{State, Thread};
+use crate::sched::Queue;
+
+/// Who serves an endpoint.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Binding {
+    /// Threads that receive on it.
+    #[default]
+    Threads,
+    /// The service with this number, linked into ring 0.
+    Resident(u8),
+}
+
+/// An endpoint.
+#[derive(Default)]
+pub struct Endpoint {
+    /// Who serves it.
+    pub binding: Binding,
+    /// Threads that wait for an event.
+    pub receivers: Queue,
+    /// Threads whose requests wait to be received.
+    pub callers: Queue,
+    /// Notification bits that are set.
+    pub bits: u64,
+    /// Connections that are closing.
+    pub closing: Ref<Connection>,
+    /// How many of them the receiver has not been told of.
+    pub untold: u32,
+    /// Events of [submissions](crate::object::submission): requests to be received, answers to be collected, cancellations.
+    pub events: crate::object::submission::List,
+    /// The thread that received last: who lends its ear, and gets the caller's priority.
+    pub server: Ref<Thread>,
+    /// Handles to it.
+    pub refs: u32,
+    /// Who pays.
+    pub quota: Ref<Quota>,
+}
+
+/// What `reply_recv` reports.
+pub struct Event {
+    /// One of [`parley_abi::msg::event`].
+    pub kind: u32,
+    /// Of a request.
+    pub label: u32,
+    /// Words of a request or of a submission's answer; the notification bits.
+    pub words: Words,
+    /// Of a request, or the cookie of a submission.
+    pub token: Token,
+    /// Of a request or a closed connection.
+    pub badge: u64,
+}
+
+impl Event {
+    /// An event that is only a kind.
+    pub fn of(kind: u32) -> Event {
+        Event { kind, label: 0, words: [0; 6], token: Token::NONE, badge: 0 }
+    }
+}
+
+impl Core {
+    /// Makes an endpoint without handles. ENOMEM.
+    pub fn create_endpoint(&mut self, quota: Ref<Quota>, binding: Binding) -> Result<Ref<Endpoint>, Errno> {
+        self.quotas.charge(quota, Slab::<Endpoint>::COST)?;
+        let endpoint = Endpoint { quota, binding, ..Endpoint::default() };
+        self.endpoints.insert(&mut self.frames, endpoint).ok_or_else(|| {
+            self.quotas.refund(quota, Slab::<Endpoint>::COST);
+            Errno::ENOMEM
+        })
+    }
+
+    /// Something other than a thread's request is there for the endpoint's server.
+    pub fn endpoint_has_event(&mut self, at: Ref<Endpoint>) {
+        match self.endpoints[at].binding {
+            Binding::Resident(service) => self.resident_has_event(service),
+            Binding::Threads => {
+                if let Some(receiver) = self.endpoints[at].receivers.pop(&mut self.threads) {
+                    let event = self.next_event(at).unwrap_or(Event::of(event::TIMEOUT));
+                    self.deliver_event(receiver, &event);
+                    self.wake(receiver);
+                }
+            }
+        }
+    }
+
+    /// The next event that is not a thread's request.
+    pub fn next_event(&mut self, at: Ref<Endpoint>) -> Option<Event> {
+        let bits = core::mem::take(&mut self.endpoints[at].bits);
+        if bits != 0 {
+            return Some(Event { words: [bits, 0, 0, 0, 0, 0], ..Event::of(event::NOTIFIED) });
+        }
+        if let Some(badge) = self.next_closed(at) {
+            return Some(Event { badge, ..Event::of(event::CLOSED) });
+        }
+        self.next_submission(at)
+    }
+
+    /// Hands an event to a thread that is no longer in the endpoint's list of receivers.
+    pub fn deliver_event(&mut self, receiver: Ref<Thread>, event: &Event) {
+        self.deadlines.clear(&mut self.threads, receiver);
+        let frame = &mut self.threads[receiver].frame;
+        frame.rax = event.kind as u64 | (event.label as u64) << 32;
+        frame.set_words(&event.words);
+        frame.r13 = event.token.0;
+        frame.r15 = event.badge;
+    }
+
+    /// Sets notification bits, and wakes a receiver.
+    pub fn notify(&mut self, at: Ref<Endpoint>, bits: u64) {
+        let Some(endpoint) = self.endpoints.get_mut(at) else { return };
+        endpoint.bits |= bits;
+        if bits != 0 {
+            self.endpoint_has_event(at);
+        }
+    }
+
+    /// Takes an endpoint apart, a waiting thread or a connection at a time. True, as there may be more.
+    pub fn destroy_endpoint_step(&mut self, at: Ref<Endpoint>) -> bool {
+        if let Some(caller) = self.endpoints[at].callers.pop(&mut self.threads) {
+            self.fail_request(caller, Errno::ESTALE);
+            return true;
+        }
+        if let Some(receiver) = self.endpoints[at].receivers.pop(&mut self.threads) {
+            self.threads[receiver].frame.rax = Errno::ESTALE.negated() as u64;
+            self.deadlines.clear(&mut self.threads, receiver);
+            self.wake(receiver);
+            return true;
+        }
+        let waiting = |thread: &Thread| thread.state == State::Awaiting && thread.waits_for == at;
+        if let Some(caller) = self.threads.find(waiting) {
+            self.fail_request(caller, Errno::ESTALE);
+            return true;
+        }
+        let closing = self.endpoints[at].closing;
+        if let Some(connection) = self.connections.get(closing) {
+            self.endpoints[at].closing = connection.next;
+            self.free_connection(closing);
+            return true;
+        }
+        if self.drop_submission_of(at) {
+            return true;
+        }
+        let quota = self.endpoints[at].quota;
+        self.endpoints.remove(at);
+        self.quotas.refund(quota, Slab::<Endpoint>::COST);
+        true
+    }
+}

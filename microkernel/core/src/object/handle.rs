@@ -1,0 +1,214 @@
+//! Handles and the table that holds them: the only names ring 3 has for anything.
+
+use parley_abi::call::{Rights, kind};
+use parley_abi::slot::{END, FD_END, FREE};
+use parley_abi::{Errno, PAGE};
+
+use crate::mem::frames::{Frames, Phys};
+use crate::mem::slab::Ref;
+
+/// A free slot.
+pub const NOTHING: u8 = 0;
+/// A slot that is kept for the reply of a request in progress.
+pub const RESERVED: u8 = 0xff;
+
+/// One entry of a handle table.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
+pub struct Handle {
+    /// [`NOTHING`], [`RESERVED`], or a kind of [`parley_abi::call::kind`].
+    pub kind: u8,
+    rights: u8,
+    /// Dropped by exec.
+    pub close_on_exec: bool,
+    index: u32,
+    generation: u32,
+    pad: u32,
+}
+
+impl Handle {
+    /// A handle of `kind` to `object`.
+    pub fn new<T>(kind: u8, object: Ref<T>, rights: Rights) -> Handle {
+        let Ref { index, generation, .. } = object;
+        Handle { kind, rights: rights.bits(), close_on_exec: false, index, generation, pad: 0 }
+    }
+
+    /// What it allows.
+    pub fn rights(&self) -> Rights {
+        Rights::from_bits_retain(self.rights)
+    }
+
+    /// The object, if the handle is of this kind and has these rights. EBADF, EPERM.
+    #[inline(always)]
+    pub fn object<T>(&self, kind: u8, rights: Rights) -> Result<Ref<T>, Errno> {
+        if self.kind != kind {
+            return Err(Errno::EBADF);
+        }
+        if self.rights & rights.bits() != rights.bits() {
+            return Err(Errno::EPERM);
+        }
+        Ok(self.reference())
+    }
+
+    /// The object, whatever kind it is said to be.
+    pub fn reference<T>(&self) -> Ref<T> {
+        Ref::new(self.index, self.generation)
+    }
+
+    /// The same with only those rights that `keep` has as well.
+    pub fn narrowed(self, keep: Rights) -> Handle {
+        Handle { rights: self.rights & keep.bits(), ..self }
+    }
+}
+
+/// Handles in a page of a table.
+const PER_PAGE: usize = PAGE / size_of::<Handle>();
+/// Pages of a full table.
+const PAGES: usize = END as usize / PER_PAGE;
+
+/// The handles of one address space. Pages are added as they are needed, so it grows in place.
+pub struct Handles {
+    pages: [Option<Phys>; PAGES],
+    used: [u64; END as usize / 64],
+}
+
+impl Default for Handles {
+    fn default() -> Self {
+        Handles { pages: [None; PAGES], used: [0; END as usize / 64] }
+    }
+}
+
+impl Handles {
+    /// The handle in `slot`, which may be [`NOTHING`]. `None`: there is no such slot (yet).
+    #[inline(always)]
+    pub fn get(&self, slot: u32) -> Option<&Handle> {
+        let page = (*self.pages.get(slot as usize / PER_PAGE)?)?;
+        let entries: *const Handle = page.pointer();
+        // SAFETY: 1. the page belongs to this table, holds `PER_PAGE` handles, and was zeroed, which is a
+        // valid handle; 2. the remainder is below `PER_PAGE`; 3. `self` is borrowed, and only `get_mut`,
+        // which borrows it exclusively, changes the page.
+        Some(unsafe { &*entries.add(slot as usize % PER_PAGE) })
+    }
+
+    fn get_mut(&mut self, slot: u32) -> Option<&mut Handle> {
+        let page = (*self.pages.get(slot as usize / PER_PAGE)?)?;
+        let entries: *mut Handle = page.pointer();
+        // SAFETY: as `get`; `self` is borrowed exclusively.
+        Some(unsafe { &mut *entries.add(slot as usize % PER_PAGE) })
+    }
+
+    /// Puts a handle into `slot`, whose page must be there, and returns what was in it.
+    pub fn put(&mut self, slot: u32, handle: Handle) -> Handle {
+        let Some(place) = self.get_mut(slot) else { return Handle::default() };
+        let old = core::mem::replace(place, handle);
+        let bit = 1 << (slot % 64);
+        match handle.kind {
+            NOTHING => self.used[slot as usize / 64] &= !bit,
+            _ => self.used[slot as usize / 64] |= bit,
+        }
+        old
+    }
+
+    /// Drops handles by exec, or finds out what is open: the slots in use from `from` on.
+    pub fn next_used(&self, from: u32) -> Option<u32> {
+        let mut slot = from;
+        while slot < END {
+            let rest = self.used[slot as usize / 64] >> (slot % 64);
+            if rest != 0 {
+                return Some(slot + rest.trailing_zeros());
+            }
+            slot = (slot / 64 + 1) * 64;
+        }
+        None
+    }
+
+    fn lowest_free(&self, from: u32, end: u32) -> Option<u32> {
+        let mut slot = from;
+        while slot < end {
+            let free = !self.used[slot as usize / 64] >> (slot % 64);
+            if free != 0 {
+                return Some(slot + free.trailing_zeros()).filter(|&found| found < end);
+            }
+            slot = (slot / 64 + 1) * 64;
+        }
+        None
+    }
+
+    /// The lowest free file descriptor. EMFILE.
+    pub fn free_descriptor(&self) -> Result<u32, Errno> {
+        self.lowest_free(0, FD_END).ok_or(Errno::EMFILE)
+    }
+
+    /// The lowest free slot above the well-known ones. EMFILE.
+    pub fn free_slot(&self) -> Result<u32, Errno> {
+        self.lowest_free(FREE, END).ok_or(Errno::EMFILE)
+    }
+
+    /// Whether `slot` needs a page before a handle can be put there. EBADF: no such slot.
+    pub fn needs_page(&self, slot: u32) -> Result<bool, Errno> {
+        self.pages.get(slot as usize / PER_PAGE).map(Option::is_none).ok_or(Errno::EBADF)
+    }
+
+    /// Adds the page that holds `slot`. The caller has charged for it. ENOMEM.
+    pub fn add_page(&mut self, slot: u32, frames: &mut Frames) -> Result<(), Errno> {
+        self.pages[slot as usize / PER_PAGE] = Some(frames.take_zeroed().ok_or(Errno::ENOMEM)?);
+        Ok(())
+    }
+
+    /// Gives one page back. False: none is left. The handles in it have been dropped.
+    pub fn free_page(&mut self, frames: &mut Frames) -> bool {
+        match self.pages.iter_mut().find_map(Option::take) {
+            Some(page) => {
+                frames.put(page);
+                true
+            }
+            None => false,
+        }
+    }
+}
+
+const _: () = assert!(kind::SYSTEM < RESERVED && size_of::<Handle>() == 16);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mem::frames::tests::host_frames;
+
+    fn handle(index: u32) -> Handle {
+        Handle::new::<()>(kind::MEM, Ref::new(index, 1), Rights::all())
+    }
+
+    #[test]
+    fn descriptors_are_given_out_from_below() {
+        let (mut frames, mut handles) = (host_frames(8), Handles::default());
+        for slot in (0..FD_END).step_by(PER_PAGE) {
+            handles.add_page(slot, &mut frames).unwrap();
+        }
+        for expect in 0..FD_END {
+            let slot = handles.free_descriptor().unwrap();
+            assert_eq!(slot, expect);
+            handles.put(slot, handle(slot));
+        }
+        assert_eq!(handles.free_descriptor(), Err(Errno::EMFILE));
+        handles.put(700, Handle::default());
+        assert_eq!(handles.free_descriptor(), Ok(700));
+        assert_eq!(handles.next_used(700), Some(701));
+        assert_eq!(handles.next_used(1024), None);
+    }
+
+    #[test]
+    fn slots_that_are_not_there_hold_nothing() {
+        let handles = Handles::default();
+        assert_eq!(handles.get(3), None);
+        assert_eq!(handles.get(u32::MAX), None);
+        assert_eq!(handles.needs_page(END), Err(Errno::EBADF));
+    }
+
+    #[test]
+    fn rights_only_shrink() {
+        let narrow = handle(1).narrowed(Rights::READ).narrowed(Rights::READ | Rights::WRITE);
+        assert_eq!(narrow.rights(), Rights::READ);
+        assert_eq!(narrow.object::<()>(kind::MEM, Rights::WRITE), Err(Errno::EPERM));
+        assert_eq!(narrow.object::<()>(kind::SPACE, Rights::READ), Err(Errno::EBADF));
+    }
+}

@@ -1,0 +1,227 @@
+//! Memory objects: counted references to frames.
+//!
+//! The pages are charged when the object is made, and a frame is taken when a page is first mapped or
+//! written; the charge guarantees that there is one. The frames of an object are found through an index
+//! of one page (up to 512 pages) or two levels (up to 262,144 pages, 1 GiB).
+
+use parley_abi::{Errno, PAGE};
+
+use crate::kernel::Core;
+use crate::mem::frames::{ENTRIES, Frames, Phys};
+use crate::mem::slab::{Ref, Slab};
+use crate::object::quota::Quota;
+use crate::uaccess::Claim;
+
+/// Largest object in pages.
+pub const MAX_PAGES: u64 = (ENTRIES * ENTRIES) as u64;
+
+/// Where an object's frames are.
+#[derive(Clone, Copy, Default)]
+enum Backing {
+    /// Nothing yet.
+    #[default]
+    None,
+    /// Physically contiguous, and not the core's to free: what the boot loader left.
+    Contiguous(Phys),
+    /// An index page of frames.
+    Index(Phys),
+    /// An index page of index pages.
+    TwoLevels(Phys),
+}
+
+/// A memory object.
+#[derive(Default)]
+pub struct Memory {
+    /// Who pays.
+    pub quota: Ref<Quota>,
+    /// Size in pages.
+    pub pages: u64,
+    /// Handles to it.
+    pub handles: u32,
+    /// Regions that map it.
+    pub regions: u32,
+    backing: Backing,
+}
+
+impl Memory {
+    /// What an object of `pages` pages costs in bytes, index pages included.
+    fn cost(pages: u64) -> u64 {
+        let index = if pages > ENTRIES as u64 { 1 + pages.div_ceil(ENTRIES as u64) } else { 1 };
+        (pages + index) * PAGE as u64 + Slab::<Memory>::COST
+    }
+
+    /// The frame of page `number`, taken now if it has none yet. `None`: beyond the end, or out of frames.
+    pub fn frame(&mut self, number: u64, frames: &mut Frames) -> Option<Phys> {
+        if number >= self.pages {
+            return None;
+        }
+        if let Backing::None = self.backing {
+            let index = frames.take_zeroed()?;
+            self.backing = if self.pages > ENTRIES as u64 { Backing::TwoLevels(index) } else { Backing::Index(index) };
+        }
+        match self.backing {
+            Backing::None => None,
+            Backing::Contiguous(first) => Some(Phys(first.0 + number * PAGE as u64)),
+            Backing::Index(index) => entry(index, number as usize, frames),
+            Backing::TwoLevels(top) => {
+                let index = entry(top, number as usize / ENTRIES, frames)?;
+                entry(index, number as usize % ENTRIES, frames)
+            }
+        }
+    }
+
+    /// Frees one page of frames. False: none is left.
+    fn free_step(&mut self, frames: &mut Frames) -> bool {
+        match self.backing {
+            Backing::None | Backing::Contiguous(_) => false,
+            Backing::Index(index) => {
+                free_index(index, frames);
+                self.backing = Backing::None;
+                false
+            }
+            Backing::TwoLevels(top) => match last_entry(top) {
+                Some(index) => {
+                    free_index(index, frames);
+                    true
+                }
+                None => {
+                    frames.put(top);
+                    self.backing = Backing::None;
+                    false
+                }
+            },
+        }
+    }
+}
+
+/// Entry `number` of an index page, made if it is missing.
+fn entry(index: Phys, number: usize, frames: &mut Frames) -> Option<Phys> {
+    // SAFETY: index pages belong to their memory object alone, which the caller borrows exclusively.
+    let slot = unsafe { &mut index.words()[number] };
+    if *slot == 0 {
+        *slot = frames.take_zeroed()?.0;
+    }
+    Some(Phys(*slot))
+}
+
+/// Takes the last entry out of an index page.
+fn last_entry(index: Phys) -> Option<Phys> {
+    // SAFETY: as `entry`.
+    let slot = unsafe { index.words() }.iter_mut().rev().find(|slot| **slot != 0)?;
+    Some(Phys(core::mem::take(slot)))
+}
+
+fn free_index(index: Phys, frames: &mut Frames) {
+    // SAFETY: as `entry`.
+    for &frame in unsafe { index.words() }.iter().filter(|&&frame| frame != 0) {
+        frames.put(Phys(frame));
+    }
+    frames.put(index);
+}
+
+impl Core {
+    /// Makes an object of `pages` pages of zeros. EINVAL: none, or too many. ENOMEM.
+    pub fn create_memory(&mut self, quota: Ref<Quota>, pages: u64) -> Result<Ref<Memory>, Errno> {
+        if pages == 0 || pages > MAX_PAGES {
+            return Err(Errno::EINVAL);
+        }
+        self.insert_memory(quota, pages, Memory::cost(pages), Backing::None)
+    }
+
+    /// Makes an object of memory that the boot loader filled; its frames are never freed.
+    pub fn adopt_memory(&mut self, quota: Ref<Quota>, first: Phys, pages: u64) -> Result<Ref<Memory>, Errno> {
+        self.insert_memory(quota, pages, Slab::<Memory>::COST, Backing::Contiguous(first))
+    }
+
+    fn insert_memory(
+        &mut self,
+        quota: Ref<Quota>,
+        pages: u64,
+        cost: u64,
+        backing: Backing,
+    ) -> Result<Ref<Memory>, Errno> {
+        self.quotas.charge(quota, cost)?;
+        let memory = Memory { quota, pages, backing, ..Memory::default() };
+        self.memories.insert(&mut self.frames, memory).ok_or_else(|| {
+            self.quotas.refund(quota, cost);
+            Errno::ENOMEM
+        })
+    }
+
+    /// Frees an object that nothing refers to any more.
+    pub fn release_memory(&mut self, at: Ref<Memory>) {
+        if self.memories.get(at).is_some_and(|memory| memory.handles == 0 && memory.regions == 0) {
+            while self.free_memory_step(at) {}
+        }
+    }
+
+    /// Takes an object apart, a step at a time, though it may still be mapped. True, as its quota has
+    /// more to destroy.
+    pub fn destroy_memory_step(&mut self, at: Ref<Memory>) -> bool {
+        match self.regions.find(|region| region.memory == at) {
+            Some(region) => self.unmap_region_step(region),
+            None => {
+                self.free_memory_step(at);
+            }
+        }
+        true
+    }
+
+    /// Frees up to 512 frames of an object, and with the last of them the object. False: it is gone.
+    fn free_memory_step(&mut self, at: Ref<Memory>) -> bool {
+        let Some(memory) = self.memories.get_mut(at) else { return false };
+        if memory.free_step(&mut self.frames) {
+            return true;
+        }
+        let cost = match memory.backing {
+            Backing::Contiguous(_) => Slab::<Memory>::COST,
+            _ => Memory::cost(memory.pages),
+        };
+        let quota = memory.quota;
+        self.memories.remove(at);
+        self.quotas.refund(quota, cost);
+        false
+    }
+
+    /// Copies between user memory and one page of an object, from `offset` on: at most to the end of the
+    /// page. Returns the bytes copied. EINVAL: beyond the end. EFAULT. ENOMEM.
+    pub fn copy_memory(&mut self, at: Ref<Memory>, offset: u64, user: Claim, write: bool) -> Result<u64, Errno> {
+        let memory = self.memories.get_mut(at).ok_or(Errno::EBADF)?;
+        if offset / PAGE as u64 >= memory.pages {
+            return Err(Errno::EINVAL);
+        }
+        let frame = memory.frame(offset / PAGE as u64, &mut self.frames).ok_or(Errno::ENOMEM)?;
+        let from = offset as usize % PAGE;
+        // SAFETY: the frame belongs to the object; ring 3 may map it as well, but it does not run now.
+        let page: &mut [u8] = unsafe { core::slice::from_raw_parts_mut(frame.pointer(), PAGE) };
+        let copied = match write {
+            true => user.copy_in(&mut page[from..]),
+            false => user.copy_out(&page[from..]),
+        };
+        let copied = copied.map_err(|_| Errno::EFAULT)?;
+        self.count_copy(copied);
+        Ok(copied.bytes as u64)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mem::frames::tests::host_frames;
+
+    #[test]
+    fn frames_are_found_again_and_all_given_back() {
+        for pages in [1, 511, 512, 513, 1025] {
+            let mut frames = host_frames(1100);
+            let before = frames.free();
+            let mut memory = Memory { pages, ..Memory::default() };
+            let found: Vec<Phys> = (0..pages).map(|number| memory.frame(number, &mut frames).unwrap()).collect();
+            let again: Vec<Phys> = (0..pages).map(|number| memory.frame(number, &mut frames).unwrap()).collect();
+            assert_eq!(found, again);
+            assert_eq!(memory.frame(pages, &mut frames), None);
+            assert!((before - frames.free()) * PAGE as u64 + Slab::<Memory>::COST <= Memory::cost(pages));
+            while memory.free_step(&mut frames) {}
+            assert_eq!(frames.free(), before);
+        }
+    }
+}

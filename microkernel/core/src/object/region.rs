@@ -1,0 +1,284 @@
+//! Regions: which memory object an address space shows where.
+
+use parley_abi::call::{Rights, prot};
+use parley_abi::{Errno, PAGE, USER_END, USER_START};
+
+use crate::arch::paging::{self, MapError};
+use crate::kernel::Core;
+use crate::mem::slab::{Ref, Slab};
+use crate::object::memory::Memory;
+use crate::object::space::Space;
+
+/// A run of pages of one memory object, mapped with one protection.
+#[derive(Default)]
+pub struct Region {
+    /// The address space.
+    pub space: Ref<Space>,
+    /// The memory object.
+    pub memory: Ref<Memory>,
+    /// First address.
+    pub address: u64,
+    /// Pages that are mapped so far.
+    pub pages: u64,
+    /// Page of the object that lies at `address`.
+    pub first: u64,
+    /// Protection bits.
+    pub prot: u64,
+    /// Next region of the space.
+    next: Ref<Region>,
+}
+
+impl Region {
+    fn end(&self) -> u64 {
+        self.address + self.pages * PAGE as u64
+    }
+}
+
+/// Regions an address space may have: the list is walked, and walking is bounded.
+const MAX_REGIONS: u32 = 256;
+/// Pages that one step maps or unmaps, so that no step is long.
+const STEP: u64 = 8;
+
+/// A wish to map, checked.
+#[derive(Clone, Copy)]
+pub struct Mapping {
+    /// Where to.
+    pub space: Ref<Space>,
+    /// Of what.
+    pub memory: Ref<Memory>,
+    /// At which address.
+    pub address: u64,
+    /// From which page of the object.
+    pub first: u64,
+    /// How many pages.
+    pub pages: u64,
+    /// Protection bits.
+    pub prot: u64,
+}
+
+impl Mapping {
+    /// EINVAL: unaligned, outside the user half, empty, or writable and executable at once.
+    fn check(&self) -> Result<(), Errno> {
+        let len = self.pages.checked_mul(PAGE as u64).ok_or(Errno::EINVAL)?;
+        let end = self.address.checked_add(len).ok_or(Errno::EINVAL)?;
+        let known = prot::READ | prot::WRITE | prot::EXECUTE;
+        let both = prot::WRITE | prot::EXECUTE;
+        let fine = self.address.is_multiple_of(PAGE as u64)
+            && self.pages > 0
+            && self.address >= USER_START
+            && end <= USER_END
+            && self.prot & !known == 0
+            && self.prot & both != both;
+        if fine { Ok(()) } else { Err(Errno::EINVAL) }
+    }
+
+    /// The rights that the memory handle must have.
+    pub fn rights(&self) -> Rights {
+        let mut rights = Rights::READ;
+        rights.set(Rights::WRITE, self.prot & prot::WRITE != 0);
+        rights.set(Rights::EXECUTE, self.prot & prot::EXECUTE != 0);
+        rights
+    }
+}
+
+impl Core {
+    /// Maps up to [`STEP`] pages of the wish. Returns how many are still to be mapped: the caller restarts
+    /// its call with the rest. EINVAL. EEXIST: something is mapped there. ENOMEM.
+    pub fn map_step(&mut self, wish: Mapping) -> Result<u64, Errno> {
+        wish.check()?;
+        let memory = self.memories.get(wish.memory).ok_or(Errno::EBADF)?;
+        if wish.first.checked_add(wish.pages).is_none_or(|end| end > memory.pages) {
+            return Err(Errno::EINVAL);
+        }
+        let region = self.region_for(&wish)?;
+        let pages = wish.pages.min(STEP);
+        for number in 0..pages {
+            if let Err(errno) = self.map_page(region, &wish, number) {
+                self.drop_region_if_empty(region);
+                return Err(errno);
+            }
+            self.regions[region].pages += 1;
+        }
+        Ok(wish.pages - pages)
+    }
+
+    /// The region that the wish continues, or a new one.
+    fn region_for(&mut self, wish: &Mapping) -> Result<Ref<Region>, Errno> {
+        let end = wish.address + wish.pages * PAGE as u64;
+        let (mut at, mut count, mut continued) = (self.spaces[wish.space].regions, 0, None);
+        while let Some(region) = self.regions.get(at) {
+            if region.address < end && wish.address < region.end() {
+                return Err(Errno::EEXIST);
+            }
+            if region.end() == wish.address
+                && region.memory == wish.memory
+                && region.prot == wish.prot
+                && region.first + region.pages == wish.first
+            {
+                continued = Some(at);
+            }
+            (at, count) = (region.next, count + 1);
+        }
+        match continued {
+            Some(region) => Ok(region),
+            None if count >= MAX_REGIONS => Err(Errno::ENOMEM),
+            None => self.insert_region(wish),
+        }
+    }
+
+    fn insert_region(&mut self, wish: &Mapping) -> Result<Ref<Region>, Errno> {
+        let space = &mut self.spaces[wish.space];
+        let region = Region {
+            space: wish.space,
+            memory: wish.memory,
+            address: wish.address,
+            pages: 0,
+            first: wish.first,
+            prot: wish.prot,
+            next: space.regions,
+        };
+        self.quotas.charge(space.quota, Slab::<Region>::COST)?;
+        match self.regions.insert(&mut self.frames, region) {
+            Some(at) => {
+                space.regions = at;
+                self.memories[wish.memory].regions += 1;
+                Ok(at)
+            }
+            None => {
+                self.quotas.refund(space.quota, Slab::<Region>::COST);
+                Err(Errno::ENOMEM)
+            }
+        }
+    }
+
+    fn map_page(&mut self, _region: Ref<Region>, wish: &Mapping, number: u64) -> Result<(), Errno> {
+        let memory = &mut self.memories[wish.memory];
+        let frame = memory.frame(wish.first + number, &mut self.frames).ok_or(Errno::ENOMEM)?;
+        let space = &mut self.spaces[wish.space];
+        let (quotas, frames, tables, quota) = (&mut self.quotas, &mut self.frames, &mut space.page_tables, space.quota);
+        let mut take = || {
+            quotas.charge(quota, PAGE as u64).ok()?;
+            let table = frames.take_zeroed();
+            match table {
+                Some(_) => *tables += 1,
+                None => quotas.refund(quota, PAGE as u64),
+            }
+            table
+        };
+        let flags = paging::user_flags(wish.prot);
+        let address = wish.address + number * PAGE as u64;
+        paging::map(space.root, address, frame, flags, &mut take).map_err(|error| match error {
+            MapError::NoMemory => Errno::ENOMEM,
+            MapError::Occupied => Errno::EEXIST,
+        })
+    }
+
+    /// Unmaps up to [`STEP`] pages in `address..end`. False: nothing is mapped there any more.
+    /// ENOMEM: a region would have to be split, and there is no memory for the second half.
+    pub fn unmap_step(&mut self, space: Ref<Space>, address: u64, end: u64) -> Result<bool, Errno> {
+        let mut at = self.spaces[space].regions;
+        while let Some(region) = self.regions.get(at) {
+            let next = region.next;
+            if region.pages == 0 {
+                self.drop_region_if_empty(at);
+            } else if region.address < end && address < region.end() {
+                self.unmap_part(at, address, end)?;
+                return Ok(true);
+            }
+            at = next;
+        }
+        Ok(false)
+    }
+
+    /// Unmaps part of a region: from its front if the range covers that, else from its end, else it
+    /// splits off the part behind the range first.
+    fn unmap_part(&mut self, at: Ref<Region>, address: u64, end: u64) -> Result<(), Errno> {
+        let region = &self.regions[at];
+        let (start, last) = (region.address.max(address), region.end().min(end));
+        if last < region.end() && start > region.address {
+            return self.split(at, last);
+        }
+        let pages = ((last - start) / PAGE as u64).min(STEP);
+        if start == region.address {
+            self.unmap_front(at, pages);
+        } else {
+            self.unmap_back(at, pages);
+        }
+        Ok(())
+    }
+
+    fn split(&mut self, at: Ref<Region>, address: u64) -> Result<(), Errno> {
+        let Region { space, memory, first, prot, .. } = self.regions[at];
+        let front = (address - self.regions[at].address) / PAGE as u64;
+        let behind = self.regions[at].pages - front;
+        let wish = Mapping { space, memory, address, first: first + front, pages: behind, prot };
+        let second = self.insert_region(&wish)?;
+        self.regions[second].pages = behind;
+        self.regions[at].pages = front;
+        Ok(())
+    }
+
+    fn unmap_front(&mut self, at: Ref<Region>, pages: u64) {
+        let Region { space, address, .. } = self.regions[at];
+        self.unmap_pages(space, address, pages);
+        let region = &mut self.regions[at];
+        region.address += pages * PAGE as u64;
+        region.first += pages;
+        region.pages -= pages;
+        self.drop_region_if_empty(at);
+    }
+
+    fn unmap_back(&mut self, at: Ref<Region>, pages: u64) {
+        let (space, end) = (self.regions[at].space, self.regions[at].end());
+        self.unmap_pages(space, end - pages * PAGE as u64, pages);
+        self.regions[at].pages -= pages;
+        self.drop_region_if_empty(at);
+    }
+
+    fn unmap_pages(&mut self, space: Ref<Space>, address: u64, pages: u64) {
+        let root = self.spaces[space].root;
+        for page in 0..pages {
+            let address = address + page * PAGE as u64;
+            paging::unmap(root, address);
+            if root == self.root {
+                paging::flush(address);
+            }
+        }
+    }
+
+    /// Unmaps a step's worth of a region; it is gone when nothing is left of it.
+    pub fn unmap_region_step(&mut self, at: Ref<Region>) {
+        let pages = self.regions[at].pages.min(STEP * 8);
+        self.unmap_front(at, pages);
+    }
+
+    fn drop_region_if_empty(&mut self, at: Ref<Region>) {
+        let Region { space, memory, pages, next, .. } = self.regions[at];
+        if pages > 0 {
+            return;
+        }
+        self.unlink_region(space, at, next);
+        self.regions.remove(at);
+        self.quotas.refund(self.spaces[space].quota, Slab::<Region>::COST);
+        if let Some(memory) = self.memories.get_mut(memory) {
+            memory.regions -= 1;
+        }
+        self.release_memory(memory);
+    }
+
+    fn unlink_region(&mut self, space: Ref<Space>, region: Ref<Region>, next: Ref<Region>) {
+        let first = self.spaces[space].regions;
+        if first == region {
+            self.spaces[space].regions = next;
+            return;
+        }
+        let mut at = first;
+        while let Some(previous) = self.regions.get_mut(at) {
+            if previous.next == region {
+                previous.next = next;
+                return;
+            }
+            at = previous.next;
+        }
+    }
+}

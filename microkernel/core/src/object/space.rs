@@ -1,0 +1,269 @@
+//! Address spaces: page tables, a handle table and a call table. What ring 3 calls a process.
+
+use parley_abi::call::{Rights, kind};
+use parley_abi::{Errno, PAGE};
+
+use crate::arch::descriptors::NO_PORTS;
+use crate::arch::paging;
+use crate::kernel::Core;
+use crate::mem::frames::Phys;
+use crate::mem::slab::{Ref, Slab};
+use crate::object::connection::Connection;
+use crate::object::handle::{Handle, Handles, NOTHING, RESERVED};
+use crate::object::quota::Quota;
+use crate::object::region::Region;
+use crate::object::table::Table;
+
+/// An address space.
+pub struct Space {
+    /// Who pays for page tables, handle tables and regions.
+    pub quota: Ref<Quota>,
+    /// Top-level page table.
+    pub root: Phys,
+    /// What POSIX numbers mean here.
+    pub table: Ref<Table>,
+    /// Where faults of its threads go.
+    pub faults: Ref<Connection>,
+    /// Its handles.
+    pub handles: Handles,
+    /// First region of the list.
+    pub regions: Ref<Region>,
+    /// Page tables below the root.
+    pub page_tables: u64,
+    /// Pages of the handle table.
+    handle_pages: u64,
+    /// Handles to it.
+    pub refs: u32,
+    /// Which port bitmap it holds.
+    pub ports: Option<u8>,
+    /// Being taken apart: nothing runs in it any more.
+    dying: bool,
+}
+
+impl Default for Space {
+    fn default() -> Self {
+        Space {
+            quota: Ref::NONE,
+            root: Phys(0),
+            table: Ref::NONE,
+            faults: Ref::NONE,
+            handles: Handles::default(),
+            regions: Ref::NONE,
+            page_tables: 0,
+            handle_pages: 0,
+            refs: 0,
+            ports: None,
+            dying: false,
+        }
+    }
+}
+
+/// What an empty address space costs: its slot and the top-level page table.
+const COST: u64 = Slab::<Space>::COST + PAGE as u64;
+
+impl Core {
+    /// Makes an empty address space. ENOMEM.
+    pub fn create_space(&mut self, quota: Ref<Quota>) -> Result<Ref<Space>, Errno> {
+        self.quotas.charge(quota, COST)?;
+        let made = self.frames.take_zeroed().and_then(|root| {
+            paging::new_root(self.kernel_root, root);
+            let made = self.spaces.insert(&mut self.frames, Space { quota, root, ..Space::default() });
+            if made.is_none() {
+                self.frames.put(root);
+            }
+            made
+        });
+        made.ok_or_else(|| {
+            self.quotas.refund(quota, COST);
+            Errno::ENOMEM
+        })
+    }
+
+    /// The handle in `slot` of `space`. EBADF: nothing there.
+    #[inline(always)]
+    pub fn handle(&self, space: Ref<Space>, slot: u32) -> Result<Handle, Errno> {
+        self.spaces[space].handles.get(slot).copied().filter(|handle| handle.kind != NOTHING).ok_or(Errno::EBADF)
+    }
+
+    /// The object behind `slot` of the current thread's space. EBADF, EPERM.
+    #[inline(always)]
+    pub fn object<T>(&self, slot: u64, kind: u8, rights: Rights) -> Result<Ref<T>, Errno> {
+        let slot = u32::try_from(slot).map_err(|_| Errno::EBADF)?;
+        self.spaces[self.current_space()].handles.get(slot).ok_or(Errno::EBADF)?.object(kind, rights)
+    }
+
+    /// Makes sure that a handle can be put into `slot`. EBADF: no such slot. ENOMEM.
+    pub fn prepare_slot(&mut self, space: Ref<Space>, slot: u32) -> Result<(), Errno> {
+        let target = self.spaces.get_mut(space).ok_or(Errno::EBADF)?;
+        if !target.handles.needs_page(slot)? {
+            return Ok(());
+        }
+        let quota = target.quota;
+        self.quotas.charge(quota, PAGE as u64)?;
+        let added = target.handles.add_page(slot, &mut self.frames);
+        match added {
+            Ok(()) => target.handle_pages += 1,
+            Err(_) => self.quotas.refund(quota, PAGE as u64),
+        }
+        added
+    }
+
+    /// Puts a new handle into `slot`, which is free, and counts it. EEXIST, EBADF, ENOMEM.
+    pub fn install(&mut self, space: Ref<Space>, slot: u32, handle: Handle) -> Result<(), Errno> {
+        self.prepare_slot(space, slot)?;
+        if self.spaces[space].handles.get(slot).is_some_and(|old| old.kind != NOTHING) {
+            return Err(Errno::EEXIST);
+        }
+        self.spaces[space].handles.put(slot, handle);
+        self.count_handle(handle, 1);
+        Ok(())
+    }
+
+    /// Installs a new handle in the first free slot of the current space. EMFILE, ENOMEM.
+    pub fn install_anywhere(&mut self, handle: Handle) -> Result<i64, Errno> {
+        let space = self.current_space();
+        let slot = self.spaces[space].handles.free_slot()?;
+        self.install(space, slot, handle)?;
+        Ok(slot as i64)
+    }
+
+    /// Drops the handle in `slot`. EBADF.
+    pub fn drop_handle(&mut self, space: Ref<Space>, slot: u32) -> Result<(), Errno> {
+        let handle = self.handle(space, slot)?;
+        if handle.kind == RESERVED {
+            return Err(Errno::EBADF);
+        }
+        self.spaces[space].handles.put(slot, Handle::default());
+        self.count_handle(handle, -1);
+        Ok(())
+    }
+
+    /// Counts a handle that came or went; the last one takes its object with it.
+    pub fn count_handle(&mut self, handle: Handle, change: i32) {
+        let add = |refs: &mut u32| {
+            *refs = refs.wrapping_add_signed(change);
+            *refs == 0
+        };
+        match handle.kind {
+            kind::CONNECTION => {
+                let at = handle.reference();
+                if self.connections.get_mut(at).is_some_and(|connection| add(&mut connection.refs)) {
+                    self.close_connection(at);
+                }
+            }
+            kind::MEM => {
+                let at = handle.reference();
+                if self.memories.get_mut(at).is_some_and(|memory| add(&mut memory.handles)) {
+                    self.release_memory(at);
+                }
+            }
+            kind::ENDPOINT => {
+                let at = handle.reference();
+                if self.endpoints.get_mut(at).is_some_and(|endpoint| add(&mut endpoint.refs)) {
+                    while self.destroy_endpoint_step(at) && self.endpoints.get(at).is_some() {}
+                }
+            }
+            kind::SPACE => {
+                let at = handle.reference();
+                if self.spaces.get_mut(at).is_some_and(|space| add(&mut space.refs)) {
+                    while self.destroy_space_step(at) && self.spaces.get(at).is_some() {}
+                }
+            }
+            kind::TABLE => {
+                let at = handle.reference();
+                if self.tables.get_mut(at).is_some_and(|table| add(&mut table.refs)) {
+                    self.destroy_table(at);
+                }
+            }
+            kind::IRQ if change < 0 => self.release_irq(handle.reference()),
+            _ => {}
+        }
+    }
+
+    /// Takes an address space apart, a step at a time. True, as its quota has more to destroy.
+    pub fn destroy_space_step(&mut self, at: Ref<Space>) -> bool {
+        if !self.spaces[at].dying {
+            self.spaces[at].dying = true;
+            self.stop_threads_of(at);
+            return true;
+        }
+        if let Some(thread) = self.threads.find(|thread| thread.space == at) {
+            self.destroy_thread(thread);
+            return true;
+        }
+        if let Some(slot) = self.spaces[at].handles.next_used(0) {
+            let handle = self.spaces[at].handles.put(slot, Handle::default());
+            self.count_handle(handle, -1);
+            return true;
+        }
+        let region = self.spaces[at].regions;
+        if self.regions.get(region).is_some() {
+            self.unmap_region_step(region);
+            return true;
+        }
+        self.destroy_tables_step(at)
+    }
+
+    fn destroy_tables_step(&mut self, at: Ref<Space>) -> bool {
+        let space = &mut self.spaces[at];
+        let (root, quota) = (space.root, space.quota);
+        if paging::free_one_table(root, &mut |table| self.frames.put(table)) {
+            space.page_tables -= 1;
+            self.quotas.refund(quota, PAGE as u64);
+            return true;
+        }
+        while space.handles.free_page(&mut self.frames) {
+            self.quotas.refund(quota, PAGE as u64);
+        }
+        if let Some(bitmap) = space.ports {
+            self.release_ports(bitmap);
+        }
+        if self.root == root {
+            self.root = self.kernel_root;
+            paging::activate(self.root);
+        }
+        self.frames.put(root);
+        self.spaces.remove(at);
+        self.quotas.refund(quota, COST);
+        true
+    }
+
+    fn stop_threads_of(&mut self, space: Ref<Space>) {
+        for index in 0..self.threads.len() {
+            if let Some(thread) = self.threads.at(index).filter(|&thread| self.threads[thread].space == space) {
+                self.stop_thread(thread);
+            }
+        }
+    }
+
+    /// Gives `count` ports from `first` to a space. ENOSPC: all bitmaps are in use.
+    pub fn grant_ports(&mut self, space: Ref<Space>, first: u16, count: u16) -> Result<(), Errno> {
+        let bitmap = match self.spaces[space].ports {
+            Some(bitmap) => bitmap,
+            None => {
+                let free = self.port_bitmaps.iter().position(|used| !used).ok_or(Errno::ENOSPC)?;
+                self.port_bitmaps[free] = true;
+                self.spaces[space].ports = Some(free as u8);
+                free as u8
+            }
+        };
+        self.cpu.tss.allow(bitmap as usize, first, count);
+        for index in 0..self.threads.len() {
+            if let Some(thread) = self.threads.at(index).filter(|&thread| self.threads[thread].space == space) {
+                self.threads[thread].map_base = self.map_base(space);
+            }
+        }
+        Ok(())
+    }
+
+    fn release_ports(&mut self, bitmap: u8) {
+        self.cpu.tss.forbid_all(bitmap as usize);
+        self.port_bitmaps[bitmap as usize] = false;
+    }
+
+    /// What the TSS's map base must be while threads of `space` run.
+    pub fn map_base(&self, space: Ref<Space>) -> u16 {
+        use crate::arch::descriptors::TaskState;
+        self.spaces[space].ports.map_or(NO_PORTS, |bitmap| TaskState::map_base(bitmap as usize))
+    }
+}

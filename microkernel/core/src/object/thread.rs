@@ -1,0 +1,209 @@
+//! Threads: registers, a state, and the request that it is waiting for.
+
+use parley_abi::msg::{Token, Words};
+use parley_abi::row::{LEASES, LeaseRow};
+use parley_abi::{Errno, USER_END};
+
+use crate::arch::frame::Frame;
+use crate::kernel::Core;
+use crate::mem::frames::Phys;
+use crate::mem::slab::{Ref, Slab};
+use crate::object::connection::Connection;
+use crate::object::endpoint::Endpoint;
+use crate::object::quota::Quota;
+use crate::object::space::Space;
+
+/// What a thread is doing. The numbers are those of [`parley_abi::call::state`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[repr(u8)]
+pub enum State {
+    /// Not started, or stopped for good.
+    #[default]
+    Stopped = 0,
+    /// Running, or in a ready queue.
+    Ready = 1,
+    /// Waits on an endpoint for an event.
+    Receiving = 2,
+    /// Its request is queued on an endpoint.
+    Calling = 3,
+    /// Its request was taken and is not yet answered.
+    Awaiting = 4,
+}
+
+/// How a thread came to make a request: what its registers mean, and where the answer goes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[repr(u8)]
+pub enum Kind {
+    /// A row of the call table: the answer is rax.
+    #[default]
+    Posix,
+    /// The call primitive: the answer is label and words.
+    Native,
+    /// The core sends it in the thread's name: the answer is whether to go on.
+    Fault,
+}
+
+/// A request in progress. Its words are still in the caller's registers, unless `stored` holds them.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Request {
+    /// How it was made.
+    pub kind: Kind,
+    /// First register that is a word: 0 for a row with a fixed slot, 1 otherwise.
+    pub first: u8,
+    /// The reply may carry a handle.
+    pub accepts: bool,
+    /// The row, or what was forwarded.
+    pub label: u32,
+    /// Badge of the connection it was sent on.
+    pub badge: u64,
+    /// The buffers it lends.
+    pub leases: [LeaseRow; LEASES],
+    /// Words that are not in the caller's registers: of a fault, or of a forwarded request.
+    pub stored: Option<Words>,
+    /// Slot and connection kept for the reply.
+    pub reserved: Option<(u32, Ref<Connection>)>,
+}
+
+/// A thread.
+#[derive(Default)]
+#[repr(C)]
+pub struct Thread {
+    /// Its registers while it is not running. First, for the entry code.
+    pub frame: Frame,
+    /// Page-table root of its space.
+    pub root: Phys,
+    /// Base of its thread-local storage; 0: it has none.
+    pub fs_base: u64,
+    /// Port bitmap of its space.
+    pub map_base: u16,
+    /// What it is doing.
+    pub state: State,
+    /// Priority it runs at: its own, or that of the client it serves.
+    pub priority: u8,
+    /// Priority it was given.
+    pub base: u8,
+    /// Number of its last request.
+    pub calls: u32,
+    /// Its address space.
+    pub space: Ref<Space>,
+    /// The endpoint it waits on.
+    pub waits_for: Ref<Endpoint>,
+    /// The request it waits for.
+    pub request: Request,
+    /// Neighbours in a queue.
+    pub next: Ref<Thread>,
+    /// Neighbours in a queue.
+    pub previous: Ref<Thread>,
+    /// When its waiting ends; 0: never. See [`crate::deadline`].
+    pub deadline: u64,
+    /// Where in the heap of deadlines, plus one; 0: nowhere.
+    pub deadline_at: u32,
+    /// FPU registers while another thread owns the FPU.
+    pub fpu: Option<Phys>,
+    /// Who pays.
+    pub quota: Ref<Quota>,
+}
+
+impl Thread {
+    /// The token of its request in progress.
+    #[inline(always)]
+    pub fn token(&self, at: Ref<Thread>) -> Token {
+        Token::new(at.index, self.calls)
+    }
+
+    /// The words of its request.
+    #[inline(always)]
+    pub fn words(&self) -> Words {
+        match &self.request.stored {
+            None => self.frame.words(self.request.first as usize),
+            Some(words) => *words,
+        }
+    }
+}
+
+/// What ring 3 says a new thread shall be.
+pub struct NewThread {
+    /// Where it runs.
+    pub space: Ref<Space>,
+    /// Who pays.
+    pub quota: Ref<Quota>,
+    /// First instruction.
+    pub entry: u64,
+    /// Stack pointer.
+    pub stack: u64,
+    /// Its rdi.
+    pub argument: u64,
+    /// Priority, 0 to 31.
+    pub priority: u8,
+}
+
+impl Core {
+    /// Makes a stopped thread. EINVAL: a kernel or non-canonical entry, or a priority out of range.
+    pub fn create_thread(&mut self, new: NewThread) -> Result<Ref<Thread>, Errno> {
+        if new.entry >= USER_END || new.priority as usize >= crate::sched::PRIORITIES {
+            return Err(Errno::EINVAL);
+        }
+        let root = self.spaces.get(new.space).ok_or(Errno::EBADF)?.root;
+        let map_base = self.map_base(new.space);
+        self.deadlines.make_room(self.threads.live() + 1, &mut self.frames)?;
+        self.quotas.charge(new.quota, Slab::<Thread>::COST)?;
+        let made = self.threads.insert_after(&mut self.frames, |last| Thread {
+            frame: Frame::starting(new.entry, new.stack, new.argument),
+            root,
+            map_base,
+            priority: new.priority,
+            base: new.priority,
+            calls: last.calls.wrapping_add(1),
+            space: new.space,
+            quota: new.quota,
+            ..Thread::default()
+        });
+        made.ok_or_else(|| {
+            self.quotas.refund(new.quota, Slab::<Thread>::COST);
+            Errno::ENOMEM
+        })
+    }
+
+    /// Lets a stopped thread run. EINVAL: it is not stopped.
+    pub fn start_thread(&mut self, at: Ref<Thread>) -> Result<(), Errno> {
+        let thread = self.threads.get(at).ok_or(Errno::ESRCH)?;
+        if thread.state != State::Stopped {
+            return Err(Errno::EINVAL);
+        }
+        self.wake(at);
+        Ok(())
+    }
+
+    /// Takes a thread out of whatever it is doing. If it is the current one, another runs next.
+    pub fn stop_thread(&mut self, at: Ref<Thread>) {
+        self.deadlines.clear(&mut self.threads, at);
+        let Thread { state, waits_for, priority, .. } = self.threads[at];
+        match state {
+            State::Stopped => return,
+            State::Ready if at == self.current => self.resched = true,
+            State::Ready => self.ready.remove(&mut self.threads, at, priority),
+            State::Receiving => {
+                if let Some(endpoint) = self.endpoints.get_mut(waits_for) {
+                    endpoint.receivers.remove(&mut self.threads, at);
+                }
+            }
+            State::Calling | State::Awaiting => self.abandon_request(at),
+        }
+        self.threads[at].state = State::Stopped;
+    }
+
+    /// Ends a thread and frees its block.
+    pub fn destroy_thread(&mut self, at: Ref<Thread>) {
+        self.stop_thread(at);
+        if self.fpu_owner == at {
+            self.fpu_owner = Ref::NONE;
+        }
+        let Thread { fpu, quota, .. } = self.threads[at];
+        if let Some(page) = fpu {
+            self.frames.put(page);
+            self.quotas.refund(quota, parley_abi::PAGE as u64);
+        }
+        self.threads.remove(at);
+        self.quotas.refund(quota, Slab::<Thread>::COST);
+    }
+}

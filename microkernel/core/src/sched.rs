@@ -1,0 +1,210 @@
+//! Who runs next: fixed priorities, and turns among equals.
+//!
+//! The running thread is in no queue, and neither is one that waits for an answer. So a call that
+//! switches straight to the server, and the reply that switches back, touch no queue at all.
+
+use crate::mem::slab::{Ref, Slab};
+use crate::object::thread::Thread;
+
+/// Priorities, 0 to 31; 31 is the most urgent.
+pub const PRIORITIES: usize = 32;
+/// How long a thread runs while others of its priority wait, in nanoseconds.
+pub const SLICE: u64 = 5_000_000;
+
+/// A doubly linked list of threads, through their blocks. A thread is in at most one.
+#[derive(Clone, Copy, Default)]
+pub struct Queue {
+    first: Ref<Thread>,
+    last: Ref<Thread>,
+}
+
+impl Queue {
+    /// Whether nobody is in it.
+    #[inline(always)]
+    pub fn is_empty(&self) -> bool {
+        self.first == Ref::NONE
+    }
+
+    /// Whoever is first.
+    #[inline(always)]
+    pub fn first(&self) -> Ref<Thread> {
+        self.first
+    }
+
+    /// Adds a thread at the end.
+    pub fn push(&mut self, threads: &mut Slab<Thread>, at: Ref<Thread>) {
+        threads[at].next = Ref::NONE;
+        threads[at].previous = self.last;
+        match threads.get_mut(self.last) {
+            Some(last) => last.next = at,
+            None => self.first = at,
+        }
+        self.last = at;
+    }
+
+    /// Adds a thread at the front.
+    pub fn push_front(&mut self, threads: &mut Slab<Thread>, at: Ref<Thread>) {
+        threads[at].previous = Ref::NONE;
+        threads[at].next = self.first;
+        match threads.get_mut(self.first) {
+            Some(first) => first.previous = at,
+            None => self.last = at,
+        }
+        self.first = at;
+    }
+
+    /// Takes the first thread out.
+    #[inline(always)]
+    pub fn pop(&mut self, threads: &mut Slab<Thread>) -> Option<Ref<Thread>> {
+        let at = self.first;
+        let next = threads.get(at)?.next;
+        self.first = next;
+        match threads.get_mut(next) {
+            Some(next) => next.previous = Ref::NONE,
+            None => self.last = Ref::NONE,
+        }
+        Some(at)
+    }
+
+    /// Takes a thread out that is in this queue.
+    pub fn remove(&mut self, threads: &mut Slab<Thread>, at: Ref<Thread>) {
+        let (previous, next) = (threads[at].previous, threads[at].next);
+        match threads.get_mut(previous) {
+            Some(previous) => previous.next = next,
+            None => self.first = next,
+        }
+        match threads.get_mut(next) {
+            Some(next) => next.previous = previous,
+            None => self.last = previous,
+        }
+    }
+
+    /// The threads in it, in order.
+    pub fn iter<'a>(&self, threads: &'a Slab<Thread>) -> impl Iterator<Item = Ref<Thread>> + 'a {
+        let mut at = self.first;
+        core::iter::from_fn(move || {
+            let here = at;
+            at = threads.get(here)?.next;
+            Some(here)
+        })
+    }
+}
+
+/// The threads that could run, by priority.
+#[derive(Default)]
+pub struct Ready {
+    queues: [Queue; PRIORITIES],
+    occupied: u32,
+}
+
+impl Ready {
+    /// Lets a thread wait for its turn, behind its equals.
+    pub fn push(&mut self, threads: &mut Slab<Thread>, at: Ref<Thread>, priority: u8) {
+        self.queues[priority as usize].push(threads, at);
+        self.occupied |= 1 << priority;
+    }
+
+    /// Lets a thread go on next among its equals: it was interrupted by a more urgent one.
+    pub fn push_front(&mut self, threads: &mut Slab<Thread>, at: Ref<Thread>, priority: u8) {
+        self.queues[priority as usize].push_front(threads, at);
+        self.occupied |= 1 << priority;
+    }
+
+    /// Takes a thread out that is waiting at `priority`.
+    pub fn remove(&mut self, threads: &mut Slab<Thread>, at: Ref<Thread>, priority: u8) {
+        let queue = &mut self.queues[priority as usize];
+        queue.remove(threads, at);
+        if queue.is_empty() {
+            self.occupied &= !(1 << priority);
+        }
+    }
+
+    /// Takes out the thread that should run next.
+    pub fn pop(&mut self, threads: &mut Slab<Thread>) -> Option<Ref<Thread>> {
+        let priority = self.highest()?;
+        let queue = &mut self.queues[priority as usize];
+        let at = queue.pop(threads);
+        if queue.is_empty() {
+            self.occupied &= !(1 << priority);
+        }
+        at
+    }
+
+    /// The most urgent priority that somebody waits at.
+    #[inline(always)]
+    pub fn highest(&self) -> Option<u8> {
+        self.occupied.checked_ilog2().map(|priority| priority as u8)
+    }
+
+    /// Whether somebody more urgent than `priority` waits.
+    #[inline(always)]
+    pub fn above(&self, priority: u8) -> bool {
+        (self.occupied as u64) >> priority > 1
+    }
+
+    /// Whether somebody waits at `priority`.
+    pub fn occupied_at(&self, priority: u8) -> bool {
+        self.occupied & 1 << priority != 0
+    }
+
+    /// The queue of one priority, for checks.
+    pub fn queue(&self, priority: u8) -> &Queue {
+        &self.queues[priority as usize]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mem::frames::Phys;
+    use crate::mem::frames::tests::host_frames;
+    use crate::mem::window::Window;
+    use std::collections::VecDeque;
+
+    #[test]
+    fn above_looks_only_at_higher_priorities() {
+        let mut ready = Ready { occupied: 1 << 8, ..Ready::default() };
+        assert!(ready.above(7) && !ready.above(8) && !ready.above(31));
+        ready.occupied = 1 << 31;
+        assert!(ready.above(30) && !ready.above(31));
+        ready.occupied = 0;
+        assert!(!ready.above(0));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn it_runs_whom_a_simple_model_would(steps in proptest::collection::vec((0u8..4, 0usize..16, 0u8..4), 0..200)) {
+            let mut frames = host_frames(20);
+            let mut threads: Slab<Thread> = Slab::new(Window::new(0, Phys(0), 16));
+            let all: Vec<_> = (0..16).map(|_| threads.insert(&mut frames, Thread::default()).unwrap()).collect();
+            let mut ready = Ready::default();
+            let mut model: Vec<VecDeque<usize>> = vec![VecDeque::new(); 4];
+            for (kind, who, priority) in steps {
+                let waiting = model.iter().position(|queue| queue.contains(&who));
+                match (kind, waiting) {
+                    (0, None) => {
+                        ready.push(&mut threads, all[who], priority);
+                        model[priority as usize].push_back(who);
+                    }
+                    (1, None) => {
+                        ready.push_front(&mut threads, all[who], priority);
+                        model[priority as usize].push_front(who);
+                    }
+                    (2, Some(at)) => {
+                        ready.remove(&mut threads, all[who], at as u8);
+                        model[at].retain(|&other| other != who);
+                    }
+                    (3, _) => {
+                        let expect = model.iter_mut().rev().find_map(VecDeque::pop_front);
+                        proptest::prop_assert_eq!(ready.pop(&mut threads), expect.map(|who| all[who]));
+                    }
+                    _ => {}
+                }
+                for (priority, queue) in model.iter().enumerate() {
+                    let here: Vec<_> = ready.queue(priority as u8).iter(&threads).collect();
+                    proptest::prop_assert_eq!(here, queue.iter().map(|&who| all[who]).collect::<Vec<_>>());
+                }
+            }
+        }
+    }
+}

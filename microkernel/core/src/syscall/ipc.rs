@@ -1,0 +1,140 @@
+//! Calls that send, and what else belongs to messages.
+
+use parley_abi::Errno;
+use parley_abi::call::{Rights, kind};
+use parley_abi::msg::{Flags, Token};
+use parley_abi::row::{LEASES, LeaseRow, Shape};
+use parley_abi::slot::ENDPOINT;
+
+use super::Done;
+use crate::ipc::call::Sent;
+use crate::kernel::Core;
+use crate::mem::slab::Ref;
+use crate::object::connection::Connection;
+use crate::object::endpoint::Endpoint;
+use crate::object::submission::Submission;
+use crate::object::thread::{Kind, Request, State, Thread};
+
+const CALL_FLAGS: Flags = Flags::LEND_READ
+    .union(Flags::LEND_WRITE)
+    .union(Flags::LEND_READ_2)
+    .union(Flags::LEND_WRITE_2)
+    .union(Flags::ACCEPT_HANDLE);
+
+/// The buffers that the flags of a call lend. EINVAL: one both ways.
+fn leases(flags: Flags) -> Result<[LeaseRow; LEASES], Errno> {
+    let lease = |read, write, word| match (flags.contains(read), flags.contains(write)) {
+        (false, false) => Ok(LeaseRow::default()),
+        (true, false) => Ok(LeaseRow { shape: Shape::Read, word, size: 0 }),
+        (false, true) => Ok(LeaseRow { shape: Shape::Write, word, size: 0 }),
+        (true, true) => Err(Errno::EINVAL),
+    };
+    Ok([lease(Flags::LEND_READ, Flags::LEND_WRITE, 0)?, lease(Flags::LEND_READ_2, Flags::LEND_WRITE_2, 2)?])
+}
+
+impl Core {
+    pub(super) fn sys_call(&mut self, flags: Flags, label: u32) -> Result<Done, Errno> {
+        if !CALL_FLAGS.contains(flags) {
+            return Err(Errno::EINVAL);
+        }
+        let leases = if flags.is_empty() { Default::default() } else { leases(flags)? };
+        let accepts = flags.contains(Flags::ACCEPT_HANDLE);
+        let request = Request { kind: Kind::Native, first: 1, accepts, label, leases, ..Request::default() };
+        let frame = &self.thread().frame;
+        let (slot, deadline) = (frame.args[0], frame.r14);
+        match self.send(slot, request, deadline)? {
+            Sent::Waiting => Ok(Done::Registers),
+            Sent::Answered(_) => Ok(Done::Registers),
+        }
+    }
+
+    pub(super) fn sys_forward(&mut self, label: u32) -> Result<Done, Errno> {
+        let frame = &self.thread().frame;
+        let ([endpoint, to, a, b, c, d, _], token) = (frame.args, Token(frame.r13));
+        let endpoint: Ref<Endpoint> = self.object(endpoint, kind::ENDPOINT, Rights::RECEIVE)?;
+        let to: Ref<Connection> = self.object(to, kind::CONNECTION, Rights::CALL)?;
+        let caller = self.awaiting(endpoint, token)?;
+        let connection = self.connections.get(to).ok_or(Errno::EBADF)?;
+        let (target, badge) = (connection.endpoint, connection.badge);
+        if self.endpoints.get(target).is_none() {
+            return Err(Errno::EBADF);
+        }
+        self.forward(caller, target, badge, label, [a, b, c, d]);
+        Ok(Done::Value(0))
+    }
+
+    pub(super) fn sys_submit(&mut self, flags: Flags, label: u32) -> Result<Done, Errno> {
+        if !flags.is_empty() {
+            return Err(Errno::EINVAL);
+        }
+        let frame = &self.thread().frame;
+        let (slot, words, cookie) = (frame.args[0], frame.words(1), frame.r13);
+        let to: Ref<Connection> = self.object(slot, kind::CONNECTION, Rights::CALL)?;
+        let submitter: Ref<Endpoint> = self.object(ENDPOINT as u64, kind::ENDPOINT, Rights::RECEIVE)?;
+        let connection = self.connections.get(to).ok_or(Errno::ESTALE)?;
+        let (server, badge) = (connection.endpoint, connection.badge);
+        let quota = self.spaces[self.current_space()].quota;
+        let new = Submission { label, words, badge, cookie, server, submitter, quota, ..Submission::default() };
+        self.submit(new)?;
+        Ok(Done::Value(0))
+    }
+
+    pub(super) fn sys_notify(&mut self) -> Result<Done, Errno> {
+        let [slot, bits, ..] = self.args();
+        let endpoint: Ref<Endpoint> = match self.object(slot, kind::ENDPOINT, Rights::NOTIFY) {
+            Err(Errno::EBADF) => {
+                let at: Ref<Connection> = self.object(slot, kind::CONNECTION, Rights::NOTIFY)?;
+                self.connections.get(at).ok_or(Errno::ESTALE)?.endpoint
+            }
+            other => other?,
+        };
+        if self.endpoints.get(endpoint).is_none() {
+            return Err(Errno::ESTALE);
+        }
+        self.notify(endpoint, bits);
+        Ok(Done::Value(0))
+    }
+
+    pub(super) fn sys_conn_free(&mut self) -> Result<Done, Errno> {
+        let [slot, badge, ..] = self.args();
+        let endpoint: Ref<Endpoint> = self.object(slot, kind::ENDPOINT, Rights::RECEIVE)?;
+        self.forget_closed(endpoint, badge)?;
+        Ok(Done::Value(0))
+    }
+
+    pub(super) fn sys_cancel(&mut self) -> Result<Done, Errno> {
+        let [slot, ..] = self.args();
+        let at: Ref<Thread> = self.object(slot, kind::THREAD, Rights::MANAGE)?;
+        let thread = self.threads.get(at).ok_or(Errno::ESRCH)?;
+        let (state, endpoint, token) = (thread.state, thread.waits_for, thread.token(at));
+        match state {
+            State::Calling => {
+                self.abandon_request(at);
+                self.fail_request(at, Errno::EINTR);
+            }
+            State::Awaiting => self.send_cancel(endpoint, token),
+            _ => return Err(Errno::ESRCH),
+        }
+        Ok(Done::Value(0))
+    }
+
+    pub(super) fn sys_mint(&mut self) -> Result<Done, Errno> {
+        let [slot, badge, rights, ..] = self.args();
+        let endpoint: Ref<Endpoint> = self.object(slot, kind::ENDPOINT, Rights::MINT)?;
+        let rights = u8::try_from(rights).ok().and_then(Rights::from_bits).ok_or(Errno::EINVAL)?;
+        let quota = self.spaces[self.current_space()].quota;
+        let at = self.create_connection(quota, endpoint, badge)?;
+        let installed = self.install_anywhere(Core::connection_handle(at, rights & (Rights::CALL | Rights::NOTIFY)));
+        if installed.is_err() {
+            self.free_connection(at);
+        }
+        installed.map(Done::Value)
+    }
+
+    pub(super) fn sys_revoke(&mut self) -> Result<Done, Errno> {
+        let [slot, badge, ..] = self.args();
+        let endpoint: Ref<Endpoint> = self.object(slot, kind::ENDPOINT, Rights::MINT)?;
+        self.revoke(endpoint, badge);
+        Ok(Done::Value(0))
+    }
+}

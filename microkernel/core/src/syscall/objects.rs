@@ -1,0 +1,274 @@
+//! Calls that make, change and drop kernel objects.
+
+use parley_abi::call::{Rights, kind};
+use parley_abi::{Errno, USER_END};
+
+use super::Done;
+use crate::kernel::Core;
+use crate::mem::slab::Ref;
+use crate::object::connection::Connection;
+use crate::object::endpoint::Binding;
+use crate::object::handle::{Handle, RESERVED};
+use crate::object::memory::Memory;
+use crate::object::quota::Quota;
+use crate::object::region::Mapping;
+use crate::object::space::Space;
+use crate::object::table::Table;
+use crate::object::thread::{NewThread, State, Thread};
+use parley_abi::PAGE;
+
+/// Everything a creator may do with what it made.
+const ALL: Rights = Rights::all();
+
+impl Core {
+    fn narrow(rights: u64) -> Result<Rights, Errno> {
+        u8::try_from(rights).ok().and_then(Rights::from_bits).ok_or(Errno::EINVAL)
+    }
+
+    /// Installs the handle of a new object, or undoes its making.
+    fn hand_over<T>(&mut self, kind: u8, at: Ref<T>, undo: impl FnOnce(&mut Core, Ref<T>)) -> Result<Done, Errno> {
+        let installed = self.install_anywhere(Handle::new(kind, at, ALL));
+        if installed.is_err() {
+            undo(self, at);
+        }
+        installed.map(Done::Value)
+    }
+
+    fn quota(&self, slot: u64) -> Result<Ref<Quota>, Errno> {
+        let at = self.object(slot, kind::QUOTA, Rights::MANAGE)?;
+        self.quotas.get(at).map(|_| at).ok_or(Errno::ESTALE)
+    }
+
+    fn space(&self, slot: u64) -> Result<Ref<Space>, Errno> {
+        let at = self.object(slot, kind::SPACE, Rights::MANAGE)?;
+        self.spaces.get(at).map(|_| at).ok_or(Errno::ESTALE)
+    }
+
+    fn managed_thread(&self, slot: u64) -> Result<Ref<Thread>, Errno> {
+        let at = self.object(slot, kind::THREAD, Rights::MANAGE)?;
+        self.threads.get(at).map(|_| at).ok_or(Errno::ESRCH)
+    }
+
+    /// A handle of the caller that can be copied. EBADF.
+    fn copyable(&self, slot: u64) -> Result<Handle, Errno> {
+        let handle = self.handle(self.current_space(), u32::try_from(slot).map_err(|_| Errno::EBADF)?)?;
+        if handle.kind == RESERVED || handle.kind == kind::IRQ { Err(Errno::EBADF) } else { Ok(handle) }
+    }
+
+    pub(super) fn sys_handle_drop(&mut self) -> Result<Done, Errno> {
+        let [slot, ..] = self.args();
+        self.drop_handle(self.current_space(), u32::try_from(slot).map_err(|_| Errno::EBADF)?)?;
+        Ok(Done::Value(0))
+    }
+
+    pub(super) fn sys_handle_copy(&mut self) -> Result<Done, Errno> {
+        let [from, to, rights, ..] = self.args();
+        let handle = self.copyable(from)?.narrowed(Core::narrow(rights)?);
+        if to == u64::MAX {
+            return self.install_anywhere(handle).map(Done::Value);
+        }
+        let slot = u32::try_from(to).map_err(|_| Errno::EBADF)?;
+        self.install(self.current_space(), slot, handle)?;
+        Ok(Done::Value(slot as i64))
+    }
+
+    pub(super) fn sys_handle_grant(&mut self) -> Result<Done, Errno> {
+        let [space, from, to, rights, ..] = self.args();
+        let space = self.space(space)?;
+        let handle = self.copyable(from)?.narrowed(Core::narrow(rights)?);
+        let slot = u32::try_from(to).map_err(|_| Errno::EBADF)?;
+        self.install(space, slot, handle)?;
+        Ok(Done::Value(slot as i64))
+    }
+
+    pub(super) fn sys_handle_info(&mut self) -> Result<Done, Errno> {
+        let [slot, ..] = self.args();
+        let handle = self.handle(self.current_space(), u32::try_from(slot).map_err(|_| Errno::EBADF)?)?;
+        if handle.kind == RESERVED {
+            return Err(Errno::EBADF);
+        }
+        let number = (handle.reference::<()>().index & 0x7fff_ffff) as i64;
+        Ok(Done::Value(handle.kind as i64 | (handle.rights().bits() as i64) << 8 | number << 32))
+    }
+
+    pub(super) fn sys_quota_create(&mut self) -> Result<Done, Errno> {
+        let [parent, pages, ..] = self.args();
+        let at = self.create_quota(self.quota(parent)?, pages)?;
+        self.hand_over(kind::QUOTA, at, |core, at| while core.destroy_quota_step(at) {})
+    }
+
+    pub(super) fn sys_quota_destroy(&mut self) -> Result<Done, Errno> {
+        let [slot, ..] = self.args();
+        let at = self.object(slot, kind::QUOTA, Rights::MANAGE)?;
+        if self.quotas.get(at).is_none() {
+            return Ok(Done::Value(0));
+        }
+        let more = self.destroy_quota_step(at);
+        if self.threads.get(self.current).is_none() {
+            self.resched = true;
+            return Ok(Done::Registers);
+        }
+        Ok(if more { Done::Again } else { Done::Value(0) })
+    }
+
+    pub(super) fn sys_quota_info(&mut self) -> Result<Done, Errno> {
+        let [slot, ..] = self.args();
+        let quota = &self.quotas[self.quota(slot)?];
+        let page = PAGE as u64;
+        Ok(Done::Value((quota.used.div_ceil(page) | (quota.limit / page) << 32) as i64))
+    }
+
+    pub(super) fn sys_mem_create(&mut self) -> Result<Done, Errno> {
+        let [quota, pages, ..] = self.args();
+        let at = self.create_memory(self.quota(quota)?, pages)?;
+        self.hand_over(kind::MEM, at, Core::release_memory)
+    }
+
+    /// `mem_write` and `mem_read`: a page at a time, and then again with what is left.
+    pub(super) fn sys_mem_copy(&mut self, write: bool) -> Result<Done, Errno> {
+        let [slot, offset, address, len, ..] = self.args();
+        let right = if write { Rights::WRITE } else { Rights::READ };
+        let at: Ref<Memory> = self.object(slot, kind::MEM, right)?;
+        let size = self.memories.get(at).ok_or(Errno::ESTALE)?.pages * PAGE as u64;
+        if offset.checked_add(len).is_none_or(|end| end > size) {
+            return Err(Errno::EINVAL);
+        }
+        if len == 0 {
+            return Ok(Done::Value(0));
+        }
+        let copied = self.copy_memory(at, offset, self.claim(address, len), write)?;
+        if copied == len {
+            return Ok(Done::Value(0));
+        }
+        let args = &mut self.thread().frame.args;
+        (args[1], args[2], args[3]) = (offset + copied, address + copied, len - copied);
+        Ok(Done::Again)
+    }
+
+    pub(super) fn sys_space_create(&mut self) -> Result<Done, Errno> {
+        let [quota, ..] = self.args();
+        let at = self.create_space(self.quota(quota)?)?;
+        self.hand_over(
+            kind::SPACE,
+            at,
+            |core, at| while core.spaces.get(at).is_some() && core.destroy_space_step(at) {},
+        )
+    }
+
+    pub(super) fn sys_map(&mut self) -> Result<Done, Errno> {
+        let [space, memory, address, prot, first, pages] = self.args();
+        let space = self.space(space)?;
+        let mut wish = Mapping { space, memory: Ref::NONE, address, first, pages, prot };
+        wish.memory = self.object(memory, kind::MEM, wish.rights())?;
+        let left = self.map_step(wish)?;
+        if left == 0 {
+            return Ok(Done::Value(0));
+        }
+        let done = pages - left;
+        let args = &mut self.thread().frame.args;
+        (args[2], args[4], args[5]) = (address + done * PAGE as u64, first + done, left);
+        Ok(Done::Again)
+    }
+
+    pub(super) fn sys_unmap(&mut self) -> Result<Done, Errno> {
+        let [space, address, pages, ..] = self.args();
+        let space = self.space(space)?;
+        let end = pages.checked_mul(PAGE as u64).and_then(|len| address.checked_add(len));
+        let end = end.filter(|&end| end <= USER_END && address.is_multiple_of(PAGE as u64)).ok_or(Errno::EINVAL)?;
+        let more = self.unmap_step(space, address, end)?;
+        Ok(if more { Done::Again } else { Done::Value(0) })
+    }
+
+    pub(super) fn sys_space_table(&mut self) -> Result<Done, Errno> {
+        let [space, table, ..] = self.args();
+        let space = self.space(space)?;
+        self.spaces[space].table = self.object::<Table>(table, kind::TABLE, Rights::empty())?;
+        Ok(Done::Value(0))
+    }
+
+    pub(super) fn sys_space_faults(&mut self) -> Result<Done, Errno> {
+        let [space, connection, ..] = self.args();
+        let space = self.space(space)?;
+        self.spaces[space].faults = self.object::<Connection>(connection, kind::CONNECTION, Rights::CALL)?;
+        Ok(Done::Value(0))
+    }
+
+    pub(super) fn sys_table_create(&mut self) -> Result<Done, Errno> {
+        let [quota, rows, count, ..] = self.args();
+        let len = count.checked_mul(16).ok_or(Errno::EINVAL)?;
+        let at = self.create_table(self.quota(quota)?, self.claim(rows, len))?;
+        self.hand_over(kind::TABLE, at, Core::destroy_table)
+    }
+
+    pub(super) fn sys_thread_create(&mut self) -> Result<Done, Errno> {
+        let [space, quota, entry, stack, argument, priority] = self.args();
+        let (space, quota) = (self.space(space)?, self.quota(quota)?);
+        let ceiling = self.thread().base;
+        let priority = u8::try_from(priority).ok().filter(|&priority| priority <= ceiling).ok_or(Errno::EPERM)?;
+        let at = self.create_thread(NewThread { space, quota, entry, stack, argument, priority })?;
+        self.hand_over(kind::THREAD, at, Core::destroy_thread)
+    }
+
+    pub(super) fn sys_thread_start(&mut self) -> Result<Done, Errno> {
+        let [slot, ..] = self.args();
+        self.start_thread(self.managed_thread(slot)?)?;
+        Ok(Done::Value(0))
+    }
+
+    pub(super) fn sys_thread_kill(&mut self) -> Result<Done, Errno> {
+        let [slot, ..] = self.args();
+        let at = self.managed_thread(slot)?;
+        self.destroy_thread(at);
+        Ok(Done::Value(0))
+    }
+
+    pub(super) fn sys_thread_priority(&mut self) -> Result<Done, Errno> {
+        let [slot, priority, ..] = self.args();
+        let at = self.managed_thread(slot)?;
+        let ceiling = self.thread().base;
+        let priority = u8::try_from(priority).ok().filter(|&priority| priority <= ceiling).ok_or(Errno::EPERM)?;
+        let thread = &mut self.threads[at];
+        let old = core::mem::replace(&mut thread.priority, priority);
+        thread.base = priority;
+        if thread.state == State::Ready && at != self.current {
+            self.ready.remove(&mut self.threads, at, old);
+            self.wake(at);
+        }
+        self.resched = true;
+        Ok(Done::Value(0))
+    }
+
+    pub(super) fn sys_set_fs_base(&mut self) -> Result<Done, Errno> {
+        let [base, ..] = self.args();
+        if base >= USER_END {
+            return Err(Errno::EINVAL);
+        }
+        self.thread().fs_base = base;
+        self.fs_base = base;
+        crate::arch::fpu::load_fs_base(base);
+        Ok(Done::Value(0))
+    }
+
+    pub(super) fn sys_thread_exit(&mut self) -> Result<Done, Errno> {
+        self.destroy_thread(self.current);
+        Ok(Done::Registers)
+    }
+
+    pub(super) fn sys_yield(&mut self) -> Result<Done, Errno> {
+        self.thread().frame.rax = 0;
+        self.yield_now();
+        Ok(Done::Registers)
+    }
+
+    pub(super) fn sys_endpoint_create(&mut self) -> Result<Done, Errno> {
+        let [quota, ..] = self.args();
+        let at = self.create_endpoint(self.quota(quota)?, Binding::Threads)?;
+        self.hand_over(
+            kind::ENDPOINT,
+            at,
+            |core, at| {
+                while core.endpoints.get(at).is_some() && core.destroy_endpoint_step(at) {}
+            },
+        )
+    }
+}

@@ -1,0 +1,165 @@
+//! Calls that need the system handle: interrupts, ports, log, power, and what `ps` and `mem` show.
+
+use parley_abi::Errno;
+use parley_abi::call::{MemInfo, Rights, ThreadInfo, kind};
+use parley_abi::counters::Counters;
+use parley_abi::linux::Plain;
+
+use super::Done;
+use crate::check;
+use crate::kernel::Core;
+use crate::mem::slab::Ref;
+use crate::object::endpoint::Endpoint;
+use crate::object::handle::Handle;
+use crate::object::irq::Irq;
+use crate::object::space::Space;
+use parley_abi::PAGE;
+
+/// The thing that the system handle names.
+pub struct System;
+
+/// Bytes that one log call takes.
+const LOG_MOST: usize = 256;
+
+impl Core {
+    fn system(&self, slot: u64, rights: Rights) -> Result<(), Errno> {
+        self.object::<System>(slot, kind::SYSTEM, rights).map(|_| ())
+    }
+
+    pub(super) fn sys_irq_create(&mut self) -> Result<Done, Errno> {
+        let [system, line, ..] = self.args();
+        self.system(system, Rights::EXECUTE)?;
+        let at = self.create_irq(line)?;
+        let installed = self.install_anywhere(Handle::new(kind::IRQ, at, Rights::all()));
+        if installed.is_err() {
+            self.release_irq(at);
+        }
+        installed.map(Done::Value)
+    }
+
+    pub(super) fn sys_irq_bind(&mut self) -> Result<Done, Errno> {
+        let [irq, endpoint, bits, ..] = self.args();
+        let irq: Ref<Irq> = self.object(irq, kind::IRQ, Rights::MANAGE)?;
+        let endpoint: Ref<Endpoint> = self.object(endpoint, kind::ENDPOINT, Rights::NOTIFY)?;
+        self.bind_irq(irq, endpoint, bits)?;
+        Ok(Done::Value(0))
+    }
+
+    pub(super) fn sys_irq_ack(&mut self) -> Result<Done, Errno> {
+        let [irq, ..] = self.args();
+        let irq: Ref<Irq> = self.object(irq, kind::IRQ, Rights::MANAGE)?;
+        self.acknowledge_irq(irq)?;
+        Ok(Done::Value(0))
+    }
+
+    pub(super) fn sys_port_grant(&mut self) -> Result<Done, Errno> {
+        let [system, space, first, count, ..] = self.args();
+        self.system(system, Rights::EXECUTE)?;
+        let space: Ref<Space> = self.object(space, kind::SPACE, Rights::MANAGE)?;
+        if self.spaces.get(space).is_none() {
+            return Err(Errno::ESTALE);
+        }
+        let first = u16::try_from(first).map_err(|_| Errno::EINVAL)?;
+        let count = u16::try_from(count).map_err(|_| Errno::EINVAL)?;
+        self.grant_ports(space, first, count)?;
+        Ok(Done::Value(0))
+    }
+
+    pub(super) fn sys_log(&mut self) -> Result<Done, Errno> {
+        let [system, address, len, ..] = self.args();
+        self.system(system, Rights::WRITE)?;
+        let mut bytes = [0; LOG_MOST];
+        let copied = self.claim(address, len).copy_in(&mut bytes).map_err(|_| Errno::EFAULT)?;
+        self.log_bytes(&bytes[..copied.bytes]);
+        Ok(Done::Value(copied.bytes as i64))
+    }
+
+    pub(super) fn sys_log_read(&mut self) -> Result<Done, Errno> {
+        let [system, address, len, endpoint, ..] = self.args();
+        self.system(system, Rights::WRITE)?;
+        let endpoint: Ref<Endpoint> = self.object(endpoint, kind::ENDPOINT, Rights::NOTIFY)?;
+        self.log.claim(endpoint);
+        let mut bytes = [0; LOG_MOST];
+        let most = (len as usize).min(LOG_MOST);
+        let count = self.log.take(&mut bytes[..most]);
+        match self.claim(address, count as u64).copy_out(&bytes[..count]) {
+            Ok(copied) if copied.bytes == count => Ok(Done::Value(count as i64)),
+            _ => Err(Errno::EFAULT),
+        }
+    }
+
+    pub(super) fn sys_power(&mut self) -> Result<Done, Errno> {
+        let [system, how, ..] = self.args();
+        self.system(system, Rights::EXECUTE)?;
+        match how {
+            0 => self.power_off(),
+            1 => self.reset(),
+            _ => Err(Errno::EINVAL),
+        }
+    }
+
+    pub(super) fn sys_counters(&mut self) -> Result<Done, Errno> {
+        let [address, ..] = self.args();
+        let Counters { space_switches, bytes_copied, rep_extra, .. } = self.counters;
+        let rep_extra = rep_extra + self.frames.rep_extra;
+        let counters = Counters { entries: self.cpu.entries, space_switches, bytes_copied, rep_extra };
+        self.give(address, counters.bytes())
+    }
+
+    pub(super) fn sys_thread_info(&mut self) -> Result<Done, Errno> {
+        let [system, number, address, ..] = self.args();
+        self.system(system, Rights::READ)?;
+        let number = u32::try_from(number).map_err(|_| Errno::ESRCH)?;
+        let at = (number..self.threads.len()).find_map(|index| self.threads.at(index)).ok_or(Errno::ESRCH)?;
+        let thread = &self.threads[at];
+        let space = self.spaces.get(thread.space);
+        let quota = space.and_then(|space| self.quotas.get(space.quota));
+        let waits = thread.state != crate::object::thread::State::Ready;
+        let info = ThreadInfo {
+            thread: at.index,
+            space: thread.space.index,
+            state: thread.state as u32,
+            priority: thread.priority as u32,
+            waits_for: if waits { thread.waits_for.index } else { u32::MAX },
+            pages: quota.map_or(0, |quota| quota.used.div_ceil(PAGE as u64) as u32),
+        };
+        self.give(address, info.bytes())?;
+        let next = (at.index + 1..self.threads.len()).find(|&index| self.threads.at(index).is_some());
+        Ok(Done::Value(next.unwrap_or(0) as i64))
+    }
+
+    pub(super) fn sys_mem_info(&mut self) -> Result<Done, Errno> {
+        let [system, address, ..] = self.args();
+        self.system(system, Rights::READ)?;
+        let info = MemInfo {
+            total: self.frames.total(),
+            free: self.frames.free(),
+            tables: self.table_bytes() / PAGE as u64,
+            threads: self.threads.live() as u64,
+            spaces: self.spaces.live() as u64,
+            connections: self.connections.live() as u64,
+        };
+        self.give(address, info.bytes())
+    }
+
+    fn table_bytes(&self) -> u64 {
+        let tables = [
+            self.threads.bytes(),
+            self.spaces.bytes(),
+            self.connections.bytes(),
+            self.endpoints.bytes(),
+            self.tables.bytes(),
+            self.quotas.bytes(),
+            self.memories.bytes(),
+            self.regions.bytes(),
+            self.submissions.bytes(),
+        ];
+        tables.iter().sum::<usize>() as u64
+    }
+
+    pub(super) fn sys_check(&mut self) -> Result<Done, Errno> {
+        let [system, ..] = self.args();
+        self.system(system, Rights::READ)?;
+        Ok(Done::Value(check::first_broken(self).unwrap_or(0)))
+    }
+}

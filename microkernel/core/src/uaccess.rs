@@ -1,0 +1,247 @@
+//! User memory: a claim until it is looked up, page by page.
+//!
+//! A [`Claim`] is an address and a length that ring 3 says it has. The only things that can be done with
+//! one are the copies here, which look up each page in the claiming address space's own tables and
+//! stop at the first that is not there. Lengths up to 2^64-1 are fine: nothing is added without a check.
+
+use crate::arch::paging;
+use crate::mem::frames::{ENTRIES, Phys};
+use parley_abi::PAGE;
+
+/// A stretch of user memory that ring 3 claims to have.
+#[derive(Clone, Copy, Debug)]
+pub struct Claim {
+    /// Root of the page tables of the claiming address space.
+    pub root: Phys,
+    /// First address.
+    pub address: u64,
+    /// Bytes.
+    pub len: u64,
+}
+
+/// The page behind a claim was not there, or not writable.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Fault;
+
+/// What a copy did.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Copied {
+    /// Bytes.
+    pub bytes: usize,
+    /// Iterations of `rep` beyond the first of each copy.
+    pub rep_extra: u64,
+}
+
+/// Bytes from `address` to the end of its page.
+#[inline(always)]
+fn to_page_end(address: u64) -> usize {
+    PAGE - (address as usize % PAGE)
+}
+
+impl Claim {
+    /// The part of the claim from `offset` on, at most `len` bytes. Empty if `offset` lies behind it.
+    pub fn part(self, offset: u64, len: u64) -> Claim {
+        let rest = self.len.saturating_sub(offset);
+        Claim { address: self.address.wrapping_add(offset), len: rest.min(len), ..self }
+    }
+
+    /// Where the claim's memory lies, up to the end of its first page, and how many bytes that is.
+    #[inline(always)]
+    fn first_page(self, write: bool) -> Result<(*mut u8, usize), Fault> {
+        let at = paging::lookup(self.root, self.address, write).ok_or(Fault)?;
+        Ok((at, self.len.min(to_page_end(self.address) as u64) as usize))
+    }
+
+    fn advance(&mut self, bytes: usize) {
+        self.address = self.address.wrapping_add(bytes as u64);
+        self.len -= bytes as u64;
+    }
+
+    /// Copies from user memory into `into`, as far as the shorter of the two goes. A fault after some
+    /// bytes is a short copy.
+    pub fn copy_in(mut self, into: &mut [u8]) -> Result<Copied, Fault> {
+        let mut done = Copied::default();
+        while self.len > 0 && done.bytes < into.len() {
+            let (from, bytes) = match self.first_page(false) {
+                Err(Fault) if done.bytes == 0 => return Err(Fault),
+                Err(Fault) => break,
+                Ok((from, bytes)) => (from, bytes.min(into.len() - done.bytes)),
+            };
+            let to = into[done.bytes..done.bytes + bytes].as_mut_ptr();
+            // SAFETY: 1. `from` is a user page in the direct map, and `bytes` does not reach past it;
+            // 2. `to` has `bytes` bytes; 3. core memory and user pages never overlap.
+            done.rep_extra += unsafe { copy(to, from, bytes) };
+            done.bytes += bytes;
+            self.advance(bytes);
+        }
+        Ok(done)
+    }
+
+    /// Copies `from` to user memory, as far as the shorter of the two goes. A fault after some bytes is
+    /// a short copy.
+    #[inline(always)]
+    pub fn copy_out(mut self, from: &[u8]) -> Result<Copied, Fault> {
+        let mut done = Copied::default();
+        while self.len > 0 && done.bytes < from.len() {
+            let (to, bytes) = match self.first_page(true) {
+                Err(Fault) if done.bytes == 0 => return Err(Fault),
+                Err(Fault) => break,
+                Ok((to, bytes)) => (to, bytes.min(from.len() - done.bytes)),
+            };
+            let source = from[done.bytes..done.bytes + bytes].as_ptr();
+            // SAFETY: as `copy_in`, the other way round; the page is one that ring 3 may write.
+            done.rep_extra += unsafe { copy(to, source, bytes) };
+            done.bytes += bytes;
+            self.advance(bytes);
+        }
+        Ok(done)
+    }
+}
+
+/// Which of two claims a copy between them failed on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Side {
+    /// The source.
+    From,
+    /// The destination.
+    To,
+}
+
+/// Copies between two address spaces, at most `limit` bytes. A fault after some bytes is a short copy.
+#[inline(always)]
+pub fn copy_between(mut from: Claim, mut to: Claim, limit: usize) -> Result<Copied, Side> {
+    let mut done = Copied::default();
+    while from.len > 0 && to.len > 0 && done.bytes < limit {
+        let source = from.first_page(false).map_err(|Fault| Side::From);
+        let target = to.first_page(true).map_err(|Fault| Side::To);
+        let ((source, readable), (target, writable)) = match (source, target) {
+            (Ok(source), Ok(target)) => (source, target),
+            (Err(side), _) | (_, Err(side)) if done.bytes == 0 => return Err(side),
+            _ => break,
+        };
+        let bytes = readable.min(writable).min(limit - done.bytes);
+        // SAFETY: 1. both pages lie in the direct map, and `bytes` reaches past neither; 2. if ring 3
+        // mapped one frame twice and they overlap, `rep movs` still writes only inside the target.
+        done.rep_extra += unsafe { copy(target, source, bytes) };
+        done.bytes += bytes;
+        from.advance(bytes);
+        to.advance(bytes);
+    }
+    Ok(done)
+}
+
+/// The one copy loop of the core: eight bytes an iteration, then the rest. Returns the iterations beyond
+/// the first of each `rep`, which are what `-icount` counts and the collapsed figures leave out.
+///
+/// # Safety
+/// `from` is readable and `to` is writable for `bytes` bytes.
+#[inline(always)]
+unsafe fn copy(to: *mut u8, from: *const u8, bytes: usize) -> u64 {
+    let (words, rest) = (bytes / 8, bytes % 8);
+    // SAFETY: the caller vouches for both ranges; `rep movs` moves exactly words * 8 + rest bytes.
+    unsafe {
+        if words == 0 {
+            core::arch::asm!("rep movsb", inout("rcx") rest => _, inout("rdi") to => _, inout("rsi") from => _,
+                options(nostack, preserves_flags));
+            return rest.saturating_sub(1) as u64;
+        }
+        core::arch::asm!("rep movsq", "mov rcx, {rest}", "rep movsb", rest = in(reg) rest,
+            inout("rcx") words => _, inout("rdi") to => _, inout("rsi") from => _,
+            options(nostack, preserves_flags));
+    }
+    (words - 1 + rest.saturating_sub(1)) as u64
+}
+
+/// Clears a page; returns the iterations beyond the first.
+pub fn clear_page(page: &mut [u64; ENTRIES]) -> u64 {
+    // SAFETY: `rep stosq` writes exactly the array.
+    unsafe {
+        core::arch::asm!("rep stosq", inout("rcx") ENTRIES => _, inout("rdi") page.as_mut_ptr() => _, in("rax") 0u64,
+            options(nostack, preserves_flags));
+    }
+    ENTRIES as u64 - 1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mem::frames::Frames;
+    use crate::mem::frames::tests::host_frames;
+    use parley_abi::call::prot;
+
+    const BASE: u64 = 0x40_0000;
+
+    /// An address space with two writable pages at BASE and a read-only one behind them.
+    fn space(frames: &mut Frames) -> Phys {
+        let root = frames.take_zeroed().unwrap();
+        for (number, prot) in [prot::WRITE, prot::WRITE, prot::READ].into_iter().enumerate() {
+            let page = frames.take_zeroed().unwrap();
+            let address = BASE + (number * PAGE) as u64;
+            paging::map(root, address, page, paging::user_flags(prot), &mut || frames.take_zeroed()).unwrap();
+        }
+        root
+    }
+
+    fn claim(root: Phys, offset: u64, len: u64) -> Claim {
+        Claim { root, address: BASE.wrapping_add(offset), len }
+    }
+
+    #[test]
+    fn bytes_cross_page_borders() {
+        let mut frames = host_frames(32);
+        let root = space(&mut frames);
+        let text: Vec<u8> = (0..100).collect();
+        assert_eq!(claim(root, 4050, 100).copy_out(&text).unwrap().bytes, 100);
+        let mut back = [0; 100];
+        assert_eq!(claim(root, 4050, 100).copy_in(&mut back).unwrap().bytes, 100);
+        assert_eq!(back[..], text[..]);
+    }
+
+    #[test]
+    fn a_fault_after_some_bytes_is_a_short_copy() {
+        let mut frames = host_frames(32);
+        let root = space(&mut frames);
+        let end = 2 * PAGE as u64;
+        assert_eq!(claim(root, end - 3, u64::MAX).copy_out(&[1; 9]).unwrap().bytes, 3, "then comes read-only");
+        assert_eq!(claim(root, end, 8).copy_out(&[1; 8]), Err(Fault));
+        assert_eq!(claim(root, 3 * PAGE as u64, 8).copy_in(&mut [0; 8]), Err(Fault));
+        assert_eq!(claim(root, u64::MAX, u64::MAX).copy_in(&mut [0; 8]).map(|copied| copied.bytes), Err(Fault));
+    }
+
+    #[test]
+    fn repetitions_are_counted_beyond_the_first() {
+        let mut frames = host_frames(32);
+        let root = space(&mut frames);
+        let extra = |len: usize| claim(root, 0, len as u64).copy_out(&vec![0; len]).unwrap().rep_extra;
+        assert_eq!((extra(1), extra(7), extra(8), extra(4096)), (0, 6, 0, 511));
+        assert_eq!(extra(4097), 511, "two copies: a page, and a byte");
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn copies_between_spaces_equal_the_plain_copy(
+            from in 0u64..9000, to in 0u64..9000, len in 0u64..9000, limit in 0usize..9000,
+        ) {
+            let mut frames = host_frames(64);
+            let (a, b) = (space(&mut frames), space(&mut frames));
+            let bytes: Vec<u8> = (0..2 * PAGE).map(|i| (i * 7 % 251) as u8).collect();
+            claim(a, 0, bytes.len() as u64).copy_out(&bytes).unwrap();
+            let (readable, writable) = (3 * PAGE as u64, 2 * PAGE as u64);
+            let expect = len.min(limit as u64).min(readable.saturating_sub(from)).min(writable.saturating_sub(to));
+            match copy_between(claim(a, from, len), claim(b, to, len), limit) {
+                Ok(done) => proptest::prop_assert_eq!(done.bytes as u64, expect),
+                Err(_) => proptest::prop_assert!(expect == 0 && len > 0 && limit > 0),
+            }
+            let mut source = bytes;
+            source.resize(3 * PAGE, 0);
+            let mut got = vec![0; 2 * PAGE];
+            claim(b, 0, got.len() as u64).copy_in(&mut got).unwrap();
+            let mut model = vec![0; 2 * PAGE];
+            let (f, t, n) = (from as usize, to as usize, expect as usize);
+            if n > 0 {
+                model[t..t + n].copy_from_slice(&source[f..f + n]);
+            }
+            proptest::prop_assert_eq!(got, model);
+        }
+    }
+}

@@ -1,0 +1,6 @@
+//! ping in ring 3: a process of its own that answers messages.
+#![no_std]
+#![no_main]
+#![forbid(unsafe_code)]
+
+parley_rt::server!(server_ping::Ping);

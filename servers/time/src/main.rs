@@ -1,0 +1,6 @@
+//! The time service in ring 3. init grants it the clock's ports, 0x70 and 0x71.
+#![no_std]
+#![no_main]
+#![forbid(unsafe_code)]
+
+parley_rt::server!(server_time::Time::new(server_drivers::Cmos::new()));

@@ -1,0 +1,134 @@
+//! The boot archive becomes the first contents of the root file system.
+//!
+//! A ustar file of regular files and directories. Directories on the way are made as needed, so an
+//! archive may list files only. Bytes are not copied: the files refer to the archive.
+
+use core::fmt::{self, Write};
+use parley_abi::Errno;
+use parley_proto::Host;
+use tar_no_std::{CorruptDataError, PosixHeader, TarArchiveRef, TypeFlag};
+
+use crate::fs::{FileSystem, Ino, Kind};
+use crate::path::Components;
+use crate::ramfs::RamFs;
+
+/// Bytes in a block of a tar file.
+const BLOCK: usize = 512;
+/// Longest name in ustar, in bytes: prefix, slash, name.
+type Name = heapless::Vec<u8, 256>;
+
+/// Fills `fs` from an archive. EINVAL: it is broken or holds what a ramfs cannot; the log says where.
+pub fn unpack(fs: &mut RamFs, archive: &'static [u8], host: &mut dyn Host) -> Result<(), Errno> {
+    let tar = match TarArchiveRef::new(archive) {
+        Ok(tar) => tar,
+        Err(error) => return refuse(host, place(archive, &error), "", &error),
+    };
+    for (block, header) in tar.headers() {
+        let name = name_of(header);
+        if let Err(errno) = unpack_entry(fs, archive, block, header, &name) {
+            return refuse(host, block * BLOCK, core::str::from_utf8(&name).unwrap_or("?"), &errno);
+        }
+    }
+    Ok(())
+}
+
+/// Says what is wrong, where, and what to do.
+fn refuse(host: &mut dyn Host, offset: usize, name: &str, why: &dyn fmt::Display) -> Result<(), Errno> {
+    let action = "rebuild the boot archive";
+    log(host, format_args!("vfs: boot archive broken at byte {offset}, entry `{name}`: {why}; {action}"));
+    Err(Errno::EINVAL)
+}
+
+/// Writes a line to the kernel log, cut at 250 bytes.
+pub fn log(host: &mut dyn Host, line: fmt::Arguments<'_>) {
+    let mut text = heapless::String::<250>::new();
+    // What does not fit is lost; what fits is still worth reading.
+    let _ = text.write_fmt(line);
+    host.log(&text);
+}
+
+/// Where in the archive the reader stumbled, in bytes.
+fn place(archive: &[u8], error: &CorruptDataError) -> usize {
+    match *error {
+        CorruptDataError::InvalidChecksum { block_index }
+        | CorruptDataError::InvalidTypeFlag { block_index }
+        | CorruptDataError::InvalidPayloadSize { block_index }
+        | CorruptDataError::PayloadExtendsBeyondArchive { block_index } => block_index * BLOCK,
+        _ => archive.len(),
+    }
+}
+
+/// The whole name of an entry. It always fits: the header has 155 and 100 bytes for it.
+fn name_of(header: &PosixHeader) -> Name {
+    let (prefix, last) = (header.prefix, header.name);
+    let parts = [prefix.as_str().unwrap_or("\u{fffd}"), last.as_str().unwrap_or("\u{fffd}")];
+    let mut name = Name::new();
+    for part in parts.iter().filter(|part| !part.is_empty()) {
+        if !name.is_empty() {
+            let _ = name.push(b'/');
+        }
+        let _ = name.extend_from_slice(part.as_bytes());
+    }
+    name
+}
+
+/// EINVAL: a name with `..` or without any component, a size that is none, or a kind of entry that
+/// the ramfs has not. EEXIST, ENOTDIR: it clashes with an entry before it. EFBIG, ENOSPC.
+fn unpack_entry(
+    fs: &mut RamFs,
+    archive: &'static [u8],
+    block: usize,
+    header: &PosixHeader,
+    name: &[u8],
+) -> Result<(), Errno> {
+    let (mode, size, typeflag) = (header.mode, header.size, header.typeflag);
+    let mode = mode.to_flags().map_or(0o644, |flags| flags.bits() as u32);
+    match typeflag.try_to_type_flag() {
+        Ok(TypeFlag::REGTYPE | TypeFlag::AREGTYPE) => {
+            let size = size.as_number::<usize>().map_err(|_| Errno::EINVAL)?;
+            let start = (block + 1) * BLOCK;
+            let end = start.checked_add(size).ok_or(Errno::EINVAL)?;
+            let bytes = archive.get(start..end).ok_or(Errno::EINVAL)?;
+            let (dir, last) = make_way(fs, name)?;
+            match fs.lookup(dir, last.ok_or(Errno::EINVAL)?) {
+                Ok(_) => Err(Errno::EEXIST),
+                Err(_) => fs.create_image(dir, last.unwrap_or_default(), bytes, mode).map(|_| ()),
+            }
+        }
+        Ok(TypeFlag::DIRTYPE) => {
+            let (dir, last) = make_way(fs, name)?;
+            last.map_or(Ok(()), |last| enter(fs, dir, last, mode).map(|_| ()))
+        }
+        // Extended headers hold times and owners, which nobody here keeps.
+        Ok(TypeFlag::XHDTYPE | TypeFlag::XGLTYPE) => Ok(()),
+        _ => Err(Errno::EINVAL),
+    }
+}
+
+/// Makes the directories that `path` runs through. Returns the last of them and the last component, which
+/// is `None` for `./`. EINVAL: there is a `..`.
+fn make_way<'p>(fs: &mut RamFs, path: &'p [u8]) -> Result<(Ino, Option<&'p [u8]>), Errno> {
+    let mut dir = fs.root();
+    let mut last: Option<&[u8]> = None;
+    for component in Components::new(path) {
+        match component? {
+            b"." => continue,
+            b".." => return Err(Errno::EINVAL),
+            component => {
+                if let Some(way) = last.replace(component) {
+                    dir = enter(fs, dir, way, 0o755)?;
+                }
+            }
+        }
+    }
+    Ok((dir, last))
+}
+
+/// The directory `name` in `dir`, made if it is not there. ENOTDIR: it is a file.
+fn enter(fs: &mut RamFs, dir: Ino, name: &[u8], mode: u32) -> Result<Ino, Errno> {
+    match fs.lookup(dir, name) {
+        Ok(ino) if fs.attr(ino).kind == Kind::Directory => Ok(ino),
+        Ok(_) => Err(Errno::ENOTDIR),
+        Err(_) => fs.create(dir, name, Kind::Directory, mode),
+    }
+}

@@ -1,0 +1,112 @@
+//! /dev: one name for each device that the char service has.
+//!
+//! It serves no bytes. Opening a device hands the request on to the driver, so that the descriptor leads
+//! straight there and reading a device costs the same as reading a file.
+
+use alloc::vec::Vec;
+use parley_abi::slot::service;
+use parley_abi::{Errno, msg::Words};
+use parley_proto::{Host, chardev};
+
+use crate::fs::{Attr, Entry, FIRST_COOKIE, FileSystem, Ino, Kind};
+
+const ROOT: Ino = 0;
+/// Most devices that are asked for.
+const MAX_DEVICES: u32 = 256;
+/// Bytes of a device's name, as many as four words hold.
+const NAME_MAX: usize = 32;
+
+struct Device {
+    number: u64,
+    permissions: u32,
+    name: [u8; NAME_MAX],
+}
+
+impl Device {
+    /// Takes a device out of the reply to `chardev::device`. EINVAL: no usable name.
+    fn from_words(words: &Words) -> Result<Device, Errno> {
+        let [number, permissions, text @ ..] = words;
+        let mut name = [0; NAME_MAX];
+        for (bytes, word) in name.chunks_exact_mut(8).zip(text) {
+            bytes.copy_from_slice(&word.to_le_bytes());
+        }
+        let device = Device { number: *number, permissions: *permissions as u32 & 0o7777, name };
+        match device.name() {
+            b"" | b"." | b".." => Err(Errno::EINVAL),
+            name if name.contains(&b'/') => Err(Errno::EINVAL),
+            _ => Ok(device),
+        }
+    }
+
+    fn name(&self) -> &[u8] {
+        let end = self.name.iter().position(|&byte| byte == 0).unwrap_or(NAME_MAX);
+        &self.name[..end]
+    }
+}
+
+/// The file system. Device number n of the list is inode n + 1.
+pub struct DevFs {
+    devices: Vec<Device>,
+}
+
+impl DevFs {
+    /// No devices yet.
+    pub const fn new() -> DevFs {
+        DevFs { devices: Vec::new() }
+    }
+
+    /// Asks the char service for its devices. Errors are that service's, EINVAL for a device without a
+    /// proper name, ENOMEM; the devices learnt until then stay.
+    pub fn learn(&mut self, host: &mut dyn Host) -> Result<(), Errno> {
+        self.devices.clear();
+        for index in 0..MAX_DEVICES {
+            let words = [index as u64, 0, 0, 0, 0, 0];
+            let reply = match host.call(service::CHAR, chardev::label::device, words) {
+                Ok(reply) => reply,
+                Err(Errno::ENOENT) => break,
+                Err(errno) => return Err(errno),
+            };
+            self.devices.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
+            self.devices.push(Device::from_words(&reply)?);
+        }
+        Ok(())
+    }
+
+    fn device(&self, ino: Ino) -> Option<&Device> {
+        self.devices.get((ino as usize).checked_sub(1)?)
+    }
+}
+
+impl FileSystem for DevFs {
+    fn root(&self) -> Ino {
+        ROOT
+    }
+
+    fn attr(&self, ino: Ino) -> Attr {
+        match self.device(ino) {
+            Some(device) => {
+                Attr { kind: Kind::Device(device.number), permissions: device.permissions, links: 1, size: 0 }
+            }
+            None => Attr { kind: Kind::Directory, permissions: 0o755, links: 2, size: self.devices.len() as u64 },
+        }
+    }
+
+    fn lookup(&self, dir: Ino, name: &[u8]) -> Result<Ino, Errno> {
+        if dir != ROOT {
+            return Err(Errno::ENOTDIR);
+        }
+        let index = self.devices.iter().position(|device| device.name() == name);
+        index.map(|index| index as Ino + 1).ok_or(Errno::ENOENT)
+    }
+
+    fn parent(&self, _dir: Ino) -> Ino {
+        ROOT
+    }
+
+    fn entry(&self, dir: Ino, cookie: u64) -> Option<Entry<'_>> {
+        let index = usize::try_from(cookie.saturating_sub(FIRST_COOKIE)).ok()?;
+        let device = self.devices.get(index).filter(|_| dir == ROOT)?;
+        let kind = Kind::Device(device.number);
+        Some(Entry { name: device.name(), ino: index as Ino + 1, kind, next: FIRST_COOKIE + index as u64 + 1 })
+    }
+}

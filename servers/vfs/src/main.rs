@@ -1,0 +1,6 @@
+//! The ring-3 shell of the vfs: the placement-blind library in a receive loop.
+#![no_std]
+#![no_main]
+#![forbid(unsafe_code)]
+
+parley_rt::server!(server_vfs::Vfs::new(parley_rt::archive()));

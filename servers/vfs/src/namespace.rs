@@ -1,0 +1,255 @@
+//! One tree of names over several file systems.
+//!
+//! A mount lays the root of one file system over a directory of another. [`Namespace::walk`] is the
+//! only place that knows; whatever it returns is a [`Node`], which names file system and inode. Paths are
+//! resolved where they lie, without memory. Relative ones begin at the root: a process has no working
+//! directory yet.
+
+use parley_abi::Errno;
+use parley_abi::linux::{Stat, mode};
+
+use crate::devfs::DevFs;
+use crate::fs::{Attr, Entry, FIRST_COOKIE, FileSystem, Ino, Kind};
+use crate::path::Components;
+use crate::ramfs::RamFs;
+
+/// Numbers of the file systems.
+const RAM: u8 = 0;
+const DEV: u8 = 1;
+/// The root directory of the whole tree.
+pub const ROOT: Node = Node { fs: RAM, ino: 0 };
+
+/// An inode of the tree.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Node {
+    fs: u8,
+    ino: Ino,
+}
+
+/// What a path leads to.
+#[derive(Clone, Copy, Debug)]
+pub struct Found<'p> {
+    /// The directory that holds, or would hold, the last component.
+    pub dir: Node,
+    /// The last component; `.` for the root.
+    pub name: &'p [u8],
+    /// What it names, if it is there.
+    pub node: Option<Node>,
+    /// The path ends with a slash, so it must be a directory.
+    pub slash: bool,
+}
+
+impl Found<'_> {
+    /// The last component is `.` or `..` (or there is none), which cannot be made, removed or renamed.
+    pub fn is_dots(&self) -> bool {
+        matches!(self.name, b"." | b"..")
+    }
+
+    /// What the path names is the root of a mounted file system, or of all.
+    pub fn is_mount(&self) -> bool {
+        self.node.is_some_and(|node| node == ROOT || node.fs != self.dir.fs)
+    }
+}
+
+struct Mount {
+    over: Node,
+    root: Node,
+}
+
+/// The tree.
+pub struct Namespace {
+    /// The root file system.
+    pub ram: RamFs,
+    /// What is mounted on /dev.
+    pub dev: DevFs,
+    mount: Option<Mount>,
+}
+
+impl Namespace {
+    /// An empty tree, without memory.
+    pub const fn new() -> Namespace {
+        Namespace { ram: RamFs::new(), dev: DevFs::new(), mount: None }
+    }
+
+    /// Lays devfs over /dev, which is made if it is not there. ENOTDIR, ENOSPC.
+    pub fn mount_dev(&mut self) -> Result<(), Errno> {
+        let over = match self.ram.lookup(ROOT.ino, b"dev") {
+            Ok(ino) if self.ram.attr(ino).kind != Kind::Directory => return Err(Errno::ENOTDIR),
+            Ok(ino) => ino,
+            Err(_) => self.ram.create(ROOT.ino, b"dev", Kind::Directory, 0o755)?,
+        };
+        self.mount = Some(Mount { over: Node { fs: RAM, ino: over }, root: Node { fs: DEV, ino: self.dev.root() } });
+        Ok(())
+    }
+
+    fn fs(&self, node: Node) -> &dyn FileSystem {
+        match node.fs {
+            RAM => &self.ram,
+            _ => &self.dev,
+        }
+    }
+
+    fn fs_mut(&mut self, node: Node) -> &mut dyn FileSystem {
+        match node.fs {
+            RAM => &mut self.ram,
+            _ => &mut self.dev,
+        }
+    }
+
+    /// Follows a path. ENOENT: it is empty, or a directory on the way is missing. ENOTDIR: one on the way
+    /// is none. ENAMETOOLONG: a component has more than 255 bytes.
+    pub fn walk<'p>(&self, path: &'p [u8]) -> Result<Found<'p>, Errno> {
+        let mut components = Components::new(path);
+        let slash = path.ends_with(b"/");
+        let mut name = match components.next() {
+            Some(first) => first?,
+            None if slash => return Ok(Found { dir: ROOT, name: b".", node: Some(ROOT), slash }),
+            None => return Err(Errno::ENOENT),
+        };
+        let mut dir = ROOT;
+        for next in components {
+            dir = self.step(dir, name)?;
+            name = next?;
+        }
+        let node = match self.step(dir, name) {
+            Ok(node) => Some(node),
+            Err(Errno::ENOENT) => None,
+            Err(errno) => return Err(errno),
+        };
+        Ok(Found { dir, name, node, slash })
+    }
+
+    /// As [`Namespace::walk`], for a path that must lead somewhere. ENOENT: it does not. ENOTDIR: besides,
+    /// it ends with a slash and names no directory.
+    pub fn existing<'p>(&self, path: &'p [u8]) -> Result<(Found<'p>, Node), Errno> {
+        let found = self.walk(path)?;
+        let node = found.node.ok_or(Errno::ENOENT)?;
+        if found.slash && !self.is_directory(node) {
+            return Err(Errno::ENOTDIR);
+        }
+        Ok((found, node))
+    }
+
+    /// One component further.
+    fn step(&self, dir: Node, name: &[u8]) -> Result<Node, Errno> {
+        match name {
+            b"." | b".." if !self.is_directory(dir) => Err(Errno::ENOTDIR),
+            b"." => Ok(dir),
+            b".." => Ok(self.parent(dir)),
+            _ => {
+                let node = Node { fs: dir.fs, ino: self.fs(dir).lookup(dir.ino, name)? };
+                Ok(self.mount.as_ref().filter(|mount| mount.over == node).map_or(node, |mount| mount.root))
+            }
+        }
+    }
+
+    /// The directory that `dir` is in; of the root, itself.
+    pub fn parent(&self, dir: Node) -> Node {
+        let dir = self.mount.as_ref().filter(|mount| mount.root == dir).map_or(dir, |mount| mount.over);
+        Node { fs: dir.fs, ino: self.fs(dir).parent(dir.ino) }
+    }
+
+    /// Whether `node` is `dir`, or a directory above it.
+    pub fn is_above(&self, node: Node, mut dir: Node) -> bool {
+        while dir != node && dir != ROOT {
+            dir = self.parent(dir);
+        }
+        dir == node
+    }
+
+    /// Describes a node.
+    pub fn attr(&self, node: Node) -> Attr {
+        self.fs(node).attr(node.ino)
+    }
+
+    /// Whether a node is a directory.
+    pub fn is_directory(&self, node: Node) -> bool {
+        self.attr(node).kind == Kind::Directory
+    }
+
+    /// Describes a node as `stat` does. Inode numbers are one more than the file system's, so that none
+    /// is 0.
+    pub fn stat(&self, node: Node) -> Stat {
+        let attr = self.attr(node);
+        let (kind, rdev) = match attr.kind {
+            Kind::File => (mode::IFREG, 0),
+            Kind::Directory => (mode::IFDIR, 0),
+            Kind::Device(number) => (mode::IFCHR, number),
+        };
+        Stat {
+            dev: node.fs as u64 + 1,
+            ino: node.ino as u64 + 1,
+            nlink: attr.links as u64,
+            mode: kind | attr.permissions,
+            rdev,
+            size: attr.size as i64,
+            blksize: parley_abi::PAGE as i64,
+            blocks: if attr.kind == Kind::File { attr.size.div_ceil(512) as i64 } else { 0 },
+            ..Stat::default()
+        }
+    }
+
+    /// The first entry of a directory at `cookie` or after it, `.` (0) and `..` (1) included. A
+    /// directory that was removed has none.
+    pub fn entry(&self, dir: Node, cookie: u64) -> Option<Entry<'_>> {
+        let kind = Kind::Directory;
+        match cookie {
+            _ if self.attr(dir).links == 0 => None,
+            0 => Some(Entry { name: b".", ino: dir.ino, kind, next: 1 }),
+            1 => Some(Entry { name: b"..", ino: self.parent(dir).ino, kind, next: FIRST_COOKIE }),
+            _ => self.fs(dir).entry(dir.ino, cookie),
+        }
+    }
+
+    /// See [`FileSystem::peek`].
+    #[inline]
+    pub fn peek(&self, node: Node, offset: u64) -> &[u8] {
+        self.fs(node).peek(node.ino, offset)
+    }
+
+    /// See [`FileSystem::room`].
+    #[inline]
+    pub fn room(&mut self, node: Node, offset: u64) -> Result<&mut [u8], Errno> {
+        self.fs_mut(node).room(node.ino, offset)
+    }
+
+    /// See [`FileSystem::commit`].
+    #[inline]
+    pub fn commit(&mut self, node: Node, end: u64) {
+        self.fs_mut(node).commit(node.ino, end);
+    }
+
+    /// See [`FileSystem::truncate`].
+    pub fn truncate(&mut self, node: Node, size: u64) -> Result<(), Errno> {
+        self.fs_mut(node).truncate(node.ino, size)
+    }
+
+    /// See [`FileSystem::create`].
+    pub fn create(&mut self, dir: Node, name: &[u8], kind: Kind, permissions: u32) -> Result<Node, Errno> {
+        let ino = self.fs_mut(dir).create(dir.ino, name, kind, permissions)?;
+        Ok(Node { fs: dir.fs, ino })
+    }
+
+    /// See [`FileSystem::remove`].
+    pub fn remove(&mut self, dir: Node, name: &[u8]) -> Result<(), Errno> {
+        self.fs_mut(dir).remove(dir.ino, name)
+    }
+
+    /// See [`FileSystem::rename`]. EXDEV: the directories are in different file systems.
+    pub fn rename(&mut self, from: Node, name: &[u8], to: Node, new_name: &[u8]) -> Result<(), Errno> {
+        if from.fs != to.fs {
+            return Err(Errno::EXDEV);
+        }
+        self.fs_mut(from).rename(from.ino, name, to.ino, new_name)
+    }
+
+    /// See [`FileSystem::hold`].
+    pub fn hold(&mut self, node: Node) {
+        self.fs_mut(node).hold(node.ino);
+    }
+
+    /// See [`FileSystem::release`].
+    pub fn release(&mut self, node: Node) {
+        self.fs_mut(node).release(node.ino);
+    }
+}

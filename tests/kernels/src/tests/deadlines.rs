@@ -1,0 +1,95 @@
+//! Waiting ends: by deadline, by cancelling, and where it could only go round in circles.
+
+use parley_abi::Errno;
+use parley_abi::msg::{Flags, POLL};
+use parley_rt::sys::{self, Event, Reply};
+
+use crate::tool::client::{Client, Message, answer, event, receive};
+use crate::tool::machine::{MILLISECOND, soon, within};
+use crate::tool::scope::Scope;
+use crate::tool::thread::Thread;
+use crate::tool::verdict::Verdict;
+
+tests![call_times_out, received_call_times_out, receive_times_out, cancelled_call, cancel_needs_a_waiter, self_call];
+
+/// How late a deadline may be: the other threads of the machine run too.
+const SLACK: u64 = 50 * MILLISECOND;
+
+fn on_time(deadline: u64) -> Verdict {
+    let now = sys::clock();
+    ensure!(now >= deadline, "woken {} ns early", deadline - now);
+    ensure!(now - deadline < SLACK, "woken {} ns late", now - deadline);
+    Ok(())
+}
+
+fn call_times_out() -> Verdict {
+    let scope = Scope::new()?;
+    let connection = scope.connection(scope.endpoint()?, 1)?;
+    let call = |deadline| sys::call(connection, Flags::empty(), 0, [0; 6], deadline);
+    ensure_eq!(call(POLL), Err(Errno::ETIMEDOUT), "with a deadline in the past");
+    for milliseconds in [1, 5, 20] {
+        let deadline = within(milliseconds);
+        ensure_eq!(call(deadline), Err(Errno::ETIMEDOUT), "after {milliseconds} ms");
+        on_time(deadline)?;
+    }
+    Ok(())
+}
+
+/// The server hears that nobody waits any more, and its answer goes nowhere.
+fn received_call_times_out() -> Verdict {
+    let scope = Scope::new()?;
+    let endpoint = scope.endpoint()?;
+    let connection = scope.connection(endpoint, 1)?;
+    let client = Client::start(Message { deadline: within(20), ..Message::new(connection, [0; 6]) })?;
+    let token = receive(endpoint)?.token;
+    ensure_eq!(client.result()?, Err(Errno::ETIMEDOUT), "the call");
+    ensure_eq!(answer(endpoint, token, [1; 6]), Err(Errno::ESTALE), "answering it");
+    let heard = event(endpoint)?;
+    ensure!(matches!(heard, Event::Cancel { token: gone } if gone == token), "the server heard {heard:?}");
+    Ok(())
+}
+
+fn receive_times_out() -> Verdict {
+    let scope = Scope::new()?;
+    let endpoint = scope.endpoint()?;
+    for milliseconds in [1, 5, 20] {
+        let deadline = within(milliseconds);
+        let event = sys::reply_recv(endpoint, &Reply::NONE, deadline)?;
+        ensure!(matches!(event, Event::Timeout), "after {milliseconds} ms: {event:?}");
+        on_time(deadline)?;
+    }
+    Ok(())
+}
+
+fn cancelled_call() -> Verdict {
+    let scope = Scope::new()?;
+    let endpoint = scope.endpoint()?;
+    let client = Client::start(Message::new(scope.connection(endpoint, 1)?, [0; 6]))?;
+    let token = receive(endpoint)?.token;
+    sys::cancel(client.thread())?;
+    let heard = event(endpoint)?;
+    ensure!(matches!(heard, Event::Cancel { token: asked } if asked == token), "the server heard {heard:?}");
+    sys::reply(endpoint, &Reply::done(token, Errno::EINTR.negated()))?;
+    let words = client.result()?.map(|(_, words)| words[0] as i64);
+    ensure_eq!(words, Ok(Errno::EINTR.negated()), "the answer");
+    Ok(())
+}
+
+fn cancel_needs_a_waiter() -> Verdict {
+    let thread = Thread::start(|| {})?;
+    let handle = thread.handle();
+    sys::yield_now();
+    ensure_eq!(sys::cancel(handle), Err(Errno::ESRCH), "cancelling a thread that does not wait");
+    thread.join()
+}
+
+/// Who receives on an endpoint and calls it would wait for himself.
+fn self_call() -> Verdict {
+    let scope = Scope::new()?;
+    let endpoint = scope.endpoint()?;
+    let connection = scope.connection(endpoint, 1)?;
+    sys::reply_recv(endpoint, &Reply::NONE, POLL)?;
+    let called = sys::call(connection, Flags::empty(), 0, [0; 6], soon());
+    ensure_eq!(called, Err(Errno::EDEADLK), "calling oneself");
+    Ok(())
+}

@@ -1,0 +1,61 @@
+//! The table of tests: a file for each thing that the system promises.
+
+mod answers;
+mod calls;
+mod cleanup;
+mod clocks;
+mod console;
+mod deadlines;
+mod descriptors;
+mod elf;
+mod endpoints;
+mod faults;
+mod files;
+mod fuzz;
+mod handles;
+mod leases;
+mod lengths;
+mod mapping;
+mod messages;
+mod paths;
+mod pointers;
+mod processes;
+mod quotas;
+mod registers;
+mod scheduling;
+mod victims;
+
+use crate::tool::verdict::Test;
+
+/// The files, what is simplest first and the check of the core's invariants last.
+const FILES: &[&[Test]] = &[
+    calls::TESTS,
+    handles::TESTS,
+    mapping::TESTS,
+    quotas::TESTS,
+    messages::TESTS,
+    answers::TESTS,
+    endpoints::TESTS,
+    deadlines::TESTS,
+    leases::TESTS,
+    registers::TESTS,
+    scheduling::TESTS,
+    faults::TESTS,
+    clocks::TESTS,
+    files::TESTS,
+    descriptors::TESTS,
+    paths::TESTS,
+    pointers::TESTS,
+    lengths::TESTS,
+    console::TESTS,
+    processes::TESTS,
+    victims::TESTS,
+    elf::TESTS,
+    fuzz::TESTS,
+    cleanup::TESTS,
+];
+
+/// Every test, in order.
+pub fn all() -> impl Iterator<Item = &'static Test> {
+    FILES.iter().flat_map(|tests| tests.iter())
+}

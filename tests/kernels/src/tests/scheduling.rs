@@ -1,0 +1,144 @@
+//! Who runs: the highest priority, and equals in turn.
+
+use alloc::sync::Arc;
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use parley_abi::Errno;
+use parley_abi::msg::POLL;
+use parley_programs::threads::own_priority;
+use parley_rt::sys::{self, Event, Reply};
+
+use crate::tool::machine::{soon, within};
+use crate::tool::scope::Scope;
+use crate::tool::thread::Thread;
+use crate::tool::verdict::{Trouble, Verdict};
+
+tests![
+    threads_run,
+    equals_share,
+    lower_priority_waits,
+    higher_priority_preempts,
+    priority_is_capped,
+    killed_threads_stop
+];
+
+/// A thread that counts until it is told to stop.
+struct Spinner {
+    thread: Thread,
+    count: Arc<AtomicU64>,
+    stop: Arc<AtomicBool>,
+}
+
+impl Spinner {
+    fn start(priority: u8) -> Result<Spinner, Errno> {
+        let (count, stop) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
+        let (counter, flag) = (count.clone(), stop.clone());
+        let thread = Thread::with_priority(priority, move || {
+            while !flag.load(Ordering::Relaxed) {
+                counter.fetch_add(1, Ordering::Relaxed);
+            }
+        })?;
+        Ok(Spinner { thread, count, stop })
+    }
+    fn count(&self) -> u64 {
+        self.count.load(Ordering::Relaxed)
+    }
+    fn stop(self) -> Verdict {
+        self.stop.store(true, Ordering::Relaxed);
+        self.thread.join()
+    }
+}
+
+/// Does nothing, without the processor, for some milliseconds.
+fn rest(milliseconds: u64) -> Verdict {
+    let scope = Scope::of(16)?;
+    sys::reply_recv(scope.endpoint()?, &Reply::NONE, within(milliseconds))?;
+    Ok(())
+}
+
+/// A priority below the own that is not the idle one.
+fn lower() -> Verdict<u8> {
+    match own_priority() {
+        own @ 2.. => Ok(own - 1),
+        own => Err(Trouble::Skip(alloc::format!("there is no priority below {own}"))),
+    }
+}
+
+fn threads_run() -> Verdict {
+    let value = Arc::new(AtomicU64::new(0));
+    for round in 1..=20 {
+        let theirs = value.clone();
+        Thread::start(move || theirs.store(round, Ordering::Release))?.join()?;
+        ensure_eq!(value.load(Ordering::Acquire), round, "what thread {round} wrote");
+    }
+    Ok(())
+}
+
+fn equals_share() -> Verdict {
+    let (one, two) = (Spinner::start(own_priority())?, Spinner::start(own_priority())?);
+    rest(200)?;
+    let (first, second) = (one.count(), two.count());
+    one.stop()?;
+    two.stop()?;
+    let fair = first.min(second) * 2 > first.max(second);
+    ensure!(fair, "two equal threads counted to {first} and {second}");
+    Ok(())
+}
+
+fn lower_priority_waits() -> Verdict {
+    let spinner = Spinner::start(lower()?)?;
+    let until = within(20);
+    while sys::clock() < until {}
+    let meanwhile = spinner.count();
+    rest(5)?;
+    let afterwards = spinner.count();
+    spinner.stop()?;
+    ensure_eq!(meanwhile, 0, "steps of a lower priority while a higher one runs");
+    ensure!(afterwards > 0, "a lower priority did not run while the higher one waited");
+    Ok(())
+}
+
+/// A notification that wakes a higher priority is not back before that one waits again.
+fn higher_priority_preempts() -> Verdict {
+    let scope = Scope::new()?;
+    let endpoint = scope.endpoint()?;
+    let after = Arc::new(AtomicBool::new(false));
+    let theirs = after.clone();
+    let thread = Thread::with_priority(lower()?, move || {
+        // If it fails, the test sees that nothing arrived.
+        let _ = sys::notify(endpoint, 1);
+        theirs.store(true, Ordering::Release);
+    })?;
+    let event = sys::reply_recv(endpoint, &Reply::NONE, soon())?;
+    ensure!(matches!(event, Event::Notified { .. }), "woken by {event:?}");
+    ensure!(!after.load(Ordering::Acquire), "the lower priority went on after it woke the higher");
+    thread.join()
+}
+
+fn priority_is_capped() -> Verdict {
+    let own = own_priority();
+    ensure!(own < 31, "programs run at the highest priority");
+    for priority in [own + 1, 31, 32, 255] {
+        let started = Thread::with_priority(priority, || {});
+        ensure!(started.is_err(), "a thread of priority {priority} was made by one of {own}");
+    }
+    let spinner = Spinner::start(own)?;
+    let raised = sys::thread_priority(spinner.thread.handle(), own + 1);
+    let lowered = sys::thread_priority(spinner.thread.handle(), own);
+    spinner.stop()?;
+    ensure!(raised.is_err(), "a thread of priority {own} raised another above itself");
+    ensure_eq!(lowered, Ok(()), "setting the own priority");
+    Ok(())
+}
+
+fn killed_threads_stop() -> Verdict {
+    let spinner = Spinner::start(own_priority())?;
+    rest(5)?;
+    sys::thread_kill(spinner.thread.handle())?;
+    let count = spinner.count();
+    rest(10)?;
+    ensure_eq!(spinner.count(), count, "steps after being killed");
+    let scope = Scope::new()?;
+    let event = sys::reply_recv(scope.endpoint()?, &Reply::NONE, POLL)?;
+    ensure!(matches!(event, Event::Timeout), "afterwards: {event:?}");
+    Ok(())
+}

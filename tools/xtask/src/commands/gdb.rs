@@ -1,0 +1,131 @@
+//! `gdb`: the machine held at its first instruction, the debugger attached and briefed.
+
+use std::fmt::Write;
+use std::path::Path;
+use std::process::Command;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use clap::Args;
+
+use super::MachineOptions;
+use crate::boot::{Launch, Loader};
+use crate::build::Guest;
+use crate::cmdline::{LogPort, compose};
+use crate::guest::Rig;
+use crate::kernel::Kernel;
+use crate::qemu::{Console, Machine, Running};
+use crate::setup::{self, Need};
+use crate::workspace::Workspace;
+
+/// The core's first Rust function.
+const ENTRY: &str = "kmain";
+
+/// Debug a kernel, its servers and programs with gdb
+///
+/// QEMU waits at its first instruction; gdb knows the symbols of the core, the servers and the
+/// programs, and has a breakpoint at the core's entry: type `continue`. Programs share addresses:
+/// `only vfs` keeps the symbols of one. The console goes to target/guest/gdb-com1, the log to gdb-com2.
+#[derive(Args)]
+pub struct Gdb {
+    /// Which kernel
+    #[arg(long, value_enum, default_value_t = Kernel::Micro)]
+    kernel: Kernel,
+    #[command(flatten)]
+    machine: MachineOptions,
+    /// Run this program instead of the shell
+    #[arg(long, value_name = "PATH")]
+    program: Option<String>,
+    /// Further arguments for gdb, such as -batch -ex continue -ex backtrace
+    #[arg(last = true, value_name = "GDB ARGS")]
+    arguments: Vec<String>,
+}
+
+impl Gdb {
+    pub fn run(self) -> Result<u8> {
+        setup::ensure(&[Need::Qemu, Need::Gdb])?;
+        let workspace = Workspace::find()?;
+        let guest = Guest::build(&workspace, &[self.kernel])?;
+        let rig = Rig { workspace, guest, limine: None };
+        let folder = rig.run_folder()?;
+        // A socket's path has 108 bytes at most, and the target folder may be anywhere.
+        let short = tempfile::tempdir().context("no temporary folder for gdb's socket")?;
+        let socket = short.path().join("gdb");
+        let machine = self.machine(&rig, folder.path(), &socket)?;
+        let script = folder.path().join("script.gdb");
+        std::fs::write(&script, commands(&rig.guest, self.kernel, &socket))?;
+
+        let mut running = Running::start(&machine, folder.path())?;
+        wait_for(&socket, &mut running)?;
+        let mut gdb = Command::new("gdb");
+        gdb.arg("-q").arg("-x").arg(&script).args(&self.arguments);
+        let status = gdb.status().context("cannot start gdb")?;
+        running.kill();
+        Ok(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1))
+    }
+
+    fn machine(&self, rig: &Rig, folder: &Path, socket: &Path) -> Result<Machine> {
+        let program: Vec<String> = self.program.iter().cloned().collect();
+        let cmdline = compose(LogPort::Com2, "debug", &program);
+        let archive = rig.guest.archive().to_bytes()?;
+        let launch = Launch { kernel: self.kernel, cmdline: &cmdline, archive: &archive };
+        let output = rig.workspace.folder("guest")?;
+        Ok(Machine {
+            boot: rig.prepare(&launch, Loader::Direct, folder)?,
+            accel: self.machine.accelerator(false),
+            memory: self.machine.memory,
+            deterministic: false,
+            console: Console::File(output.join("gdb-com1")),
+            log: Some(output.join("gdb-com2")),
+            gdb: Some(socket.to_owned()),
+        })
+    }
+}
+
+/// What gdb is told before the person takes over.
+fn commands(guest: &Guest, kernel: Kernel, socket: &Path) -> String {
+    let mut text = String::from("set pagination off\nset confirm off\nset architecture i386:x86-64\n");
+    writeln!(text, "file {}", quoted(&guest.kernel(kernel).symbols)).expect("a String takes anything");
+    for (_, program) in guest.programs() {
+        writeln!(text, "add-symbol-file {}", quoted(&program.symbols)).expect("a String takes anything");
+    }
+    text.push_str(&only_commands(guest, kernel));
+    writeln!(text, "target remote {}", socket.display()).expect("a String takes anything");
+    // A hardware breakpoint: the code it is in is not loaded yet, so none can be written there.
+    writeln!(text, "hbreak {ENTRY}").expect("a String takes anything");
+    text
+}
+
+/// The gdb commands `only NAME`: programs are linked at the same address, so the symbols of all
+/// of them find every function, but only those of one can name the addresses of that one.
+fn only_commands(guest: &Guest, kernel: Kernel) -> String {
+    let mut text = String::from("define-prefix only\n");
+    let core = quoted(&guest.kernel(kernel).symbols);
+    for (path, program) in guest.programs() {
+        let name = path.rsplit('/').next().unwrap_or(path);
+        let file = quoted(&program.symbols);
+        let definition = format!("define only {name}\n  symbol-file {core}\n  add-symbol-file {file}\nend\n");
+        text.push_str(&definition);
+        text.push_str(&format!("document only {name}\nThe symbols of the core and of {path} alone.\nend\n"));
+    }
+    text
+}
+
+fn quoted(path: &Path) -> String {
+    format!("\"{}\"", path.display())
+}
+
+fn wait_for(socket: &Path, running: &mut Running) -> Result<()> {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while !socket.exists() {
+        if let Some(end) = running.try_end()? {
+            bail!("no machine to debug: {}", end.describe());
+        }
+        if Instant::now() > deadline {
+            bail!("QEMU does not open its gdb socket {}", socket.display());
+        }
+        thread::sleep(Duration::from_millis(20));
+    }
+    Ok(())
+}

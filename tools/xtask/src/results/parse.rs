@@ -1,0 +1,101 @@
+//! Reading what the benchmark program prints.
+//!
+//! `bench: row=getpid placement=ring3 unit=instructions n=1000 median=1 min=1 ...` for each
+//! operation, `bench: boot_instructions=N` once, `bench: done` at the end.
+
+use std::collections::HashMap;
+
+use anyhow::{Context, Result, bail};
+use serde_json::Number;
+
+use super::{LOOPBACK, Row};
+use crate::kernel::Kernel;
+
+/// Everything one run of the benchmark said.
+#[derive(Debug, PartialEq)]
+pub struct Bench {
+    /// Its rows, in order; those of the loop-back placement among them.
+    pub rows: Vec<Row>,
+    /// Instructions from reset to the benchmark's start, if it said so.
+    pub boot_instructions: Option<u64>,
+}
+
+/// Reads the output of a run on `kernel`; an error names the line it does not understand.
+pub fn parse(kernel: Kernel, output: &str) -> Result<Bench> {
+    let mut bench = Bench { rows: Vec::new(), boot_instructions: None };
+    let mut done = false;
+    for line in output.lines().filter_map(|line| line.trim_end().strip_prefix("bench: ")) {
+        if line == "done" {
+            done = true;
+        } else if let Some(count) = line.strip_prefix("boot_instructions=") {
+            bench.boot_instructions = Some(count.parse().with_context(|| complaint(line))?);
+        } else if line.starts_with("row=") {
+            bench.rows.push(row(kernel, line).with_context(|| complaint(line))?);
+        }
+    }
+    if !done {
+        bail!("the benchmark stopped after {} rows without `bench: done`", bench.rows.len());
+    }
+    Ok(bench)
+}
+
+fn row(kernel: Kernel, line: &str) -> Result<Row> {
+    let pairs = line.split_whitespace().filter_map(|word| word.split_once('='));
+    let fields: HashMap<&str, &str> = pairs.collect();
+    let text = |key: &str| fields.get(key).copied().with_context(|| format!("no `{key}=`"));
+    let figure = |key: &str| -> Result<Number> {
+        let value = text(key)?;
+        serde_json::from_str(value).with_context(|| format!("`{key}={value}` is no number"))
+    };
+    let column = if text("placement")? == LOOPBACK { LOOPBACK } else { kernel.name() };
+    Ok(Row {
+        kernel: column.to_owned(),
+        row: text("row")?.to_owned(),
+        unit: text("unit")?.to_owned(),
+        n: figure("n")?,
+        median: figure("median")?,
+        min: figure("min")?,
+        max: figure("max")?,
+        median_collapsed: figure("median_collapsed")?,
+        crossings: figure("crossings")?,
+        space_switches: figure("space_switches")?,
+        bytes_copied: figure("bytes_copied")?,
+    })
+}
+
+fn complaint(line: &str) -> String {
+    format!("the benchmark printed a line that is not understood: `bench: {line}`")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LINE: &str = "bench: row=read_zero_1 placement=ring3 unit=instructions n=1000 median=512 min=510 \
+        max=600 median_collapsed=500 crossings=4 space_switches=2 bytes_copied=1.5";
+
+    #[test]
+    fn a_whole_run() {
+        let loopback = LINE.replace("ring3", "loopback");
+        let output = format!("noise\nbench: boot_instructions=77\n{LINE}\r\n{loopback}\nbench: done\n");
+        let bench = parse(Kernel::Micro, &output).unwrap();
+        assert_eq!(bench.boot_instructions, Some(77));
+        assert_eq!(bench.rows[0].kernel, "micro");
+        assert_eq!(bench.rows[1].kernel, LOOPBACK);
+        assert_eq!(bench.rows[0].median, Number::from(512));
+        assert_eq!(bench.rows[0].bytes_copied.as_f64(), Some(1.5));
+    }
+
+    #[test]
+    fn a_run_that_stopped_early_is_an_error() {
+        let error = parse(Kernel::Mono, LINE).unwrap_err().to_string();
+        assert!(error.contains("after 1 rows"), "{error}");
+    }
+
+    #[test]
+    fn a_field_that_is_missing_is_named() {
+        let broken = LINE.replace("min=510", "") + "\nbench: done";
+        let error = format!("{:#}", parse(Kernel::Mono, &broken).unwrap_err());
+        assert!(error.contains("no `min=`"), "{error}");
+    }
+}
