@@ -69,8 +69,8 @@ impl Init {
     pub(crate) fn start_program(&mut self, path: &CStr, args: &[u8], parent: u32, role: Role) -> Result<u32, Errno> {
         let mut file = File::open(path)?;
         let pid = self.table.reserve()?;
-        let process = Process::load(&mut file, args, &self.facts(pid), PROGRAM_PAGES, PROGRAM_PRIORITY)?;
-        self.equip(&process.space, pid, parent, numbers())?;
+        let mut process = Process::load(&mut file, args, &self.facts(pid), PROGRAM_PAGES, PROGRAM_PRIORITY)?;
+        self.equip(&mut process, pid, parent, numbers())?;
         sys::handle_grant(process.space.slot(), slot::SYSTEM, slot::SYSTEM, PROGRAM_SYSTEM)?;
         for fd in 0..3 {
             sys::handle_grant(process.space.slot(), fd, fd, Rights::CALL)?;

@@ -156,8 +156,12 @@ fn arguments(cx: &mut Cx<'_>, args: In) -> Result<Vec<u8>, Errno> {
     let mut block = Vec::new();
     block.try_reserve_exact(length).map_err(|_| Errno::ENOMEM)?;
     block.resize(length, 0);
-    match args.read(cx, 0, &mut block)? {
-        copied if copied == length => Ok(block),
-        _ => Err(Errno::EFAULT),
+    let mut done = 0;
+    while done < length {
+        match args.read(cx, done as u64, &mut block[done..])? {
+            0 => return Err(Errno::EFAULT),
+            copied => done += copied,
+        }
     }
+    Ok(block)
 }

@@ -101,10 +101,11 @@ impl Init {
         facts.archive_len = entry.archive.then_some(self.info.archive_len);
         let mut args = [0; 16];
         args[..entry.name.len()].copy_from_slice(entry.name.as_bytes());
-        let process = Process::load(&mut program, &args[..entry.name.len() + 1], &facts, entry.pages, entry.priority)?;
+        let mut process =
+            Process::load(&mut program, &args[..entry.name.len() + 1], &facts, entry.pages, entry.priority)?;
         let endpoint = Handle::new(sys::endpoint_create(process.quota.handle().slot())?);
         let interrupt = self.entrust(entry, &process.space, &endpoint)?;
-        self.equip(&process.space, pid, INIT, entry.calls.iter().copied())?;
+        self.equip(&mut process, pid, INIT, entry.calls.iter().copied())?;
         process.start()?;
         let space = process.space_number();
         self.table.insert(pid, INIT, Role::Service(entry.number), table::name(entry.name.as_bytes()), space, process);
@@ -132,12 +133,13 @@ impl Init {
     /// init and to these services. Services that do not run are left out: calls give EBADF.
     pub(crate) fn equip(
         &self,
-        space: &Handle,
+        process: &mut Process,
         pid: u32,
         parent: u32,
         services: impl Iterator<Item = u8>,
     ) -> Result<(), Errno> {
         let badge = root_badge(pid, parent);
+        let space = &process.space;
         sys::space_table(space.slot(), self.call_table)?;
         let init = Handle::mint(slot::ENDPOINT, badge)?;
         sys::space_faults(space.slot(), init.slot())?;
@@ -147,6 +149,7 @@ impl Init {
                 Handle::mint(endpoint.slot(), badge)?.grant(space, slot::of_service(number), Rights::CALL)?;
             }
         }
+        process.connection = Some(init);
         Ok(())
     }
 

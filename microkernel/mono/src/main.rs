@@ -1,2 +1,36 @@
-//! (to be written)
-fn main() {}
+//! Composition root of the monolithic kernel: every service in ring 0.
+//!
+//! The same libraries as everywhere; a system call reaches them by function calls, as in Linux.
+#![no_std]
+#![no_main]
+
+extern crate parley_mem as _;
+
+use parley_abi::slot::service;
+use parley_core::{Composition, Core, Given, Placement, image};
+use parley_residents::{Heap, Home};
+use server_drivers::{Cmos, HardwareEntropy, Uart16550};
+
+#[global_allocator]
+static HEAP: Heap = Heap::new();
+
+static CHAR: Home<server_char::Char<Uart16550, HardwareEntropy>> = Home::new();
+static TIME: Home<server_time::Time<Cmos>> = Home::new();
+static VFS: Home<server_vfs::Vfs> = Home::new();
+static PROC: Home<server_proc::Proc> = Home::new();
+static PING: Home<server_ping::Ping> = Home::new();
+
+image!(Composition { name: "mono", heap: true, place });
+
+/// Who lives in ring 0, lowest first: one line a service.
+fn place(core: &mut Core, given: Given) {
+    HEAP.provide(given.heap);
+    let char = CHAR.settle(|| server_char::Char::new(Uart16550::com1(), HardwareEntropy));
+    let time = TIME.settle(|| server_time::Time::new(Cmos::new()));
+    let vfs = VFS.settle(|| server_vfs::Vfs::new(given.archive));
+    core.place(Placement { number: service::CHAR, service: char, irqs: &[(4, server_char::INTERRUPT_BIT)] });
+    core.place(Placement { number: service::TIME, service: time, irqs: &[] });
+    core.place(Placement { number: service::VFS, service: vfs, irqs: &[] });
+    core.place(Placement { number: service::PROC, service: PROC.settle(|| server_proc::Proc), irqs: &[] });
+    core.place(Placement { number: service::PING, service: PING.settle(|| server_ping::Ping), irqs: &[] });
+}

@@ -41,11 +41,18 @@ pub fn port_grant(space: u32, first: u16, count: u16) -> Result<(), Errno> {
     unsafe { checked(PORT_GRANT, [SYSTEM, u64::from(space), u64::from(first), u64::from(count), 0, 0]) }.map(drop)
 }
 
-/// Writes to the kernel log. Errors: see [`LOG`].
+/// Writes to the kernel log, a line a call; the core takes long lines in parts. Errors: see [`LOG`].
 pub fn log(text: &str) -> Result<(), Errno> {
-    let at = text.as_ptr().expose_provenance() as u64;
-    // SAFETY: the core only reads `text`, which is borrowed.
-    unsafe { checked(LOG, [SYSTEM, at, text.len() as u64, 0, 0, 0]) }.map(drop)
+    for line in text.split_inclusive('\n') {
+        let mut rest = line.as_bytes();
+        while !rest.is_empty() {
+            let at = rest.as_ptr().expose_provenance() as u64;
+            // SAFETY: the core only reads `rest`, which is borrowed.
+            let taken = unsafe { checked(LOG, [SYSTEM, at, rest.len() as u64, 0, 0, 0]) }?;
+            rest = rest.get(taken.max(1) as usize..).unwrap_or_default();
+        }
+    }
+    Ok(())
 }
 
 /// Takes bytes of the kernel log; `endpoint` is told of new ones. Returns how many. Errors: see

@@ -69,7 +69,7 @@ pub unsafe fn raw(number_and_flags: u64, rdi: u64, words: Words, r13: u64, r14: 
     Registers { rax, words: [rsi, rdx, r10, r8, r9, r12], r13: token, r15 }
 }
 
-/// A call that changes only rax, rcx and r11: the core's own, except IPC, and all POSIX calls.
+/// A call that changes only rax, rcx and r11, as all POSIX calls.
 ///
 /// # Safety
 /// As [`raw`].
@@ -90,14 +90,28 @@ unsafe fn plain(number: u16, args: Words) -> i64 {
     rax
 }
 
-/// As [`plain`], with the errno taken out.
+/// One of the core's own calls, with the errno taken out.
+///
+/// Calls that take long are restarted from where they were, with what is left in their argument
+/// registers, so these are not relied on afterwards.
 ///
 /// # Safety
 /// As [`raw`].
 #[inline(always)]
 unsafe fn checked(number: u16, args: Words) -> Result<u64, Errno> {
-    // SAFETY: the caller's promise.
-    without_errno(unsafe { plain(number, args) }).map(|value| value as u64)
+    let [rdi, rsi, rdx, r10, r8, r9] = args;
+    let mut rax = i64::from(number);
+    // SAFETY: 1. the core changes no other register; 2. memory is the caller's promise.
+    unsafe {
+        asm!(
+            "syscall",
+            inlateout("rax") rax, inlateout("rdi") rdi => _, inlateout("rsi") rsi => _, inlateout("rdx") rdx => _,
+            inlateout("r10") r10 => _, inlateout("r8") r8 => _, inlateout("r9") r9 => _,
+            lateout("rcx") _, lateout("r11") _,
+            options(nostack),
+        );
+    }
+    without_errno(rax).map(|value| value as u64)
 }
 
 /// [`Errno::check`], with the common case in line.

@@ -84,10 +84,9 @@ impl Content {
             return Err(Errno::EFBIG);
         }
         self.size = size as usize;
-        self.image = clip(self.image, self.size);
         self.pages.truncate(self.size.div_ceil(PAGE));
         if let Some(Some(last)) = self.pages.get_mut(self.size / PAGE) {
-            
+            last[self.size % PAGE..].fill(0);
         }
         Ok(())
     }
@@ -154,6 +153,15 @@ mod tests {
         content.truncate(4).unwrap();
         put(&mut content, 6, b"q");
         assert_eq!(bytes(&content), [7, 7, 7, 7, 0, 0, b'q']);
+    }
+
+    #[test]
+    fn the_end_of_a_cut_page_is_zero() {
+        let mut content = Content::default();
+        put(&mut content, 0, &[9; 100]);
+        content.truncate(4).unwrap();
+        content.truncate(8).unwrap();
+        assert_eq!(bytes(&content), [9, 9, 9, 9, 0, 0, 0, 0]);
     }
 
     #[test]

@@ -75,6 +75,17 @@ fn a_fault_leaves_nothing_behind() {
     assert_eq!(c.pread(f, 2 * PAGE, PAGE as i64).unwrap(), [0; 2 * PAGE]);
 }
 
+#[test]
+fn a_fault_in_the_last_page_does_not_show_when_the_file_grows() {
+    let (mut c, f) = with_file(0);
+    c.write(f, b"ab").unwrap();
+    c.host.mapped = Some(0);
+    assert_eq!(c.write(f, &[1; 100]), Err(Errno::EFAULT));
+    c.host.mapped = None;
+    c.pwrite(f, b"z", 60).unwrap();
+    assert_eq!(c.pread(f, 99, 0).unwrap(), [&b"ab"[..], &[0; 58], b"z"].concat());
+}
+
 #[derive(Clone, Debug)]
 enum Step {
     Read(usize),

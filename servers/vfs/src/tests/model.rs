@@ -144,6 +144,10 @@ fn compare(c: &mut Client, model: &Model) -> Result<(), TestCaseError> {
         prop_assert_eq!(listed, names);
         let sub = below.iter().filter(|path| model.names[**path].is_none()).count() as u64;
         let stat = c.stat(if dir.is_empty() { b"/" } else { dir.as_bytes() }).unwrap();
+        if let Some(end) = dir.rfind('/') {
+            let above = c.stat(std::format!("{}/", &dir[..end]).as_bytes());
+            prop_assert_eq!(c.stat(std::format!("{dir}/..").as_bytes()), above, "`..` of `{}`", dir);
+        }
         prop_assert_eq!(stat.nlink, 2 + sub + dir.is_empty() as u64, "links of `{}`", dir);
     }
     Ok(())

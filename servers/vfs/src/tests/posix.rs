@@ -168,6 +168,17 @@ fn rename_keeps_to_the_rules() {
 }
 
 #[test]
+fn a_moved_directory_knows_where_it_is() {
+    let mut c = client();
+    c.mkdir(b"/a").unwrap();
+    c.rename(b"/a", b"/d/a").unwrap();
+    assert_eq!(c.stat(b"/d/a/.."), c.stat(b"/d"));
+    assert_eq!(c.rename(b"/d", b"/d/a/x"), Err(Errno::EINVAL));
+    c.rename(b"/d/a", b"/b").unwrap();
+    assert_eq!(c.rename(b"/d", b"/b/x"), Ok(0));
+}
+
+#[test]
 fn getdents_goes_on_where_it_stopped() {
     let mut c = client();
     for name in [&b"/d/one"[..], b"/d/two", b"/d/three"] {

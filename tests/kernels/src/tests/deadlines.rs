@@ -83,13 +83,16 @@ fn cancel_needs_a_waiter() -> Verdict {
     thread.join()
 }
 
-/// Who receives on an endpoint and calls it would wait for himself.
+/// The thread that received last on an endpoint serves it: if it calls it, it waits for itself.
 fn self_call() -> Verdict {
     let scope = Scope::new()?;
     let endpoint = scope.endpoint()?;
     let connection = scope.connection(endpoint, 1)?;
-    sys::reply_recv(endpoint, &Reply::NONE, POLL)?;
+    let client = Client::start(Message::new(connection, [0; 6]))?;
+    let token = receive(endpoint)?.token;
     let called = sys::call(connection, Flags::empty(), 0, [0; 6], soon());
-    ensure_eq!(called, Err(Errno::EDEADLK), "calling oneself");
+    ensure_eq!(called, Err(Errno::EDEADLK), "the server of an endpoint calling it");
+    answer(endpoint, token, [1; 6])?;
+    ensure_eq!(client.result()?, Ok((0, [1; 6])), "the request that the server had");
     Ok(())
 }

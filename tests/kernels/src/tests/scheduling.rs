@@ -75,7 +75,7 @@ fn threads_run() -> Verdict {
 
 fn equals_share() -> Verdict {
     let (one, two) = (Spinner::start(own_priority())?, Spinner::start(own_priority())?);
-    rest(200)?;
+    rest(100)?;
     let (first, second) = (one.count(), two.count());
     one.stop()?;
     two.stop()?;

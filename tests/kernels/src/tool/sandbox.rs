@@ -79,8 +79,9 @@ impl Sandbox {
     /// Kills the thread.
     pub fn stop(&mut self) -> Result<(), Errno> {
         let Some(thread) = self.thread.take() else { return Ok(()) };
-        sys::thread_kill(thread)?;
-        sys::handle_drop(thread)
+        let killed = sys::thread_kill(thread);
+        sys::handle_drop(thread)?;
+        killed
     }
 
     fn fault(&mut self) -> Verdict<Fault> {
@@ -94,6 +95,13 @@ impl Sandbox {
                 other => return Err(Trouble::Fail(alloc::format!("expected a fault, got {other:?}"))),
             }
         }
+    }
+}
+
+impl Drop for Sandbox {
+    fn drop(&mut self) {
+        // A thread that is gone already is what is wanted.
+        let _ = self.stop();
     }
 }
 
