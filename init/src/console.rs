@@ -14,17 +14,34 @@ const CONSOLE: &core::ffi::CStr = c"/dev/console";
 /// How long the console's driver gets to send what it has taken, in nanoseconds.
 const DRAIN: i64 = 20_000_000;
 
-/// Writes a line to the kernel log. The core adds time and level.
-#[macro_export]
-macro_rules! log {
-    ($($text:tt)*) => { $crate::console::log_line(format_args!($($text)*)) };
+/// How much a line of the kernel log matters; the core's own lines have the same words.
+#[derive(Clone, Copy, Debug)]
+pub enum Level {
+    /// Something does not work.
+    Error,
+    /// Something is odd, and the machine goes on.
+    Warn,
 }
 
-/// What [`log!`] calls.
-pub fn log_line(text: fmt::Arguments<'_>) {
+/// Writes a line to the kernel log, with a [`Level`].
+#[macro_export]
+macro_rules! log {
+    ($level:ident, $($text:tt)*) => {
+        $crate::console::log_line($crate::console::Level::$level, format_args!($($text)*))
+    };
+}
+
+/// What [`log!`] calls. Time and level look as in the core's lines.
+pub fn log_line(level: Level, text: fmt::Arguments<'_>) {
+    let level = match level {
+        Level::Error => "error",
+        Level::Warn => "warn",
+    };
+    let microseconds = sys::clock() / 1000;
+    let (seconds, rest) = (microseconds / 1_000_000, microseconds % 1_000_000);
     let mut line = Text::default();
     // `Text` cannot fail: what does not fit is left out.
-    let _ = writeln!(line, "init: {text}");
+    let _ = writeln!(line, "[{seconds:4}.{rest:06} {level}] init: {text}");
     // init has every right to the log.
     let _ = sys::log(line.as_str());
 }
@@ -48,8 +65,8 @@ pub fn print(text: &str) {
 
 /// Says why, and switches the machine off.
 pub fn shut_down(why: fmt::Arguments<'_>) -> ! {
-    log_line(why);
-    log_line(format_args!("shutting down"));
+    log!(Error, "{why}");
+    log!(Error, "shutting down");
     power(sys::POWER_OFF)
 }
 

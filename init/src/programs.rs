@@ -46,7 +46,11 @@ impl Init {
         }
         self.exec = true;
         if let Err(errno) = self.start_named(&block) {
-            log!("cannot start {}: {errno}", block.split(|&byte| byte == 0).next().unwrap_or_default().escape_ascii());
+            log!(
+                Error,
+                "cannot start {}: {errno}",
+                block.split(|&byte| byte == 0).next().unwrap_or_default().escape_ascii()
+            );
             // As a shell says it of a command that it does not find, or cannot run.
             console::finish(if errno == Errno::ENOENT { 127 } else { 126 });
         }
@@ -128,7 +132,7 @@ impl Init {
         if self.useless_shells == USELESS {
             console::shut_down(format_args!("/bin/sh ended at once {USELESS} times in a row"));
         }
-        log!("/bin/sh ended with status {status}; starting it again");
+        log!(Warn, "/bin/sh ended with status {status}; starting it again");
         console::print("init: the shell has ended; starting it again\n");
         self.start_shell();
     }

@@ -86,7 +86,7 @@ impl Init {
             match started {
                 Ok(service) => self.services[number] = service,
                 Err(errno) => {
-                    log!("service {}: cannot start {}: {errno}", entry.name, entry.file);
+                    log!(Error, "service {}: cannot start {}: {errno}", entry.name, entry.file);
                     self.service_failed(entry.number);
                 }
             }
@@ -174,7 +174,7 @@ impl Init {
     /// Notes and says that a service has failed. The machine goes on, unless it runs for one program
     /// that needs it.
     pub(crate) fn service_failed(&mut self, number: u8) {
-        log!("service {} failed", service::NAMES[usize::from(number)]);
+        log!(Error, "service {} failed", service::NAMES[usize::from(number)]);
         self.services[usize::from(number)] = Service { state: State::Failed, ..Service::default() };
         if self.exec && self.lacks_a_service() {
             console::finish(1);

@@ -2,7 +2,8 @@
 //!
 //! Numbers start at [`FIRST`]; below lie the POSIX numbers, whose meaning is a process's call table
 //! ([`crate::row`]). Every call returns a value or a negated [`crate::Errno`] in rax and, unless said
-//! otherwise, changes no other register but rcx and r11. Arguments: `handle` in rdi, then rsi, rdx,
+//! otherwise, changes no other register but rcx and r11. Long ones (`map`, `mem_read`, `mem_write`)
+//! are made again until they are done, and count their arguments on meanwhile. Arguments: `handle` in rdi, then rsi, rdx,
 //! r10, r8, r9. Common errors: EBADF (no such handle, or not of the kind), EPERM (the handle lacks the
 //! right), EINVAL (an argument is out of range), ENOMEM (the quota is used up), EFAULT (a pointer is
 //! not mapped as it needs to be).
@@ -38,8 +39,8 @@ calls! {
     /// Set notification bits rsi of the endpoint behind rdi (endpoint, or connection with NOTIFY).
     NOTIFY = 5 "notify",
     /// Copy from lease r10 (0 or 1) of request rsi, offset r8, into the buffer rdx of r9 bytes; rdi is
-    /// the endpoint that owns the token. Text stops after its NUL. Returns bytes copied, which are fewer only where
-    /// the lease ends. Errors: ESTALE, EFAULT (the client's memory), EACCES (no such lease, or it is
+    /// the endpoint that owns the token. Text stops after its NUL. Returns bytes copied: at most
+    /// 32 KiB a call, otherwise fewer only where the lease ends or, after some bytes, its memory. Errors: ESTALE, EFAULT (the client's memory), EACCES (no such lease, or it is
     /// not readable), EINVAL (the own buffer).
     COPY_IN = 6 "copy_in",
     /// Copy the buffer rdx of r9 bytes to lease r10 at offset r8 of request rsi. As COPY_IN.
@@ -79,7 +80,7 @@ calls! {
     /// Create an address space, paid by quota rdi. Returns its slot.
     SPACE_CREATE = 38 "space_create",
     /// Map r9 pages of memory object rsi, from page r8 of it, at rdx in space rdi, with protection r10
-    /// ([`crate::call::prot`]). ENOSPC... EEXIST: something is mapped there.
+    /// ([`crate::call::prot`]). EEXIST: something is mapped there.
     MAP = 39 "map",
     /// Unmap rdx pages at rsi in space rdi. What is not mapped there is passed over.
     UNMAP = 40 "unmap",
@@ -115,7 +116,7 @@ calls! {
     IRQ_ACK = 66 "irq_ack",
     /// Grant ports rdx to rdx + r10 - 1 to space rsi, with system handle rdi. ENOSPC: no bitmap free.
     PORT_GRANT = 67 "port_grant",
-    /// Write rdx bytes at rsi to the kernel log, with system handle rdi.
+    /// Write rdx bytes at rsi to the kernel log, with system handle rdi. Returns how many: at most 256.
     LOG = 68 "log",
     /// Take up to rdx bytes of the kernel log into rsi, with system handle rdi; from the first such call
     /// on, the core no longer writes to the console and sets bit [`LOG_BIT`] on endpoint r10.

@@ -53,6 +53,9 @@ bitflags::bitflags! {
         const CLOSE_ON_EXEC = 1 << 7;
         /// `reply_recv`: only the reply half; return at once.
         const NO_RECEIVE = 1 << 8;
+        /// `reply_recv`: words 1 and 2 are a structure that is copied, whole, into the caller's writable
+        /// lease; the result is word 0. EFAULT if it does not fit.
+        const FILL = 1 << 9;
     }
 }
 

@@ -66,7 +66,7 @@ fn answer(token: Token, outcome: Outcome<'_>) -> Prepared {
     match outcome {
         Outcome::Done(result) => Reply::done(token, result),
         Outcome::Data(bytes) => Reply::data(token, bytes),
-        Outcome::Fill(bytes) => Reply::done(token, fill(token, bytes)),
+        Outcome::Fill(bytes) => Reply::fill(token, bytes),
         Outcome::Words(words) => Reply::words(token, words),
         Outcome::Open { badge, close_on_exec } => Reply::open(token, badge, close_on_exec),
         Outcome::Later => Reply::NONE,
@@ -78,16 +78,6 @@ fn answer(token: Token, outcome: Outcome<'_>) -> Prepared {
         }
     }
     .prepare()
-}
-
-/// Copies a structure to the buffer that can be written, and returns 0 or a negated errno.
-fn fill(token: Token, bytes: &[u8]) -> i64 {
-    let copied = match sys::copy_out(slot::ENDPOINT, token, 0, 0, bytes) {
-        // The first buffer is only readable, as the path of `stat`: the structure is the second.
-        Err(Errno::EACCES) => sys::copy_out(slot::ENDPOINT, token, 1, 0, bytes),
-        copied => copied,
-    };
-    copied.map_or_else(Errno::negated, |_| 0)
 }
 
 /// The core did not deliver a reply, and the request is still to be answered: takes back what the reply

@@ -39,6 +39,8 @@ enum Step {
     OnFd(u16, u64, u64),
 }
 
+const TRANSFERS: [u16; 5] = [nr::READ, nr::WRITE, nr::PREAD64, nr::PWRITE64, nr::GETDENTS64];
+
 fn step() -> impl Strategy<Value = Step> {
     let (path, fd) = (|| select(&PATHS[..]), || 0..6u64);
     prop_oneof![
@@ -46,7 +48,7 @@ fn step() -> impl Strategy<Value = Step> {
         4 => (select(&[nr::MKDIR, nr::RMDIR, nr::UNLINK, nr::STAT][..]), path())
             .prop_map(|(number, path)| Step::OnPath(number, path)),
         2 => (path(), path()).prop_map(|(from, to)| Step::Rename(from, to)),
-        6 => (select(&[nr::READ, nr::WRITE, nr::PREAD64, nr::PWRITE64, nr::GETDENTS64][..]), fd(), 0..9_000u64, 0..20_000u64)
+        6 => (select(&TRANSFERS[..]), fd(), 0..9_000u64, 0..20_000u64)
             .prop_map(|(number, fd, len, offset)| Step::Transfer(number, fd, len, offset)),
         2 => (fd(), -9_000..9_000i64, 0..4u64).prop_map(|(fd, offset, whence)| Step::Seek(fd, offset, whence)),
         3 => (select(&[nr::CLOSE, nr::DUP, nr::DUP2, nr::FSTAT][..]), fd(), fd())

@@ -59,6 +59,8 @@ pub enum With<'a> {
     Nothing,
     /// Bytes for the caller's writable lease; how many fitted becomes the result.
     Data(&'a [u8]),
+    /// A structure for the caller's writable lease, whole; the result is word 0.
+    Fill(&'a [u8]),
     /// A connection with this badge; its slot becomes the result.
     Open {
         /// The badge.
@@ -87,6 +89,11 @@ impl<'a> Reply<'a> {
     pub const fn data(token: Token, bytes: &'a [u8]) -> Reply<'a> {
         Reply { with: With::Data(bytes), ..Reply::done(token, 0) }
     }
+    /// Answers with a structure, and 0.
+    #[inline(always)]
+    pub const fn fill(token: Token, bytes: &'a [u8]) -> Reply<'a> {
+        Reply { with: With::Fill(bytes), ..Reply::done(token, 0) }
+    }
     /// Answers with a new connection.
     #[inline(always)]
     pub const fn open(token: Token, badge: u64, close_on_exec: bool) -> Reply<'a> {
@@ -99,8 +106,8 @@ impl<'a> Reply<'a> {
         let (mut flags, mut words) = (Flags::empty(), self.words);
         match self.with {
             With::Nothing => {}
-            With::Data(bytes) => {
-                flags = Flags::DATA;
+            With::Data(bytes) | With::Fill(bytes) => {
+                flags = if matches!(self.with, With::Data(_)) { Flags::DATA } else { Flags::FILL };
                 (words[1], words[2]) = (bytes.as_ptr().expose_provenance() as u64, bytes.len() as u64);
             }
             With::Open { badge, close_on_exec } => {
@@ -112,7 +119,8 @@ impl<'a> Reply<'a> {
     }
 }
 
-/// A [`Reply`] in the form of registers. It no longer says how long the bytes of [`With::Data`] live.
+/// A [`Reply`] in the form of registers. It no longer says how long the bytes of [`With::Data`] and
+/// [`With::Fill`] live.
 #[derive(Clone, Copy, Debug)]
 pub struct Prepared {
     rax: u64,
@@ -128,7 +136,7 @@ impl Prepared {
 
     /// It has words only, so that the core cannot refuse it.
     pub const fn carries_nothing(&self) -> bool {
-        self.rax & (Flags::DATA.bits() as u64 | Flags::OPEN.bits() as u64) << 16 == 0
+        self.rax & (Flags::DATA.union(Flags::FILL).union(Flags::OPEN).bits() as u64) << 16 == 0
     }
 
     /// The badge of the connection that it opens, if it does.
@@ -139,10 +147,10 @@ impl Prepared {
     /// As [`reply_recv`].
     ///
     /// # Safety
-    /// The bytes of [`With::Data`] are still there, and nobody writes to them.
+    /// The bytes that the reply carries are still there, and nobody writes to them.
     #[inline(always)]
     pub unsafe fn reply_recv(&self, endpoint: u32, deadline: Deadline) -> Result<Event, Errno> {
-        // SAFETY: the only memory that the core reads is that of `With::Data`, by the caller's promise.
+        // SAFETY: the only memory that the core reads is what the reply carries, by the caller's promise.
         let after = unsafe { raw(self.rax, u64::from(endpoint), self.words, self.token.0, deadline) };
         without_errno(after.rax as i64)?;
         Ok(Event::from(after))
@@ -221,7 +229,7 @@ pub fn reply_recv(endpoint: u32, reply: &Reply<'_>, deadline: Deadline) -> Resul
 pub fn reply(endpoint: u32, reply: &Reply<'_>) -> Result<(), Errno> {
     let Prepared { rax, words, token } = reply.prepare();
     let only_reply = (Flags::NO_RECEIVE.bits() as u64) << 16;
-    // SAFETY: the bytes of `With::Data` are borrowed by `reply`.
+    // SAFETY: the bytes that it carries are borrowed by `reply`.
     let after = unsafe { raw(rax | only_reply, u64::from(endpoint), words, token.0, 0) };
     without_errno(after.rax as i64).map(drop)
 }

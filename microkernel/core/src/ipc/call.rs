@@ -84,6 +84,11 @@ impl Core {
             self.cancel_reservation(caller);
             return Err(Errno::EDEADLK);
         }
+        let server = self.endpoints[endpoint].server;
+        if self.threads.get(server).is_some_and(|server| server.state == State::Stopped) {
+            self.cancel_reservation(caller);
+            return Err(Errno::ESTALE);
+        }
         self.endpoints[endpoint].callers.push(&mut self.threads, caller);
         self.threads[caller].state = State::Calling;
         if deadline != 0 {

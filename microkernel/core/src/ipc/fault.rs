@@ -1,12 +1,14 @@
 //! Faults of ring 3 become requests to whoever the address space names.
 
+use parley_abi::Errno;
 use parley_abi::msg::label;
 
 use crate::arch::{fpu, vectors};
 use crate::kernel::Core;
 use crate::log::Level;
+use crate::mem::slab::Ref;
 use crate::object::endpoint::Binding;
-use crate::object::thread::{Kind, Request, State};
+use crate::object::thread::{Kind, Request, State, Thread};
 
 const NMI: u8 = 2;
 const DOUBLE_FAULT: u8 = 8;
@@ -57,8 +59,23 @@ impl Core {
             Level::Error,
             format_args!("thread {thread}: {name} (error {error:#x}) at rip {rip:#x}, address {address:#x}; stopped"),
         );
+        let stopped = self.current;
         self.thread().state = State::Stopped;
         self.resched = true;
+        self.release_clients(stopped);
+    }
+
+    /// Nobody will answer the requests that a stopped server holds: their callers get ESTALE.
+    fn release_clients(&mut self, server: Ref<Thread>) {
+        for index in 0..self.threads.len() {
+            let Some(at) = self.threads.at(index) else { continue };
+            let thread = &self.threads[at];
+            let served = self.endpoints.get(thread.waits_for).is_some_and(|endpoint| endpoint.server == server);
+            if served && matches!(thread.state, State::Calling | State::Awaiting) {
+                self.abandon_request(at);
+                self.fail_request(at, Errno::ESTALE);
+            }
+        }
     }
 
     /// The FPU belongs to another thread: saves that one's registers and loads the current one's.

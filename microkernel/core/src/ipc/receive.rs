@@ -10,12 +10,14 @@ use crate::object::endpoint::{Endpoint, Event};
 use crate::object::thread::{State, Thread};
 use crate::syscall::Done;
 
-const KNOWN: Flags = Flags::DATA.union(Flags::OPEN).union(Flags::CLOSE_ON_EXEC).union(Flags::NO_RECEIVE);
+const KNOWN: Flags = CARRIES.union(Flags::CLOSE_ON_EXEC).union(Flags::NO_RECEIVE);
+/// What a reply can carry beside its words: one of these.
+const CARRIES: Flags = Flags::DATA.union(Flags::FILL).union(Flags::OPEN);
 
 impl Core {
     /// `reply_recv`: answers token r13, if there is one, and receives.
     pub fn reply_recv(&mut self, flags: Flags, label: u32) -> Result<Done, Errno> {
-        if !KNOWN.contains(flags) || flags.contains(Flags::DATA | Flags::OPEN) {
+        if !KNOWN.contains(flags) || (flags & CARRIES).bits().count_ones() > 1 {
             return Err(Errno::EINVAL);
         }
         let thread = self.thread();

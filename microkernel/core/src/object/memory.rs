@@ -1,8 +1,8 @@
 //! Memory objects: counted references to frames.
 //!
 //! The pages are charged when the object is made, and a frame is taken when a page is first mapped or
-//! written; the charge guarantees that there is one. The frames of an object are found through an index
-//! of one page (up to 512 pages) or two levels (up to 262,144 pages, 1 GiB).
+//! written; the charge guarantees that there is one. The frames of an object of more than one page are
+//! found through an index of one page (up to 512 pages) or two levels (up to 262,144 pages, 1 GiB).
 
 use parley_abi::{Errno, PAGE};
 
@@ -12,6 +12,8 @@ use crate::mem::slab::{Ref, Slab};
 use crate::object::quota::Quota;
 use crate::uaccess::Claim;
 
+/// Pages that one index page can name.
+const INDEX_PAGES: u64 = ENTRIES as u64;
 /// Largest object in pages.
 pub const MAX_PAGES: u64 = (ENTRIES * ENTRIES) as u64;
 
@@ -21,6 +23,8 @@ enum Backing {
     /// Nothing yet.
     #[default]
     None,
+    /// The frame of an object of one page.
+    Single(Phys),
     /// Physically contiguous, and not the core's to free: what the boot loader left.
     Contiguous(Phys),
     /// An index page of frames.
@@ -46,7 +50,11 @@ pub struct Memory {
 impl Memory {
     /// What an object of `pages` pages costs in bytes, index pages included.
     fn cost(pages: u64) -> u64 {
-        let index = if pages > ENTRIES as u64 { 1 + pages.div_ceil(ENTRIES as u64) } else { 1 };
+        let index = match pages {
+            0..=1 => 0,
+            2..=INDEX_PAGES => 1,
+            _ => 1 + pages.div_ceil(INDEX_PAGES),
+        };
         (pages + index) * PAGE as u64 + Slab::<Memory>::COST
     }
 
@@ -57,10 +65,15 @@ impl Memory {
         }
         if let Backing::None = self.backing {
             let index = frames.take_zeroed()?;
-            self.backing = if self.pages > ENTRIES as u64 { Backing::TwoLevels(index) } else { Backing::Index(index) };
+            self.backing = match self.pages {
+                0..=1 => Backing::Single(index),
+                2..=INDEX_PAGES => Backing::Index(index),
+                _ => Backing::TwoLevels(index),
+            };
         }
         match self.backing {
             Backing::None => None,
+            Backing::Single(frame) => Some(frame),
             Backing::Contiguous(first) => Some(Phys(first.0 + number * PAGE as u64)),
             Backing::Index(index) => entry(index, number as usize, frames),
             Backing::TwoLevels(top) => {
@@ -74,6 +87,11 @@ impl Memory {
     fn free_step(&mut self, frames: &mut Frames) -> bool {
         match self.backing {
             Backing::None | Backing::Contiguous(_) => false,
+            Backing::Single(frame) => {
+                frames.put(frame);
+                self.backing = Backing::None;
+                false
+            }
             Backing::Index(index) => {
                 free_index(index, frames);
                 self.backing = Backing::None;
@@ -211,7 +229,7 @@ mod tests {
 
     #[test]
     fn frames_are_found_again_and_all_given_back() {
-        for pages in [1, 511, 512, 513, 1025] {
+        for pages in [1, 2, 511, 512, 513, 1025] {
             let mut frames = host_frames(1100);
             let before = frames.free();
             let mut memory = Memory { pages, ..Memory::default() };

@@ -122,6 +122,9 @@ impl Core {
         let [slot, badge, rights, ..] = self.args();
         let endpoint: Ref<Endpoint> = self.object(slot, kind::ENDPOINT, Rights::MINT)?;
         let rights = u8::try_from(rights).ok().and_then(Rights::from_bits).ok_or(Errno::EINVAL)?;
+        if self.endpoints.get(endpoint).is_none() {
+            return Err(Errno::ESTALE);
+        }
         let quota = self.spaces[self.current_space()].quota;
         let at = self.create_connection(quota, endpoint, badge)?;
         let installed = self.install_anywhere(Core::connection_handle(at, rights & (Rights::CALL | Rights::NOTIFY)));

@@ -84,6 +84,7 @@ impl Content {
             return Err(Errno::EFBIG);
         }
         self.size = size as usize;
+        self.image = clip(self.image, self.size);
         self.pages.truncate(self.size.div_ceil(PAGE));
         if let Some(Some(last)) = self.pages.get_mut(self.size / PAGE) {
             last[self.size % PAGE..].fill(0);
