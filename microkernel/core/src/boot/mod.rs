@@ -16,7 +16,7 @@ use crate::kernel::Core;
 use crate::log::{Level, Log};
 use crate::mem::frames::{Frames, Phys};
 use crate::mem::slab::{Ref, Slab};
-use crate::mem::window::{WINDOWS, Window};
+use crate::mem::window::Window;
 use crate::object::quota::Quota;
 use parley_abi::PAGE;
 
@@ -55,7 +55,7 @@ pub fn start(composition: &Composition) -> ! {
     features::enable(found); // SMEP, SMAP, UMIP, NX, WP, and `syscall`
     fpu::init();
     let (mut frames, heap) = firmware::take_memory(&facts, composition.heap);
-    let root = paging::build_kernel(&facts.image, guard, facts.top, WINDOWS, &mut || frames.take_zeroed())
+    let root = paging::build_kernel(&facts.image, guard, facts.top, &mut || frames.take_zeroed())
         .expect("boot: not enough memory for page tables");
     paging::activate(root); // the core's own map: W^X, guard page, nothing of the loader's
     firmware::reclaim(&facts, &mut frames); // the loader's memory is free now
@@ -74,7 +74,6 @@ pub fn start(composition: &Composition) -> ! {
 }
 
 fn empty_core(cpu: &'static mut CpuLocal, frames: Frames, root: Phys, began: u64) -> Core {
-    let window = |index, limit| Window::new(index, root, limit);
     let idle = Frame {
         rip: entry::idle as *const () as u64,
         cs: descriptors::KERNEL_CODE as u64,
@@ -90,18 +89,18 @@ fn empty_core(cpu: &'static mut CpuLocal, frames: Frames, root: Phys, began: u64
         fpu_owner: Ref::NONE,
         fpu_locked: true,
         fs_base: 0,
-        threads: Slab::new(window(0, 4096)),
-        spaces: Slab::new(window(1, 2048)),
-        connections: Slab::new(window(2, 16384)),
-        endpoints: Slab::new(window(3, 4096)),
-        tables: Slab::new(window(4, 64)),
-        quotas: Slab::new(window(5, 1024)),
-        memories: Slab::new(window(6, 4096)),
-        regions: Slab::new(window(7, 8192)),
-        submissions: Slab::new(window(8, 4096)),
+        threads: Slab::new(root, 4096),
+        spaces: Slab::new(root, 2048),
+        connections: Slab::new(root, 16384),
+        endpoints: Slab::new(root, 4096),
+        tables: Slab::new(root, 1024),
+        quotas: Slab::new(root, 1024),
+        memories: Slab::new(root, 4096),
+        regions: Slab::new(root, 8192),
+        submissions: Slab::new(root, 4096),
         irqs: [Default::default(); crate::arch::vectors::IRQS],
         ready: Default::default(),
-        deadlines: Deadlines::new(window(9, 256)),
+        deadlines: Deadlines::new(Window::new(9, root, 256)),
         slice_end: 0,
         residents: Default::default(),
         counters: Default::default(),

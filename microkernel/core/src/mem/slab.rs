@@ -7,8 +7,8 @@
 use core::marker::PhantomData;
 use core::ops::{Index, IndexMut};
 
-use super::frames::Frames;
-use super::window::Window;
+use super::frames::{Frames, Phys};
+use super::window::{self, Window};
 
 /// Names an object in a [`Slab`]. May be stale.
 pub struct Ref<T> {
@@ -20,10 +20,11 @@ pub struct Ref<T> {
 }
 
 impl<T> Ref<T> {
-    /// A reference that finds nothing, as generations start at 1.
+    /// A reference that finds nothing.
     pub const NONE: Ref<T> = Ref::new(u32::MAX, 0);
 
-    /// A reference from its parts.
+    /// A reference from its parts. They must be those of one that a slab gave out; what ring 3 claims goes
+    /// through [`Slab::at`].
     pub const fn new(index: u32, generation: u32) -> Ref<T> {
         Ref { index, generation, what: PhantomData }
     }
@@ -37,7 +38,7 @@ impl<T> Clone for Ref<T> {
 impl<T> Copy for Ref<T> {}
 impl<T> PartialEq for Ref<T> {
     fn eq(&self, other: &Self) -> bool {
-        (self.index, self.generation) == (other.index, other.generation)
+        self.index == other.index && self.generation == other.generation
     }
 }
 impl<T> Eq for Ref<T> {}
@@ -45,6 +46,12 @@ impl<T> core::fmt::Debug for Ref<T> {
     fn fmt(&self, out: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         write!(out, "{}.{}", self.index, self.generation)
     }
+}
+
+/// A kind of kernel object: each has a window of its own.
+pub trait Object: Default {
+    /// Number of the window that holds the table of these objects.
+    const WINDOW: u64;
 }
 
 #[repr(C, align(16))]
@@ -60,17 +67,16 @@ const LIVE: u32 = u32::MAX;
 /// A growing array of `T`, with a free list.
 pub struct Slab<T> {
     window: Window,
-    slots: *mut Slot<T>,
     len: u32,
     free: u32,
     live: u32,
+    what: PhantomData<T>,
 }
 
-impl<T: Default> Slab<T> {
-    /// An empty table in `window`.
-    pub fn new(window: Window) -> Slab<T> {
-        let slots = window.base().cast();
-        Slab { window, slots, len: 0, free: 0, live: 0 }
+impl<T: Object> Slab<T> {
+    /// An empty table, which may grow to `pages` pages in the address space with root `root`.
+    pub fn new(root: Phys, pages: usize) -> Slab<T> {
+        Slab { window: Window::new(T::WINDOW, root, pages), len: 0, free: 0, live: 0, what: PhantomData }
     }
 
     /// Bytes of one object, for quotas.
@@ -118,7 +124,7 @@ impl<T: Default> Slab<T> {
         // are page-aligned and slots are laid out as an array; 2. no reference covers it, as `len` does
         // not yet count it.
         unsafe {
-            self.slots.add(self.len as usize).write(Slot { value: T::default(), generation: 1, next_free: self.free });
+            self.base().add(self.len as usize).write(Slot { value: T::default(), generation: 1, next_free: self.free });
         }
         self.len += 1;
         self.free = self.len;
@@ -126,30 +132,66 @@ impl<T: Default> Slab<T> {
     }
 }
 
-impl<T> Slab<T> {
+impl<T: Object> Slab<T> {
+    /// The table's address: a constant where the core runs.
+    #[inline(always)]
+    fn base(&self) -> *mut Slot<T> {
+        if cfg!(target_os = "none") {
+            core::ptr::with_exposed_provenance_mut(window::address(T::WINDOW))
+        } else {
+            self.window.base().cast()
+        }
+    }
+
     #[inline(always)]
     fn slots(&self) -> &[Slot<T>] {
         // SAFETY: the first `len` slots were written by `grow` and are never unmapped.
-        unsafe { core::slice::from_raw_parts(self.slots, self.len as usize) }
+        unsafe { core::slice::from_raw_parts(self.base(), self.len as usize) }
+    }
+
+    /// The slot that a reference names. References are made by `insert` and `at` only, for slots that are
+    /// there, and slots never go away.
+    #[inline(always)]
+    fn slot(&self, at: Ref<T>) -> *mut Slot<T> {
+        debug_assert!(at.generation == 0 || at.index < self.len);
+        self.base().wrapping_add(at.index as usize)
     }
 
     #[inline(always)]
     fn slots_mut(&mut self) -> &mut [Slot<T>] {
         // SAFETY: as `slots`, and `self` is borrowed exclusively.
-        unsafe { core::slice::from_raw_parts_mut(self.slots, self.len as usize) }
+        unsafe { core::slice::from_raw_parts_mut(self.base(), self.len as usize) }
     }
 
     /// The object, unless the reference is stale.
     #[inline(always)]
     pub fn get(&self, at: Ref<T>) -> Option<&T> {
-        self.slots().get(at.index as usize).filter(|slot| slot.generation == at.generation).map(|slot| &slot.value)
+        if at == Ref::NONE {
+            return None;
+        }
+        // SAFETY: any other reference names a slot that was written (see `slot`); `self` is borrowed.
+        let slot = unsafe { &*self.slot(at) };
+        (slot.generation == at.generation).then_some(&slot.value)
     }
 
     /// The object, to be changed, unless the reference is stale.
     #[inline(always)]
     pub fn get_mut(&mut self, at: Ref<T>) -> Option<&mut T> {
-        let slot = self.slots_mut().get_mut(at.index as usize)?;
+        if at == Ref::NONE {
+            return None;
+        }
+        // SAFETY: as `get`, and `self` is borrowed exclusively.
+        let slot = unsafe { &mut *self.slot(at) };
         (slot.generation == at.generation).then_some(&mut slot.value)
+    }
+
+    /// The object behind a reference that an invariant keeps alive, such as the running thread.
+    #[inline(always)]
+    pub fn live(&mut self, at: Ref<T>) -> &mut T {
+        debug_assert!(self.get(at).is_some());
+        // SAFETY: as `get_mut`; a slot holds a valid value even after its object is gone, so a broken
+        // invariant would be confusion, not undefined behaviour.
+        unsafe { &mut (*self.slot(at)).value }
     }
 
     /// The live object in slot `index`.
@@ -179,7 +221,7 @@ impl<T> Slab<T> {
     }
 
     /// Live objects.
-    pub fn live(&self) -> u32 {
+    pub fn count(&self) -> u32 {
         self.live
     }
 
@@ -189,7 +231,7 @@ impl<T> Slab<T> {
     }
 }
 
-impl<T> Index<Ref<T>> for Slab<T> {
+impl<T: Object> Index<Ref<T>> for Slab<T> {
     type Output = T;
     #[inline(always)]
     fn index(&self, at: Ref<T>) -> &T {
@@ -197,7 +239,7 @@ impl<T> Index<Ref<T>> for Slab<T> {
     }
 }
 
-impl<T> IndexMut<Ref<T>> for Slab<T> {
+impl<T: Object> IndexMut<Ref<T>> for Slab<T> {
     #[inline(always)]
     fn index_mut(&mut self, at: Ref<T>) -> &mut T {
         self.get_mut(at).expect("a stale reference was used as a live one")
@@ -207,11 +249,14 @@ impl<T> IndexMut<Ref<T>> for Slab<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::mem::frames::Phys;
     use crate::mem::frames::tests::host_frames;
 
+    impl Object for u64 {
+        const WINDOW: u64 = 0;
+    }
+
     fn slab(limit: usize) -> (Frames, Slab<u64>) {
-        (host_frames(limit + 2), Slab::new(Window::new(0, Phys(0), limit)))
+        (host_frames(limit + 2), Slab::new(Phys(0), limit))
     }
 
     #[test]
@@ -233,7 +278,7 @@ mod tests {
             count += 1;
         }
         assert_eq!(count as usize, parley_abi::PAGE / size_of::<Slot<u64>>());
-        assert_eq!(slab.live() as u64, count);
+        assert_eq!(slab.count() as u64, count);
     }
 
     proptest::proptest! {
@@ -253,7 +298,7 @@ mod tests {
                 for (at, value) in &model {
                     proptest::prop_assert_eq!(slab.get(*at), Some(value));
                 }
-                proptest::prop_assert_eq!(slab.live() as usize, model.len());
+                proptest::prop_assert_eq!(slab.count() as usize, model.len());
             }
         }
     }

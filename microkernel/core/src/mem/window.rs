@@ -1,8 +1,9 @@
 //! A stretch of the core's address space that grows a page at a time.
 //!
 //! A table that lives in a window is one array: an index becomes an address by one multiplication, and
-//! growing never moves anything. All windows lie under one top-level page-table entry, which every
-//! address space shares, so a page that is added is there in all of them.
+//! growing never moves anything. The windows lie in the last GiB, so that the address of a table fits
+//! into an instruction; the top-level page-table entry there is the image's, which every address space
+//! shares, so a page that is added is there in all of them.
 
 use parley_abi::PAGE;
 
@@ -10,9 +11,14 @@ use super::frames::{Frames, Phys};
 use crate::arch::paging;
 
 /// Where the windows begin.
-pub const WINDOWS: u64 = 0xffff_c000_0000_0000;
+pub const WINDOWS: u64 = 0xffff_ffff_c000_0000;
 /// Bytes of address space a window has.
-pub const WINDOW: u64 = 1 << 30;
+pub const WINDOW: u64 = 64 << 20;
+
+/// Where window number `index` begins.
+pub const fn address(index: u64) -> usize {
+    (WINDOWS + index * WINDOW) as usize
+}
 
 /// One window.
 pub struct Window {
@@ -25,8 +31,9 @@ pub struct Window {
 impl Window {
     /// Window number `index`, in the address space with page-table root `root`, at most `limit` pages.
     pub fn new(index: u64, root: Phys, limit: usize) -> Window {
+        assert!(limit * PAGE <= WINDOW as usize, "a window is too small for its table");
         let base = if cfg!(target_os = "none") {
-            core::ptr::with_exposed_provenance_mut((WINDOWS + index * WINDOW) as usize)
+            core::ptr::with_exposed_provenance_mut(address(index))
         } else {
             host_memory(limit)
         };

@@ -4,7 +4,7 @@ use parley_abi::Errno;
 use parley_abi::call::{Rights, kind};
 
 use crate::kernel::Core;
-use crate::mem::slab::{Ref, Slab};
+use crate::mem::slab::{Object, Ref, Slab};
 use crate::object::endpoint::Endpoint;
 use crate::object::handle::Handle;
 use crate::object::quota::Quota;
@@ -24,6 +24,10 @@ pub struct Connection {
     pub next: Ref<Connection>,
     /// Who pays.
     pub quota: Ref<Quota>,
+}
+
+impl Object for Connection {
+    const WINDOW: u64 = 2;
 }
 
 impl Core {

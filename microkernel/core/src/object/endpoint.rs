@@ -4,7 +4,7 @@ use parley_abi::Errno;
 use parley_abi::msg::{Token, Words, event};
 
 use crate::kernel::Core;
-use crate::mem::slab::{Ref, Slab};
+use crate::mem::slab::{Object, Ref, Slab};
 use crate::object::connection::Connection;
 use crate::object::quota::Quota;
 use crate::object::thread::{State, Thread};
@@ -64,6 +64,10 @@ impl Event {
     pub fn of(kind: u32) -> Event {
         Event { kind, label: 0, words: [0; 6], token: Token::NONE, badge: 0 }
     }
+}
+
+impl Object for Endpoint {
+    const WINDOW: u64 = 3;
 }
 
 impl Core {

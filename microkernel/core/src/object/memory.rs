@@ -8,7 +8,7 @@ use parley_abi::{Errno, PAGE};
 
 use crate::kernel::Core;
 use crate::mem::frames::{ENTRIES, Frames, Phys};
-use crate::mem::slab::{Ref, Slab};
+use crate::mem::slab::{Object, Ref, Slab};
 use crate::object::quota::Quota;
 use crate::uaccess::Claim;
 
@@ -135,6 +135,10 @@ fn free_index(index: Phys, frames: &mut Frames) {
         frames.put(Phys(frame));
     }
     frames.put(index);
+}
+
+impl Object for Memory {
+    const WINDOW: u64 = 6;
 }
 
 impl Core {

@@ -6,7 +6,7 @@
 use parley_abi::{Errno, PAGE};
 
 use crate::kernel::Core;
-use crate::mem::slab::{Ref, Slab};
+use crate::mem::slab::{Object, Ref, Slab};
 
 /// An account, in bytes.
 #[derive(Default)]
@@ -61,6 +61,10 @@ impl Slab<Quota> {
 
 /// Deepest tree of quotas, so that walking up is bounded.
 const MAX_DEPTH: usize = 16;
+
+impl Object for Quota {
+    const WINDOW: u64 = 5;
+}
 
 impl Core {
     /// Grants `pages` of `parent` to a new quota. ENOMEM. EINVAL: the tree would be too deep.

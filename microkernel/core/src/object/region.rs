@@ -5,7 +5,7 @@ use parley_abi::{Errno, PAGE, USER_END, USER_START};
 
 use crate::arch::paging::{self, MapError};
 use crate::kernel::Core;
-use crate::mem::slab::{Ref, Slab};
+use crate::mem::slab::{Object, Ref, Slab};
 use crate::object::memory::Memory;
 use crate::object::space::Space;
 
@@ -79,6 +79,10 @@ impl Mapping {
         rights.set(Rights::EXECUTE, self.prot & prot::EXECUTE != 0);
         rights
     }
+}
+
+impl Object for Region {
+    const WINDOW: u64 = 7;
 }
 
 impl Core {

@@ -7,7 +7,7 @@ use crate::arch::descriptors::NO_PORTS;
 use crate::arch::paging;
 use crate::kernel::Core;
 use crate::mem::frames::Phys;
-use crate::mem::slab::{Ref, Slab};
+use crate::mem::slab::{Object, Ref, Slab};
 use crate::object::connection::Connection;
 use crate::object::handle::{Handle, Handles, NOTHING, RESERVED};
 use crate::object::quota::Quota;
@@ -60,6 +60,10 @@ impl Default for Space {
 
 /// What an empty address space costs: its slot and the top-level page table.
 const COST: u64 = Slab::<Space>::COST + PAGE as u64;
+
+impl Object for Space {
+    const WINDOW: u64 = 1;
+}
 
 impl Core {
     /// Makes an empty address space. ENOMEM.

@@ -7,7 +7,7 @@ use parley_abi::Errno;
 use parley_abi::msg::{Token, Words, event};
 
 use crate::kernel::Core;
-use crate::mem::slab::{Ref, Slab};
+use crate::mem::slab::{Object, Ref, Slab};
 use crate::object::endpoint::{Binding, Endpoint, Event};
 use crate::object::quota::Quota;
 
@@ -64,6 +64,10 @@ impl List {
     pub fn is_empty(&self) -> bool {
         self.first == Ref::NONE
     }
+}
+
+impl Object for Submission {
+    const WINDOW: u64 = 8;
 }
 
 impl Core {
@@ -145,7 +149,10 @@ impl Core {
         label: u32,
         words: Words,
     ) -> Result<(), Errno> {
-        let at = Ref::new(token.thread() & !SUBMITTED, token.generation());
+        let at = self.submissions.at(token.thread() & !SUBMITTED).ok_or(Errno::ESTALE)?;
+        if at.generation != token.generation() {
+            return Err(Errno::ESTALE);
+        }
         let news = self.submissions.get_mut(at).filter(|news| news.server == server && news.stage == Stage::Taken);
         let news = news.ok_or(Errno::ESTALE)?;
         (news.stage, news.label, news.words) = (Stage::Answered, label, words);

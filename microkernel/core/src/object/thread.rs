@@ -7,7 +7,7 @@ use parley_abi::{Errno, USER_END};
 use crate::arch::frame::Frame;
 use crate::kernel::Core;
 use crate::mem::frames::Phys;
-use crate::mem::slab::{Ref, Slab};
+use crate::mem::slab::{Object, Ref, Slab};
 use crate::object::connection::Connection;
 use crate::object::endpoint::Endpoint;
 use crate::object::quota::Quota;
@@ -137,6 +137,10 @@ pub struct NewThread {
     pub priority: u8,
 }
 
+impl Object for Thread {
+    const WINDOW: u64 = 0;
+}
+
 impl Core {
     /// Makes a stopped thread. EINVAL: a kernel or non-canonical entry, or a priority out of range.
     pub fn create_thread(&mut self, new: NewThread) -> Result<Ref<Thread>, Errno> {
@@ -145,7 +149,7 @@ impl Core {
         }
         let root = self.spaces.get(new.space).ok_or(Errno::EBADF)?.root;
         let map_base = self.map_base(new.space);
-        self.deadlines.make_room(self.threads.live() + 1, &mut self.frames)?;
+        self.deadlines.make_room(self.threads.count() + 1, &mut self.frames)?;
         self.quotas.charge(new.quota, Slab::<Thread>::COST)?;
         let made = self.threads.insert_after(&mut self.frames, |last| Thread {
             frame: Frame::starting(new.entry, new.stack, new.argument),

@@ -135,9 +135,9 @@ impl Core {
             total: self.frames.total(),
             free: self.frames.free(),
             tables: self.table_bytes() / PAGE as u64,
-            threads: self.threads.live() as u64,
-            spaces: self.spaces.live() as u64,
-            connections: self.connections.live() as u64,
+            threads: self.threads.count() as u64,
+            spaces: self.spaces.count() as u64,
+            connections: self.connections.count() as u64,
         };
         self.give(address, info.bytes())
     }

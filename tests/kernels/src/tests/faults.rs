@@ -83,10 +83,9 @@ fn page_faults() -> Verdict {
 }
 
 fn other_exceptions() -> Verdict {
-    let exceptions: [(&str, u64, &[u8]); 7] = [
+    let exceptions: [(&str, u64, &[u8]); 6] = [
         ("div by zero", 0, &[0x31, 0xc9, 0xf7, 0xf1]),
         ("the trap flag", 1, &[0x9c, 0x48, 0x81, 0x0c, 0x24, 0, 1, 0, 0, 0x9d, 0x90, 0x90, 0xf4]),
-        ("int1", 1, &[0xf1]),
         ("int3", 3, &[0xcc]),
         ("ud2", 6, &[0x0f, 0x0b]),
         ("an instruction that is none", 6, &[0x06]),

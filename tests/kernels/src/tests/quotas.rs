@@ -21,7 +21,7 @@ fn exhaustion_is_enomem() -> Verdict {
         made += 1;
         ensure!(made <= 32, "more memory than the quota has");
     }
-    ensure!(made >= 16, "a quota of 32 pages was used up after {made}");
+    ensure!(made >= 8, "a quota of 32 pages was used up after {made}");
     ensure_eq!(sys::mem_create(scope.quota(), 1), Err(Errno::ENOMEM), "one page more");
     ensure_eq!(sys::space_create(scope.quota()), Err(Errno::ENOMEM), "a space");
     let (used, granted) = sys::quota_info(scope.quota())?;

@@ -188,7 +188,6 @@ pub fn build_kernel(
     image: &Image,
     guard: u64,
     top: u64,
-    windows: u64,
     take: &mut dyn FnMut() -> Option<Phys>,
 ) -> Result<Phys, MapError> {
     let root = take().ok_or(MapError::NoMemory)?;
@@ -197,7 +196,6 @@ pub fn build_kernel(
         let frame = Phys(page - image.start + image.physical);
         map(root, page, frame, image_flags(image, page) | GLOBAL, take)?;
     }
-    descend(&mut table(root)[index(windows, 4)], PRESENT | WRITABLE, take)?;
     Ok(root)
 }
 
