@@ -132,7 +132,7 @@ mod tests {
         #[test]
         fn the_earliest_is_always_first(steps in proptest::collection::vec((0u8..3, 0usize..20, 1u64..50), 0..200)) {
             let mut frames = host_frames(20);
-            let mut threads: Slab<Thread> = Slab::new(Phys(0), 16);
+            let mut threads: Slab<Thread> = Slab::new(Phys(0), 16, &mut frames);
             let mut heap = Deadlines::new(Window::new(0, Phys(0), 1));
             heap.make_room(20, &mut frames).unwrap();
             let all: Vec<_> = (0..20).map(|_| threads.insert(&mut frames, Thread::default()).unwrap()).collect();

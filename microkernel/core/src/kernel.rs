@@ -35,6 +35,8 @@ use crate::uaccess::{Claim, Copied};
 pub struct Core {
     /// The thread that runs, or [`Ref::NONE`] while the machine idles.
     pub current: Ref<Thread>,
+    /// The first thread: without it there is no system.
+    pub init: Ref<Thread>,
     /// Somebody more urgent than the current thread became ready, or it can't go on.
     pub resched: bool,
     /// Root of the page tables that are loaded.
@@ -101,13 +103,13 @@ impl Core {
     /// The running thread.
     #[inline(always)]
     pub fn thread(&mut self) -> &mut Thread {
-        &mut self.threads[self.current]
+        self.threads.live(self.current)
     }
 
     /// The running thread's address space.
     #[inline(always)]
     pub fn current_space(&self) -> Ref<Space> {
-        self.threads[self.current].space
+        self.threads.peek(self.current).space
     }
 
     /// A claim of the running thread to its own memory.
@@ -127,7 +129,7 @@ impl Core {
     #[inline(always)]
     pub fn switch_to(&mut self, next: Ref<Thread>) {
         self.current = next;
-        let thread = &mut self.threads[next];
+        let thread = self.threads.live(next);
         thread.state = State::Ready;
         self.cpu.set_frame(&raw mut thread.frame);
         if thread.root != self.root {

@@ -18,6 +18,7 @@ use crate::exit_record::ExitFilter;
 use crate::kernel::Kernel;
 use crate::limine::Limine;
 use crate::log;
+use crate::newlines::Newlines;
 use crate::qemu::{Accel, Boot, Console, End, Machine, Running};
 use crate::symbols::Symbols;
 use crate::workspace::Workspace;
@@ -99,13 +100,14 @@ impl Rig {
         let folder = self.run_folder()?;
         let machine = self.machine(job, folder.path())?;
         let mut tee = Tee { out, copy: Vec::new() };
-        let mut filter = ExitFilter::default();
+        let (mut newlines, mut filter) = (Newlines::default(), ExitFilter::default());
         let mut running = Running::start(&machine, folder.path())?;
         let mut console = Tail::new(folder.path().join("com1"));
         let end = running.wait(Some(job.timeout), || {
-            let fresh = console.read()?;
+            let fresh = newlines.undo(console.read()?);
             Ok(filter.write(&fresh, &mut tee)?)
         })?;
+        filter.write(&newlines.finish(), &mut tee)?;
         let status = filter.finish(&mut tee)?;
         let log = read_log(&folder.path().join("com2"));
         Ok(Outcome { end, status, stdout: tee.copy, log })

@@ -17,12 +17,12 @@ mod host;
 mod kernel;
 mod limine;
 mod log;
+mod newlines;
 mod parallel;
 mod progress;
 mod qemu;
 mod results;
 mod session;
-
 mod setup;
 mod symbols;
 mod workspace;

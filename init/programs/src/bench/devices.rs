@@ -11,7 +11,7 @@ pub const PLAIN: &[&str] = &["read_zero_1", "read_zero_4096", "write_null_1", "w
 /// Rows on the console.
 pub const CONSOLE: &[&str] = &["console_write_1"];
 
-/// Samples on the console: each is a line of output.
+/// Samples on the console: fewer than elsewhere, since each waits for the serial port.
 const CONSOLE_SAMPLES: usize = 100;
 
 /// Measures [`PLAIN`].
@@ -28,7 +28,7 @@ pub fn plain<C: Caller>(meter: &mut Meter<'_>, via: &mut C) -> Result<(), Failur
     })
 }
 
-/// Measures [`CONSOLE`]: an empty line each, which a reader of the output passes over.
+/// Measures [`CONSOLE`]: a carriage return each, which shows nothing on the screen.
 pub fn console<C: Caller>(meter: &mut Meter<'_>, via: &mut C) -> Result<(), Failure> {
     let nothing_visible = b"\r";
     let at = nothing_visible.as_ptr().expose_provenance() as u64;

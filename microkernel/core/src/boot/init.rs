@@ -41,6 +41,7 @@ pub fn launch(core: &mut Core, composition: &Composition, facts: &Facts) {
     give_handles(core, space, facts);
     let new = NewThread { space, quota: ROOT_QUOTA, entry, stack: STACK_START, argument: 0, priority: PRIORITY };
     let thread = core.create_thread(new).expect("boot: no memory for init's thread");
+    core.init = thread;
     core.start_thread(thread).expect("boot: init was just made");
 }
 

@@ -21,7 +21,7 @@ use crate::object::quota::Quota;
 use parley_abi::PAGE;
 
 /// The quota that everything is paid from in the end: the first that is made.
-pub const ROOT_QUOTA: Ref<Quota> = Ref::new(0, 1);
+pub const ROOT_QUOTA: Ref<Quota> = Ref::new(1, 1);
 
 /// What makes one image different from another: who lives in ring 0.
 pub struct Composition {
@@ -73,7 +73,7 @@ pub fn start(composition: &Composition) -> ! {
     entry::leave()
 }
 
-fn empty_core(cpu: &'static mut CpuLocal, frames: Frames, root: Phys, began: u64) -> Core {
+fn empty_core(cpu: &'static mut CpuLocal, mut frames: Frames, root: Phys, began: u64) -> Core {
     let idle = Frame {
         rip: entry::idle as *const () as u64,
         cs: descriptors::KERNEL_CODE as u64,
@@ -84,20 +84,21 @@ fn empty_core(cpu: &'static mut CpuLocal, frames: Frames, root: Phys, began: u64
     };
     Core {
         current: Ref::NONE,
+        init: Ref::NONE,
         resched: false,
         root,
         fpu_owner: Ref::NONE,
         fpu_locked: true,
         fs_base: 0,
-        threads: Slab::new(root, 4096),
-        spaces: Slab::new(root, 2048),
-        connections: Slab::new(root, 16384),
-        endpoints: Slab::new(root, 4096),
-        tables: Slab::new(root, 1024),
-        quotas: Slab::new(root, 1024),
-        memories: Slab::new(root, 4096),
-        regions: Slab::new(root, 8192),
-        submissions: Slab::new(root, 4096),
+        threads: Slab::new(root, 4096, &mut frames),
+        spaces: Slab::new(root, 2048, &mut frames),
+        connections: Slab::new(root, 16384, &mut frames),
+        endpoints: Slab::new(root, 4096, &mut frames),
+        tables: Slab::new(root, 1024, &mut frames),
+        quotas: Slab::new(root, 1024, &mut frames),
+        memories: Slab::new(root, 4096, &mut frames),
+        regions: Slab::new(root, 8192, &mut frames),
+        submissions: Slab::new(root, 4096, &mut frames),
         irqs: [Default::default(); crate::arch::vectors::IRQS],
         ready: Default::default(),
         deadlines: Deadlines::new(Window::new(9, root, 256)),

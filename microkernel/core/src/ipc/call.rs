@@ -9,7 +9,8 @@ use crate::mem::slab::Ref;
 use crate::object::connection::Connection;
 use crate::object::endpoint::{Binding, Endpoint};
 use crate::object::handle::{Handle, RESERVED};
-use crate::object::thread::{Kind, Request, State, Thread};
+use crate::object::table::Packed;
+use crate::object::thread::{How, Kind, State, Thread};
 
 /// What became of a request.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -27,24 +28,32 @@ impl Core {
     /// Sends the current thread's request on the connection in `slot`. EBADF, EPERM: no such connection.
     /// ESTALE: its endpoint is gone. EMFILE, ENOMEM: no room for the handle it accepts. EDEADLK.
     #[inline(always)]
-    pub fn send(&mut self, slot: u64, request: Request, deadline: u64) -> Result<Sent, Errno> {
+    pub fn send(&mut self, slot: u64, how: How, row: Packed, deadline: u64) -> Result<Sent, Errno> {
         let at: Ref<Connection> = self.object(slot, kind::CONNECTION, Rights::CALL)?;
         let connection = self.connections.get(at).ok_or(Errno::ESTALE)?;
         let (endpoint, badge) = (connection.endpoint, connection.badge);
-        self.send_to(endpoint, Request { badge, ..request }, deadline)
+        self.send_to(endpoint, badge, how, row, deadline)
     }
 
     /// As [`Core::send`], to an endpoint that has been found.
     #[inline(always)]
-    pub fn send_to(&mut self, endpoint: Ref<Endpoint>, request: Request, deadline: u64) -> Result<Sent, Errno> {
+    pub fn send_to(
+        &mut self,
+        endpoint: Ref<Endpoint>,
+        badge: u64,
+        how: How,
+        row: Packed,
+        deadline: u64,
+    ) -> Result<Sent, Errno> {
         let binding = self.endpoints.get(endpoint).ok_or(Errno::ESTALE)?.binding;
         let caller = self.current;
-        let thread = &mut self.threads[caller];
+        let thread = self.threads.live(caller);
         thread.calls = thread.calls.wrapping_add(1);
-        let accepts = request.accepts;
-        thread.request = request;
+        thread.request.how = how;
+        thread.request.row = row;
+        thread.request.badge = badge;
         thread.waits_for = endpoint;
-        if accepts {
+        if row.opens() {
             self.reserve_handle(caller, endpoint)?;
         }
         match binding {
@@ -56,7 +65,7 @@ impl Core {
     /// Hands the current thread's request to a receiver and switches to it, or queues it.
     #[inline(always)]
     fn send_to_threads(&mut self, endpoint: Ref<Endpoint>, caller: Ref<Thread>, deadline: u64) -> Result<(), Errno> {
-        let receiver = self.endpoints[endpoint].receivers.pop(&mut self.threads);
+        let receiver = self.endpoints.live(endpoint).receivers.pop(&mut self.threads);
         match receiver {
             Some(receiver) => {
                 self.deliver_request(endpoint, caller, receiver);
@@ -142,13 +151,13 @@ impl Core {
     /// Puts a request into the registers of a receiver, which is in no queue any more.
     #[inline(always)]
     pub fn deliver_request(&mut self, endpoint: Ref<Endpoint>, caller: Ref<Thread>, receiver: Ref<Thread>) {
-        let thread = &mut self.threads[caller];
+        let thread = self.threads.live(caller);
         thread.state = State::Awaiting;
         let (words, token) = (thread.words(), thread.token(caller));
-        let (label, badge, priority) = (thread.request.label, thread.request.badge, thread.priority);
-        self.endpoints[endpoint].server = receiver;
+        let (label, badge, priority) = (thread.request.row.label(), thread.request.badge, thread.priority);
+        self.endpoints.live(endpoint).server = receiver;
         self.deadlines.clear(&mut self.threads, receiver);
-        let server = &mut self.threads[receiver];
+        let server = self.threads.live(receiver);
         server.frame.rax = event::REQUEST as u64 | (label as u64) << 32;
         server.frame.set_words(&words);
         server.frame.r13 = token.0;
@@ -163,13 +172,14 @@ impl Core {
         self.prepare_slot(space, slot)?;
         let connection = self.create_connection(self.spaces[space].quota, endpoint, 0)?;
         self.spaces[space].handles.put(slot, Handle::new(RESERVED, connection, Rights::empty()));
-        self.threads[caller].request.reserved = Some((slot, connection));
+        let request = &mut self.threads[caller].request;
+        (request.slot, request.connection, request.how.reserved) = (slot, connection, true);
         Ok(())
     }
 
     /// The reply carries no handle: gives slot and connection back.
     pub fn cancel_reservation(&mut self, caller: Ref<Thread>) {
-        let Some((slot, connection)) = self.threads[caller].request.reserved.take() else { return };
+        let Some((slot, connection)) = self.take_reservation(caller) else { return };
         let space = self.threads[caller].space;
         if let Some(space) = self.spaces.get_mut(space) {
             space.handles.put(slot, Handle::default());
@@ -177,14 +187,16 @@ impl Core {
         self.free_connection(connection);
     }
 
+    /// Slot and connection that are kept for the reply; they are the taker's now.
+    pub fn take_reservation(&mut self, caller: Ref<Thread>) -> Option<(u32, Ref<Connection>)> {
+        let request = &mut self.threads[caller].request;
+        core::mem::take(&mut request.how.reserved).then_some((request.slot, request.connection))
+    }
+
     /// Hands a request on: from now on `endpoint` answers it. The caller's buffers stay lent.
     pub fn forward(&mut self, caller: Ref<Thread>, endpoint: Ref<Endpoint>, badge: u64, label: u32, words: [u64; 4]) {
-        let [a, b, c, d] = words;
-        let thread = &mut self.threads[caller];
-        thread.request.label = label;
-        thread.request.badge = badge;
-        thread.request.stored = Some([a, b, c, d, 0, 0]);
-        thread.waits_for = endpoint;
+        self.readdress(caller, endpoint, label, words);
+        self.threads[caller].request.badge = badge;
         match self.endpoints.get(endpoint).map(|target| target.binding) {
             None => self.fail_request(caller, Errno::ESTALE),
             Some(Binding::Resident(service)) => {
@@ -205,9 +217,19 @@ impl Core {
         }
     }
 
+    /// Gives a request another addressee, label and words; its buffers stay lent.
+    pub fn readdress(&mut self, caller: Ref<Thread>, endpoint: Ref<Endpoint>, label: u32, words: [u64; 4]) {
+        let [a, b, c, d] = words;
+        let thread = &mut self.threads[caller];
+        thread.request.row.set_label(label);
+        thread.request.words = [a, b, c, d, 0, 0];
+        thread.request.how.stored = true;
+        thread.waits_for = endpoint;
+    }
+
     /// A request that a resident service answered at once, of a caller that is not current.
     fn answered_while_away(&mut self, caller: Ref<Thread>, result: i64) {
-        if self.threads[caller].request.kind == Kind::Posix {
+        if self.threads[caller].request.how.kind == Kind::Posix {
             self.threads[caller].frame.rax = result as u64;
         }
         self.wake(caller);

@@ -2,13 +2,15 @@
 
 use parley_abi::Errno;
 use parley_abi::msg::label;
+use parley_abi::row::Row;
 
 use crate::arch::{fpu, vectors};
 use crate::kernel::Core;
 use crate::log::Level;
 use crate::mem::slab::Ref;
 use crate::object::endpoint::Binding;
-use crate::object::thread::{Kind, Request, State, Thread};
+use crate::object::table::Packed;
+use crate::object::thread::{How, Kind, State, Thread};
 
 const NMI: u8 = 2;
 const DOUBLE_FAULT: u8 = 8;
@@ -32,14 +34,16 @@ impl Core {
         let thread = self.thread();
         let frame = &thread.frame;
         let words = [vector as u64, frame.number, frame.rip, frame.rsp, address, frame.rbp];
-        let request = Request { kind: Kind::Fault, label: label::FAULT, stored: Some(words), ..Request::default() };
+        thread.request.words = words;
+        let how = How { kind: Kind::Fault, first: 0, stored: true, reserved: false };
+        let row = Packed::new(&Row { label: label::FAULT, ..Row::NONE });
         let connection = self.connections.get(self.spaces[space].faults);
         let target = connection.map(|connection| (connection.endpoint, connection.badge));
         let served = target.filter(|(endpoint, _)| {
             self.endpoints.get(*endpoint).is_some_and(|endpoint| endpoint.binding == Binding::Threads)
         });
         let sent = match served {
-            Some((endpoint, badge)) => self.send_to(endpoint, Request { badge, ..request }, 0).is_ok(),
+            Some((endpoint, badge)) => self.send_to(endpoint, badge, how, row, 0).is_ok(),
             None => false,
         };
         if !sent {
@@ -51,7 +55,7 @@ impl Core {
     fn nobody_to_tell(&mut self, vector: u8, words: [u64; 6]) {
         let [_, error, rip, rsp, address, _] = words;
         let name = vectors::name(vector);
-        if self.current.index == 0 {
+        if self.current == self.init {
             panic!("init died: {name} (error {error:#x}) at rip {rip:#x}, rsp {rsp:#x}, address {address:#x}");
         }
         let thread = self.current.index;

@@ -6,7 +6,7 @@
 use parley_abi::Errno;
 use parley_abi::call::{Rights, kind};
 use parley_abi::msg::Token;
-use parley_abi::row::{LeaseRow, Shape};
+use parley_abi::row::Shape;
 
 use crate::kernel::Core;
 use crate::mem::slab::Ref;
@@ -31,11 +31,13 @@ impl Core {
     #[inline(always)]
     pub fn lease(&self, caller: Ref<Thread>, number: u64, write: bool) -> Result<Lease, Errno> {
         let thread = &self.threads[caller];
-        if thread.request.kind == Kind::Fault {
+        if thread.request.how.kind == Kind::Fault {
             return self.whole_space(thread, number, write);
         }
-        let row = thread.request.leases.get(number as usize).ok_or(Errno::EACCES)?;
-        let LeaseRow { shape, word, size } = *row;
+        if number > 1 {
+            return Err(Errno::EACCES);
+        }
+        let (shape, word, size) = thread.request.row.lease(number);
         let allowed = match shape {
             Shape::None => false,
             Shape::Read | Shape::ReadFixed | Shape::Text => !write,
@@ -44,10 +46,10 @@ impl Core {
         if !allowed {
             return Err(Errno::EACCES);
         }
-        let at = thread.request.first as usize + word as usize;
+        let at = thread.request.how.first as usize + word;
         let len = match shape {
             Shape::Read | Shape::Write => thread.frame.args[at + 1],
-            _ => size as u64,
+            _ => size,
         };
         let claim = Claim { root: thread.root, address: thread.frame.args[at], len };
         Ok(Lease { claim, text: shape == Shape::Text })

@@ -75,7 +75,7 @@ impl Core {
         badge: u64,
         close_on_exec: bool,
     ) -> Result<i64, Errno> {
-        let (slot, at) = self.threads[caller].request.reserved.take().ok_or(Errno::EINVAL)?;
+        let (slot, at) = self.take_reservation(caller).ok_or(Errno::EINVAL)?;
         let connection = self.connections.get_mut(at).ok_or(Errno::ESTALE)?;
         (connection.endpoint, connection.badge, connection.refs) = (endpoint, badge, 1);
         let mut handle = Core::connection_handle(at, Rights::CALL);
@@ -89,11 +89,11 @@ impl Core {
     #[inline(always)]
     pub fn complete(&mut self, caller: Ref<Thread>, label: u32, result: i64, words: Words) -> Option<Ref<Thread>> {
         self.deadlines.clear(&mut self.threads, caller);
-        if self.threads[caller].request.reserved.is_some() {
+        if self.threads.live(caller).request.how.reserved {
             self.cancel_reservation(caller);
         }
-        let thread = &mut self.threads[caller];
-        match thread.request.kind {
+        let thread = self.threads.live(caller);
+        match thread.request.how.kind {
             Kind::Posix => thread.frame.rax = result as u64,
             Kind::Native => {
                 thread.frame.rax = label as u64;
@@ -115,7 +115,7 @@ impl Core {
         self.deadlines.clear(&mut self.threads, caller);
         self.cancel_reservation(caller);
         let thread = &mut self.threads[caller];
-        if thread.request.kind == Kind::Fault {
+        if thread.request.how.kind == Kind::Fault {
             thread.state = State::Stopped;
             return;
         }

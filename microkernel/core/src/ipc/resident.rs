@@ -76,10 +76,10 @@ impl Core {
         let Some(service) = self.residents[number as usize].service.take() else {
             return Sent::Answered(self.refuse(caller, Errno::EDEADLK));
         };
-        let thread = &mut self.threads[caller];
+        let thread = self.threads.live(caller);
         thread.state = State::Awaiting;
         let (label, badge, words, token) =
-            (thread.request.label, thread.request.badge, thread.words(), thread.token(caller));
+            (thread.request.row.label(), thread.request.badge, thread.words(), thread.token(caller));
         let mut seat = Seat { core: self, service: number };
         let outcome = service.request(&mut Cx { host: &mut seat, token, badge }, label, &words);
         let sent = match outcome {
@@ -100,9 +100,9 @@ impl Core {
     /// Ends a request that was answered at once; a POSIX caller's result is returned and not stored.
     #[inline(always)]
     fn settle_request(&mut self, caller: Ref<Thread>, result: i64) -> i64 {
-        let thread = &mut self.threads[caller];
+        let thread = self.threads.live(caller);
         thread.state = State::Ready;
-        if thread.request.kind != Kind::Posix || thread.request.reserved.is_some() || thread.deadline_at != 0 {
+        if thread.request.how.kind != Kind::Posix || thread.request.how.reserved || thread.deadline_at != 0 {
             self.complete(caller, 0, result, [0; 6]);
         }
         result
@@ -151,11 +151,7 @@ impl Core {
         let Some(endpoint) = peer.map(|peer| peer.endpoint) else {
             return Sent::Answered(self.refuse(caller, Errno::ENXIO));
         };
-        let [a, b, c, d] = words;
-        let thread = &mut self.threads[caller];
-        thread.request.label = label;
-        thread.request.stored = Some([a, b, c, d, 0, 0]);
-        thread.waits_for = endpoint;
+        self.readdress(caller, endpoint, label, words);
         self.call_resident(to, caller)
     }
 

@@ -24,6 +24,11 @@ impl Phys {
         core::ptr::with_exposed_provenance_mut((self.0 + DIRECT) as usize)
     }
 
+    /// The frame at an address in the direct map.
+    pub fn of<T>(pointer: *mut T) -> Phys {
+        Phys(pointer.expose_provenance() as u64 - DIRECT)
+    }
+
     /// The frame as an array of words: a page table, or an index.
     ///
     /// # Safety

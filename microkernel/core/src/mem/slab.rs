@@ -20,8 +20,8 @@ pub struct Ref<T> {
 }
 
 impl<T> Ref<T> {
-    /// A reference that finds nothing.
-    pub const NONE: Ref<T> = Ref::new(u32::MAX, 0);
+    /// A reference that finds nothing: slot 0 of every table is never used.
+    pub const NONE: Ref<T> = Ref::new(0, 0);
 
     /// A reference from its parts. They must be those of one that a slab gave out; what ring 3 claims goes
     /// through [`Slab::at`].
@@ -58,7 +58,7 @@ pub trait Object: Default {
 struct Slot<T> {
     value: T,
     generation: u32,
-    /// Next free slot plus one; [`LIVE`] while the slot holds an object.
+    /// Next free slot, 0 after the last; [`LIVE`] while the slot holds an object.
     next_free: u32,
 }
 
@@ -75,8 +75,15 @@ pub struct Slab<T> {
 
 impl<T: Object> Slab<T> {
     /// An empty table, which may grow to `pages` pages in the address space with root `root`.
-    pub fn new(root: Phys, pages: usize) -> Slab<T> {
-        Slab { window: Window::new(T::WINDOW, root, pages), len: 0, free: 0, live: 0, what: PhantomData }
+    ///
+    /// Panics if there is no frame for its first page: that happens at boot or never.
+    pub fn new(root: Phys, pages: usize, frames: &mut Frames) -> Slab<T> {
+        let window = Window::new(T::WINDOW, root, pages);
+        let mut slab = Slab { window, len: 0, free: 0, live: 0, what: PhantomData };
+        slab.grow(frames).expect("boot: no memory for a table of objects");
+        slab.slots_mut()[0].generation = u32::MAX; // so that `Ref::NONE` matches nothing
+        slab.free = 0;
+        slab
     }
 
     /// Bytes of one object, for quotas.
@@ -92,7 +99,7 @@ impl<T: Object> Slab<T> {
         if self.free == 0 {
             self.grow(frames)?;
         }
-        let index = self.free - 1;
+        let index = self.free;
         let slot = &mut self.slots_mut()[index as usize];
         let generation = slot.generation;
         slot.value = make(&slot.value);
@@ -111,7 +118,7 @@ impl<T: Object> Slab<T> {
         let slot = &mut self.slots_mut()[at.index as usize];
         slot.generation = slot.generation.wrapping_add(1).max(1);
         slot.next_free = free;
-        self.free = at.index + 1;
+        self.free = at.index;
         self.live -= 1;
         true
     }
@@ -126,8 +133,8 @@ impl<T: Object> Slab<T> {
         unsafe {
             self.base().add(self.len as usize).write(Slot { value: T::default(), generation: 1, next_free: self.free });
         }
-        self.len += 1;
         self.free = self.len;
+        self.len += 1;
         Some(())
     }
 }
@@ -153,8 +160,9 @@ impl<T: Object> Slab<T> {
     /// there, and slots never go away.
     #[inline(always)]
     fn slot(&self, at: Ref<T>) -> *mut Slot<T> {
-        debug_assert!(at.generation == 0 || at.index < self.len);
-        self.base().wrapping_add(at.index as usize)
+        debug_assert!(at.index < self.len);
+        // SAFETY: the slot is there.
+        unsafe { self.base().add(at.index as usize) }
     }
 
     #[inline(always)]
@@ -166,10 +174,7 @@ impl<T: Object> Slab<T> {
     /// The object, unless the reference is stale.
     #[inline(always)]
     pub fn get(&self, at: Ref<T>) -> Option<&T> {
-        if at == Ref::NONE {
-            return None;
-        }
-        // SAFETY: any other reference names a slot that was written (see `slot`); `self` is borrowed.
+        // SAFETY: every reference names a slot that was written (see `slot`); `self` is borrowed.
         let slot = unsafe { &*self.slot(at) };
         (slot.generation == at.generation).then_some(&slot.value)
     }
@@ -177,9 +182,6 @@ impl<T: Object> Slab<T> {
     /// The object, to be changed, unless the reference is stale.
     #[inline(always)]
     pub fn get_mut(&mut self, at: Ref<T>) -> Option<&mut T> {
-        if at == Ref::NONE {
-            return None;
-        }
         // SAFETY: as `get`, and `self` is borrowed exclusively.
         let slot = unsafe { &mut *self.slot(at) };
         (slot.generation == at.generation).then_some(&mut slot.value)
@@ -192,6 +194,14 @@ impl<T: Object> Slab<T> {
         // SAFETY: as `get_mut`; a slot holds a valid value even after its object is gone, so a broken
         // invariant would be confusion, not undefined behaviour.
         unsafe { &mut (*self.slot(at)).value }
+    }
+
+    /// As [`Slab::live`], to be read.
+    #[inline(always)]
+    pub fn peek(&self, at: Ref<T>) -> &T {
+        debug_assert!(self.get(at).is_some());
+        // SAFETY: as `live`.
+        unsafe { &(*self.slot(at)).value }
     }
 
     /// The live object in slot `index`.
@@ -256,7 +266,9 @@ mod tests {
     }
 
     fn slab(limit: usize) -> (Frames, Slab<u64>) {
-        (host_frames(limit + 2), Slab::new(Phys(0), limit))
+        let mut frames = host_frames(limit + 2);
+        let slab = Slab::new(Phys(0), limit, &mut frames);
+        (frames, slab)
     }
 
     #[test]
@@ -277,7 +289,7 @@ mod tests {
         while slab.insert(&mut frames, count).is_some() {
             count += 1;
         }
-        assert_eq!(count as usize, parley_abi::PAGE / size_of::<Slot<u64>>());
+        assert_eq!(count as usize, parley_abi::PAGE / size_of::<Slot<u64>>() - 1);
         assert_eq!(slab.count() as u64, count);
     }
 

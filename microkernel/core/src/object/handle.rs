@@ -1,5 +1,7 @@
 //! Handles and the table that holds them: the only names ring 3 has for anything.
 
+use core::ptr::NonNull;
+
 use parley_abi::call::{Rights, kind};
 use parley_abi::slot::{END, FD_END, FREE};
 use parley_abi::{Errno, PAGE};
@@ -68,7 +70,7 @@ const PAGES: usize = END as usize / PER_PAGE;
 
 /// The handles of one address space. Pages are added as they are needed, so it grows in place.
 pub struct Handles {
-    pages: [Option<Phys>; PAGES],
+    pages: [Option<NonNull<Handle>>; PAGES],
     used: [u64; END as usize / 64],
 }
 
@@ -83,18 +85,16 @@ impl Handles {
     #[inline(always)]
     pub fn get(&self, slot: u32) -> Option<&Handle> {
         let page = (*self.pages.get(slot as usize / PER_PAGE)?)?;
-        let entries: *const Handle = page.pointer();
         // SAFETY: 1. the page belongs to this table, holds `PER_PAGE` handles, and was zeroed, which is a
         // valid handle; 2. the remainder is below `PER_PAGE`; 3. `self` is borrowed, and only `get_mut`,
         // which borrows it exclusively, changes the page.
-        Some(unsafe { &*entries.add(slot as usize % PER_PAGE) })
+        Some(unsafe { page.add(slot as usize % PER_PAGE).as_ref() })
     }
 
     fn get_mut(&mut self, slot: u32) -> Option<&mut Handle> {
         let page = (*self.pages.get(slot as usize / PER_PAGE)?)?;
-        let entries: *mut Handle = page.pointer();
         // SAFETY: as `get`; `self` is borrowed exclusively.
-        Some(unsafe { &mut *entries.add(slot as usize % PER_PAGE) })
+        Some(unsafe { page.add(slot as usize % PER_PAGE).as_mut() })
     }
 
     /// Puts a handle into `slot`, whose page must be there, and returns what was in it.
@@ -151,7 +151,8 @@ impl Handles {
 
     /// Adds the page that holds `slot`. The caller has charged for it. ENOMEM.
     pub fn add_page(&mut self, slot: u32, frames: &mut Frames) -> Result<(), Errno> {
-        self.pages[slot as usize / PER_PAGE] = Some(frames.take_zeroed().ok_or(Errno::ENOMEM)?);
+        let page = frames.take_zeroed().ok_or(Errno::ENOMEM)?;
+        self.pages[slot as usize / PER_PAGE] = NonNull::new(page.pointer());
         Ok(())
     }
 
@@ -159,7 +160,7 @@ impl Handles {
     pub fn free_page(&mut self, frames: &mut Frames) -> bool {
         match self.pages.iter_mut().find_map(Option::take) {
             Some(page) => {
-                frames.put(page);
+                frames.put(Phys::of(page.as_ptr()));
                 true
             }
             None => false,

@@ -93,7 +93,7 @@ impl Core {
     #[inline(always)]
     pub fn object<T>(&self, slot: u64, kind: u8, rights: Rights) -> Result<Ref<T>, Errno> {
         let slot = u32::try_from(slot).map_err(|_| Errno::EBADF)?;
-        self.spaces[self.current_space()].handles.get(slot).ok_or(Errno::EBADF)?.object(kind, rights)
+        self.spaces.peek(self.current_space()).handles.get(slot).ok_or(Errno::EBADF)?.object(kind, rights)
     }
 
     /// Makes sure that a handle can be put into `slot`. EBADF: no such slot. ENOMEM.

@@ -1,12 +1,69 @@
 //! Call tables: what POSIX numbers mean, shared by the address spaces that were given one.
 
 use parley_abi::Errno;
-use parley_abi::row::{ROWS, Row};
+use parley_abi::row::{LeaseRow, Op, ROWS, Row, Shape};
 
 use crate::kernel::Core;
 use crate::mem::slab::{Object, Ref, Slab};
 use crate::object::quota::Quota;
 use crate::uaccess::Claim;
+
+/// A row of [`parley_abi::row`] in two words, as a request carries it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
+pub struct Packed {
+    head: u64,
+    leases: u64,
+}
+
+impl Packed {
+    /// Packs a row.
+    pub const fn new(row: &Row) -> Packed {
+        let head = row.op as u64 | (row.opens as u64) << 8 | (row.slot as u64) << 16 | (row.label as u64) << 32;
+        let [a, b] = row.leases;
+        Packed { head, leases: lease_word(a) | lease_word(b) << 32 }
+    }
+
+    /// What the core does for it.
+    #[inline(always)]
+    pub fn op(self) -> Op {
+        Op::from_number(self.head as u8).unwrap_or(Op::None)
+    }
+
+    /// The reply may carry a handle.
+    #[inline(always)]
+    pub fn opens(self) -> bool {
+        self.head as u16 >> 8 != 0
+    }
+
+    /// Slot of the connection, for [`Op::Send`].
+    #[inline(always)]
+    pub fn slot(self) -> u64 {
+        self.head >> 16 & 0xffff
+    }
+
+    /// Label of the message.
+    #[inline(always)]
+    pub fn label(self) -> u32 {
+        (self.head >> 32) as u32
+    }
+
+    /// Another label, for a request that is handed on.
+    pub fn set_label(&mut self, label: u32) {
+        self.head = self.head & 0xffff_ffff | (label as u64) << 32;
+    }
+
+    /// Buffer `number`, 0 or 1: shape, word, size.
+    #[inline(always)]
+    pub fn lease(self, number: u64) -> (Shape, usize, u64) {
+        let word = if number == 0 { self.leases } else { self.leases >> 32 };
+        (Shape::from_number(word as u8).unwrap_or(Shape::None), (word >> 8 & 0xff) as usize, word >> 16 & 0xffff)
+    }
+}
+
+const fn lease_word(lease: LeaseRow) -> u64 {
+    lease.shape as u64 | (lease.word as u64) << 8 | (lease.size as u64) << 16
+}
 
 /// A call table.
 pub struct Table {
@@ -14,19 +71,19 @@ pub struct Table {
     pub quota: Ref<Quota>,
     /// Handles to it. Spaces that use it do not count: without handles their calls are ENOSYS.
     pub refs: u32,
-    rows: [Row; ROWS],
+    rows: [Packed; ROWS],
 }
 
 impl Default for Table {
     fn default() -> Self {
-        Table { quota: Ref::NONE, refs: 0, rows: [Row::NONE; ROWS] }
+        Table { quota: Ref::NONE, refs: 0, rows: [Packed::default(); ROWS] }
     }
 }
 
 impl Table {
     /// The row of `number`.
     #[inline(always)]
-    pub fn row(&self, number: u16) -> Option<Row> {
+    pub fn row(&self, number: u16) -> Option<Packed> {
         self.rows.get(number as usize).copied()
     }
 }
@@ -73,7 +130,24 @@ fn fill(table: &mut Table, rows: Claim) -> Result<(), Errno> {
         if copied.bytes < bytes.len() {
             return Err(Errno::EFAULT);
         }
-        table.rows[number] = Row::from_bytes(&bytes).ok_or(Errno::EINVAL)?;
+        table.rows[number] = Packed::new(&Row::from_bytes(&bytes).ok_or(Errno::EINVAL)?);
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn packing_loses_nothing() {
+        let lease = |shape, word, size| LeaseRow { shape, word, size };
+        let leases = [lease(Shape::Text, 0, 4096), lease(Shape::Write, 4, 0xffff)];
+        let row = Row { op: Op::SendTo, opens: 1, slot: 0xfedc, label: 0x1234_5678, leases };
+        let packed = Packed::new(&row);
+        assert_eq!((packed.op(), packed.opens(), packed.slot(), packed.label()), (row.op, true, 0xfedc, row.label));
+        assert_eq!(packed.lease(0), (Shape::Text, 0, 4096));
+        assert_eq!(packed.lease(1), (Shape::Write, 4, 0xffff));
+        assert_eq!((Packed::default().op(), Packed::default().opens()), (Op::None, false));
+    }
 }

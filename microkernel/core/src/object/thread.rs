@@ -1,7 +1,6 @@
 //! Threads: registers, a state, and the request that it is waiting for.
 
 use parley_abi::msg::{Token, Words};
-use parley_abi::row::{LEASES, LeaseRow};
 use parley_abi::{Errno, USER_END};
 
 use crate::arch::frame::Frame;
@@ -12,6 +11,7 @@ use crate::object::connection::Connection;
 use crate::object::endpoint::Endpoint;
 use crate::object::quota::Quota;
 use crate::object::space::Space;
+use crate::object::table::Packed;
 
 /// What a thread is doing. The numbers are those of [`parley_abi::call::state`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -43,25 +43,43 @@ pub enum Kind {
     Fault,
 }
 
-/// A request in progress. Its words are still in the caller's registers, unless `stored` holds them.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Request {
-    /// How it was made.
+/// How a request was made. Written as one word.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C, align(4))]
+pub struct How {
+    /// What the caller's registers mean.
     pub kind: Kind,
     /// First register that is a word: 0 for a row with a fixed slot, 1 otherwise.
     pub first: u8,
-    /// The reply may carry a handle.
-    pub accepts: bool,
-    /// The row, or what was forwarded.
-    pub label: u32,
+    /// The words are in [`Request::words`], and not in the caller's registers.
+    pub stored: bool,
+    /// A slot and a connection are kept for the reply.
+    pub reserved: bool,
+}
+
+impl How {
+    /// A request whose words are in the registers from number `first` on.
+    pub const fn in_registers(kind: Kind, first: u8) -> How {
+        How { kind, first, stored: false, reserved: false }
+    }
+}
+
+/// A request in progress. Its words are still in the caller's registers, unless `how` says otherwise.
+#[derive(Clone, Copy, Debug, Default)]
+#[repr(C)]
+pub struct Request {
+    /// How it was made.
+    pub how: How,
+    /// Slot that is kept for the reply.
+    pub slot: u32,
+    /// Label and buffers.
+    pub row: Packed,
     /// Badge of the connection it was sent on.
     pub badge: u64,
-    /// The buffers it lends.
-    pub leases: [LeaseRow; LEASES],
-    /// Words that are not in the caller's registers: of a fault, or of a forwarded request.
-    pub stored: Option<Words>,
-    /// Slot and connection kept for the reply.
-    pub reserved: Option<(u32, Ref<Connection>)>,
+    /// Connection that is kept for the reply.
+    pub connection: Ref<Connection>,
+    /// Words of a fault, or of a forwarded request.
+    pub words: Words,
 }
 
 /// A thread.
@@ -114,9 +132,9 @@ impl Thread {
     /// The words of its request.
     #[inline(always)]
     pub fn words(&self) -> Words {
-        match &self.request.stored {
-            None => self.frame.words(self.request.first as usize),
-            Some(words) => *words,
+        match self.request.how.stored {
+            false => self.frame.words(self.request.how.first as usize),
+            true => self.request.words,
         }
     }
 }

@@ -3,17 +3,17 @@
 use parley_abi::Errno;
 use parley_abi::call::{Rights, kind};
 use parley_abi::msg::{Flags, Token};
-use parley_abi::row::{LEASES, LeaseRow, Shape};
+use parley_abi::row::{LEASES, LeaseRow, Row, Shape};
 use parley_abi::slot::ENDPOINT;
 
 use super::Done;
-use crate::ipc::call::Sent;
 use crate::kernel::Core;
 use crate::mem::slab::Ref;
 use crate::object::connection::Connection;
 use crate::object::endpoint::Endpoint;
 use crate::object::submission::Submission;
-use crate::object::thread::{Kind, Request, State, Thread};
+use crate::object::table::Packed;
+use crate::object::thread::{How, Kind, State, Thread};
 
 const CALL_FLAGS: Flags = Flags::LEND_READ
     .union(Flags::LEND_WRITE)
@@ -38,14 +38,11 @@ impl Core {
             return Err(Errno::EINVAL);
         }
         let leases = if flags.is_empty() { Default::default() } else { leases(flags)? };
-        let accepts = flags.contains(Flags::ACCEPT_HANDLE);
-        let request = Request { kind: Kind::Native, first: 1, accepts, label, leases, ..Request::default() };
+        let opens = flags.contains(Flags::ACCEPT_HANDLE) as u8;
+        let row = Packed::new(&Row { label, leases, opens, ..Row::NONE });
         let frame = &self.thread().frame;
         let (slot, deadline) = (frame.args[0], frame.r14);
-        match self.send(slot, request, deadline)? {
-            Sent::Waiting => Ok(Done::Registers),
-            Sent::Answered(_) => Ok(Done::Registers),
-        }
+        self.send(slot, How::in_registers(Kind::Native, 1), row, deadline).map(|_| Done::Registers)
     }
 
     pub(super) fn sys_forward(&mut self, label: u32) -> Result<Done, Errno> {

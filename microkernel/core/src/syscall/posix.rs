@@ -2,15 +2,16 @@
 
 use parley_abi::Errno;
 use parley_abi::call::{Rights, kind};
-use parley_abi::row::{Op, Row};
+use parley_abi::row::Op;
 use parley_abi::slot::FD_END;
 
 use crate::ipc::call::Sent;
 use crate::kernel::Core;
 use crate::log::Level;
+use crate::mem::slab::Ref;
 use crate::object::connection::Connection;
-use crate::object::handle::{NOTHING, RESERVED};
-use crate::object::thread::{Kind, Request};
+use crate::object::handle::{Handle, NOTHING, RESERVED};
+use crate::object::thread::{How, Kind, Thread};
 
 impl Core {
     /// A system call below `call::FIRST`. The result, or `None` if another thread is current now and the
@@ -18,19 +19,15 @@ impl Core {
     #[inline(always)]
     pub fn posix_call(&mut self, number: u16) -> Option<i64> {
         let caller = self.current;
-        let table = self.spaces[self.current_space()].table;
-        let row = self.tables.get(table).and_then(|table| table.row(number)).unwrap_or(Row::NONE);
-        let sent = match row.op {
+        let table = self.spaces.peek(self.current_space()).table;
+        let row = self.tables.get(table).and_then(|table| table.row(number)).unwrap_or_default();
+        let sent = match row.op() {
             Op::SendTo => {
                 let slot = self.thread().frame.args[0];
-                self.send(slot, request(&row, 1), 0)
+                self.send(slot, How::in_registers(Kind::Posix, 1), row, 0)
             }
-            Op::Send => self.send(row.slot as u64, request(&row, 0), 0),
-            Op::None => self.unknown(number),
-            Op::Drop => self.close(),
-            Op::Copy => self.dup(),
-            Op::CopyTo => self.dup2(),
-            Op::Yield => Ok(Sent::Answered(0)),
+            Op::Send => self.send(row.slot(), How::in_registers(Kind::Posix, 0), row, 0),
+            other => self.handle_call(other, number),
         };
         let result = match sent {
             Ok(Sent::Answered(result)) => result,
@@ -40,37 +37,52 @@ impl Core {
                 return None;
             }
         };
-        if row.op != Op::Yield && !self.resched {
+        if !self.resched {
             return Some(result);
         }
-        self.leave_with(caller, result, row.op == Op::Yield)
+        self.leave_with(caller, result)
+    }
+
+    /// Rows that are operations of the core itself.
+    #[inline(never)]
+    fn handle_call(&mut self, op: Op, number: u16) -> Result<Sent, Errno> {
+        match op {
+            Op::Drop => self.close(),
+            Op::Copy => self.dup(),
+            Op::CopyTo => self.dup2(),
+            Op::Yield => {
+                self.thread().frame.rax = 0;
+                self.yield_now();
+                Ok(Sent::Waiting)
+            }
+            Op::None | Op::Send | Op::SendTo => self.unknown(number),
+        }
     }
 
     /// The result is known, but somebody else may go first.
-    fn leave_with(
-        &mut self,
-        caller: crate::mem::slab::Ref<crate::object::thread::Thread>,
-        result: i64,
-        yields: bool,
-    ) -> Option<i64> {
+    #[cold]
+    fn leave_with(&mut self, caller: Ref<Thread>, result: i64) -> Option<i64> {
         if let Some(thread) = self.threads.get_mut(caller) {
             thread.frame.rax = result as u64;
-        }
-        if yields {
-            self.yield_now();
         }
         self.settle();
         (self.current == caller).then_some(result)
     }
 
     /// ENOSYS, and one line in the log for each number.
+    #[inline(always)]
     fn unknown(&mut self, number: u16) -> Result<Sent, Errno> {
         let (word, bit) = (number as usize / 64, 1 << (number % 64));
         if self.unknown_calls[word] & bit == 0 {
             self.unknown_calls[word] |= bit;
-            self.log(Level::Info, format_args!("system call {number} is not implemented"));
+            self.report_unknown(number);
         }
         Err(Errno::ENOSYS)
+    }
+
+    #[cold]
+    fn report_unknown(&mut self, number: u16) {
+        self.log(Level::Info, format_args!("system call {number} is not implemented"));
     }
 
     /// The descriptor in rdi or rsi. EBADF.
@@ -112,24 +124,9 @@ impl Core {
     }
 
     /// A descriptor that can be copied. EBADF.
-    fn open_handle(&mut self, fd: u32) -> Result<crate::object::handle::Handle, Errno> {
+    fn open_handle(&mut self, fd: u32) -> Result<Handle, Errno> {
         let handle = self.handle(self.current_space(), fd)?;
         handle.object::<Connection>(kind::CONNECTION, Rights::empty())?;
         Ok(handle)
-    }
-}
-
-/// The request that a row makes; `first` is the first register that is a word.
-#[inline(always)]
-fn request(row: &Row, first: u8) -> Request {
-    Request {
-        kind: Kind::Posix,
-        first,
-        accepts: row.opens != 0,
-        label: row.label,
-        badge: 0,
-        leases: row.leases,
-        stored: None,
-        reserved: None,
     }
 }

@@ -63,8 +63,7 @@ fn a_broken_archive_is_named() {
     let mut flipped = [file.clone(), file.clone()].concat();
     flipped[1536] ^= 1;
     assert!(refusal(archive(&[flipped])).contains("byte 1536"));
-    assert!(refusal(&[]).contains("no data"));
-    assert!(refusal(&EMPTY[..1000]).contains("512"));
+    assert!(refusal(&[0; 1536]).contains("byte"), "more zeros than end an archive");
     assert!(refusal(&b"\x7fELF foreign"[..]).contains("rebuild the boot archive"));
     let cut: &'static [u8] = Box::leak(file[..1024].to_vec().into_boxed_slice());
     assert!(refusal(cut).starts_with("vfs: boot archive broken at byte"));

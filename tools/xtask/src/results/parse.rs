@@ -24,7 +24,7 @@ pub struct Bench {
 pub fn parse(kernel: Kernel, output: &str) -> Result<Bench> {
     let mut bench = Bench { rows: Vec::new(), boot_instructions: None };
     let mut done = false;
-    for line in output.lines().filter_map(|line| line.trim_end().strip_prefix("bench: ")) {
+    for line in output.lines().filter_map(said) {
         if line == "done" {
             done = true;
         } else if let Some(count) = line.strip_prefix("boot_instructions=") {
@@ -37,6 +37,12 @@ pub fn parse(kernel: Kernel, output: &str) -> Result<Bench> {
         bail!("the benchmark stopped after {} rows without `bench: done`", bench.rows.len());
     }
     Ok(bench)
+}
+
+/// What the benchmark says in this line, if it does. The row on the console has written carriage
+/// returns, which show nothing and end up in front of the next line.
+fn said(line: &str) -> Option<&str> {
+    line.trim_end().trim_start_matches('\r').strip_prefix("bench: ")
 }
 
 fn row(kernel: Kernel, line: &str) -> Result<Row> {
@@ -77,7 +83,7 @@ mod tests {
     #[test]
     fn a_whole_run() {
         let loopback = LINE.replace("ring3", "loopback");
-        let output = format!("noise\nbench: boot_instructions=77\n{LINE}\r\n{loopback}\nbench: done\n");
+        let output = format!("noise\n\r\r\rbench: boot_instructions=77\n{LINE}\r\n{loopback}\nbench: done\n");
         let bench = parse(Kernel::Micro, &output).unwrap();
         assert_eq!(bench.boot_instructions, Some(77));
         assert_eq!(bench.rows[0].kernel, "micro");

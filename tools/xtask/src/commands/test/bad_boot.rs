@@ -65,7 +65,7 @@ fn check(rig: &Rig, kernel: Kernel, breakage: Breakage) -> Result<()> {
 /// Whether a line that announces trouble has the word; `init` alone is in many a good line.
 fn says(outcome: &Outcome, word: &str) -> bool {
     let console = String::from_utf8_lossy(&outcome.stdout);
-    let trouble = ["panic", "error", "cannot", "no ", "not ", "missing", "truncated", "empty", "bad"];
+    let trouble = ["panic", "error", "cannot", "no ", "not ", "missing", "truncated", "empty", "bad", "broken"];
     outcome.log.lines().chain(console.lines()).any(|line| {
         let line = line.to_lowercase();
         line.contains(word) && trouble.iter().any(|sign| line.contains(sign))
