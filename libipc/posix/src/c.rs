@@ -100,9 +100,15 @@ calls! {
     sched_yield() -> c_int = SCHED_YIELD;
 }
 
-/// `_exit`, and `exit` too, since there is nothing to clean up.
+/// Ends the process; its parent sees the lowest eight bits of `status`.
 #[cfg_attr(target_os = "none", unsafe(no_mangle))]
 pub extern "C" fn _exit(status: c_int) -> ! {
+    crate::exit(status)
+}
+
+/// The same: without `atexit` and buffered streams there is nothing to clean up.
+#[cfg_attr(target_os = "none", unsafe(no_mangle))]
+pub extern "C" fn exit(status: c_int) -> ! {
     crate::exit(status)
 }
 

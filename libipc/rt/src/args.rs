@@ -83,6 +83,16 @@ impl Args {
         Some(unsafe { CStr::from_ptr(text) })
     }
 
+    /// `argv` as C's `main` wants it: a pointer for each argument, then a null pointer.
+    pub fn argv(&self) -> *const *const c_char {
+        self.stack.wrapping_add(1).cast()
+    }
+
+    /// `envp` as C's `main` wants it: a pointer for each `NAME=value`, then a null pointer.
+    pub fn envp(&self) -> *const *const c_char {
+        self.stack.wrapping_add(2 + self.len()).cast()
+    }
+
     /// All arguments, the program's name first. One that is not UTF-8 reads as "?".
     pub fn iter(&self) -> impl Iterator<Item = &'static str> + use<> {
         let args = *self;
@@ -139,6 +149,7 @@ mod tests {
         let args = unsafe { Args::from_stack(words.as_ptr()) };
         assert_eq!(args.iter().collect::<Vec<_>>(), ["/bin/ls", "-l"]);
         assert_eq!((args.name(), args.get(2)), ("ls", None));
+        assert_eq!((args.argv().cast(), args.envp().cast()), (&raw const words[1], &raw const words[4]));
         assert_eq!(args.auxiliary(auxv::PARLEY_TSC_HZ), Some(1_000_000_000));
         assert_eq!(args.auxiliary(auxv::RANDOM), None);
     }

@@ -45,6 +45,8 @@ pub struct Core {
     pub fpu_owner: Ref<Thread>,
     /// Whether CR0.TS is set, so that the next FPU instruction traps.
     pub fpu_locked: bool,
+    /// CR0 without TS.
+    pub cr0: u64,
     /// FS base that is loaded.
     pub fs_base: u64,
     /// Threads, and what else handles lead to.
@@ -145,7 +147,7 @@ impl Core {
         let lock = self.fpu_owner != next;
         if lock != self.fpu_locked {
             self.fpu_locked = lock;
-            fpu::lock(lock);
+            fpu::lock(lock, self.cr0);
         }
     }
 

@@ -25,10 +25,22 @@ impl Queue {
         self.first == Ref::NONE
     }
 
-    /// Whoever is first.
+    /// The one thread in it, if it is alone.
     #[inline(always)]
-    pub fn first(&self) -> Ref<Thread> {
-        self.first
+    pub fn only(&self) -> Option<Ref<Thread>> {
+        (self.first == self.last && self.first != Ref::NONE).then_some(self.first)
+    }
+
+    /// Empties a queue of one; the thread's own links are left as they are.
+    #[inline(always)]
+    pub fn clear(&mut self) {
+        *self = Queue::default();
+    }
+
+    /// Makes `at`, whose links are empty, the only thread in it.
+    #[inline(always)]
+    pub fn set_only(&mut self, at: Ref<Thread>) {
+        (self.first, self.last) = (at, at);
     }
 
     /// Adds a thread at the end.

@@ -9,7 +9,11 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 use tar::{Builder, EntryType, Header};
 
-/// The files of a boot archive, by their path in the guest without the leading slash.
+/// In a folder of this repository: makes git, and the archive, keep a folder that is empty.
+const KEEP: &str = ".keep";
+
+/// The files of a boot archive, by their path in the guest without the leading slash; with a slash
+/// at the end, a directory.
 #[derive(Clone, Default)]
 pub struct Archive {
     files: BTreeMap<String, Vec<u8>>,
@@ -59,6 +63,8 @@ impl Archive {
             let path = format!("{prefix}{}", entry.file_name().to_string_lossy());
             if entry.file_type()?.is_dir() {
                 self.insert_below(&entry.path(), &format!("{path}/"))?;
+            } else if entry.file_name() == KEEP {
+                self.insert(prefix, Vec::new());
             } else {
                 self.insert(&path, std::fs::read(entry.path())?);
             }
@@ -67,14 +73,19 @@ impl Archive {
     }
 }
 
-/// A ustar archive of regular files in the order given.
+/// A ustar archive of files and directories in the order given. Programs are executable.
 pub fn ustar<'a>(files: impl IntoIterator<Item = (&'a str, &'a [u8])>) -> Result<Vec<u8>> {
     let mut builder = Builder::new(Vec::new());
     for (path, contents) in files {
+        let (kind, mode) = match contents {
+            _ if path.ends_with('/') => (EntryType::Directory, 0o755),
+            [0x7f, b'E', b'L', b'F', ..] => (EntryType::Regular, 0o755),
+            _ => (EntryType::Regular, 0o644),
+        };
         let mut header = Header::new_ustar();
-        header.set_entry_type(EntryType::Regular);
+        header.set_entry_type(kind);
         header.set_path(path).with_context(|| format!("`{path}` does not fit a ustar name"))?;
-        header.set_mode(0o755);
+        header.set_mode(mode);
         header.set_size(contents.len() as u64);
         header.set_mtime(0);
         header.set_cksum();
@@ -111,6 +122,23 @@ mod tests {
         let bytes = ustar(files).unwrap();
         assert_eq!(names(&bytes), ["kernel", "cmdline", "boot.tar"]);
         assert_eq!(bytes.len() % 512, 0);
+    }
+
+    #[test]
+    fn a_folder_is_kept_and_only_programs_are_executable() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("tmp")).unwrap();
+        std::fs::write(folder.path().join("tmp/.keep"), "").unwrap();
+        std::fs::write(folder.path().join("motd"), "hello").unwrap();
+        let mut archive = Archive::default();
+        archive.insert_tree(folder.path()).unwrap();
+        archive.insert("bin/x", b"\x7fELF...".to_vec());
+        let bytes = archive.to_bytes().unwrap();
+        let mut read = tar::Archive::new(bytes.as_slice());
+        let headers = read.entries().unwrap().map(|entry| entry.unwrap().header().clone());
+        let seen: Vec<_> = headers.map(|header| (header.entry_type(), header.mode().unwrap())).collect();
+        let (file, folder) = (EntryType::Regular, EntryType::Directory);
+        assert_eq!(seen, [(file, 0o755), (file, 0o644), (folder, 0o755)]);
     }
 
     #[test]

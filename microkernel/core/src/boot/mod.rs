@@ -89,6 +89,7 @@ fn empty_core(cpu: &'static mut CpuLocal, mut frames: Frames, root: Phys, began:
         root,
         fpu_owner: Ref::NONE,
         fpu_locked: true,
+        cr0: fpu::unlocked(),
         fs_base: 0,
         threads: Slab::new(root, 4096, &mut frames),
         spaces: Slab::new(root, 2048, &mut frames),

@@ -98,7 +98,7 @@ impl Core {
             fpu::initialise(page);
             self.threads[thread].fpu = Some(page);
         }
-        fpu::lock(false);
+        fpu::lock(false, self.cr0);
         self.fpu_locked = false;
         if let Some(page) = self.threads.get(self.fpu_owner).and_then(|owner| owner.fpu) {
             fpu::save(page);

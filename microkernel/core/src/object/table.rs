@@ -24,6 +24,12 @@ impl Packed {
         Packed { head, leases: lease_word(a) | lease_word(b) << 32 }
     }
 
+    /// A row that lends nothing.
+    #[inline(always)]
+    pub fn of_label(label: u32) -> Packed {
+        Packed { head: (label as u64) << 32, leases: 0 }
+    }
+
     /// What the core does for it.
     #[inline(always)]
     pub fn op(self) -> Op {

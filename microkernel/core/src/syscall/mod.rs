@@ -26,7 +26,15 @@ pub enum Done {
 
 impl Core {
     /// A system call from [`call::FIRST`] on.
+    #[inline(always)]
     pub fn native_call(&mut self, rax: u64) {
+        if self.fast_call(rax).is_none() && self.fast_reply_recv(rax).is_none() {
+            self.slow_call(rax);
+        }
+    }
+
+    #[inline(never)]
+    fn slow_call(&mut self, rax: u64) {
         let caller = self.current;
         let (number, flags, label) = (rax as u16, Flags::from_bits((rax >> 16) as u16), (rax >> 32) as u32);
         let done = match flags {

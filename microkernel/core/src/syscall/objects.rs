@@ -26,7 +26,7 @@ impl Core {
     }
 
     /// Installs the handle of a new object, or undoes its making.
-    fn hand_over<T>(&mut self, kind: u8, at: Ref<T>, undo: impl FnOnce(&mut Core, Ref<T>)) -> Result<Done, Errno> {
+    fn install_new<T>(&mut self, kind: u8, at: Ref<T>, undo: impl FnOnce(&mut Core, Ref<T>)) -> Result<Done, Errno> {
         let installed = self.install_anywhere(Handle::new(kind, at, ALL));
         if installed.is_err() {
             undo(self, at);
@@ -94,7 +94,7 @@ impl Core {
     pub(super) fn sys_quota_create(&mut self) -> Result<Done, Errno> {
         let [parent, pages, ..] = self.args();
         let at = self.create_quota(self.quota(parent)?, pages)?;
-        self.hand_over(kind::QUOTA, at, |core, at| while core.destroy_quota_step(at) {})
+        self.install_new(kind::QUOTA, at, |core, at| while core.destroy_quota_step(at) {})
     }
 
     pub(super) fn sys_quota_destroy(&mut self) -> Result<Done, Errno> {
@@ -121,7 +121,7 @@ impl Core {
     pub(super) fn sys_mem_create(&mut self) -> Result<Done, Errno> {
         let [quota, pages, ..] = self.args();
         let at = self.create_memory(self.quota(quota)?, pages)?;
-        self.hand_over(kind::MEM, at, Core::release_memory)
+        self.install_new(kind::MEM, at, Core::release_memory)
     }
 
     /// `mem_write` and `mem_read`: a page at a time, and then again with what is left.
@@ -148,7 +148,7 @@ impl Core {
     pub(super) fn sys_space_create(&mut self) -> Result<Done, Errno> {
         let [quota, ..] = self.args();
         let at = self.create_space(self.quota(quota)?)?;
-        self.hand_over(
+        self.install_new(
             kind::SPACE,
             at,
             |core, at| while core.spaces.get(at).is_some() && core.destroy_space_step(at) {},
@@ -197,7 +197,7 @@ impl Core {
         let [quota, rows, count, ..] = self.args();
         let len = count.checked_mul(16).ok_or(Errno::EINVAL)?;
         let at = self.create_table(self.quota(quota)?, self.claim(rows, len))?;
-        self.hand_over(kind::TABLE, at, Core::destroy_table)
+        self.install_new(kind::TABLE, at, Core::destroy_table)
     }
 
     pub(super) fn sys_thread_create(&mut self) -> Result<Done, Errno> {
@@ -206,7 +206,7 @@ impl Core {
         let ceiling = self.thread().base;
         let priority = u8::try_from(priority).ok().filter(|&priority| priority <= ceiling).ok_or(Errno::EPERM)?;
         let at = self.create_thread(NewThread { space, quota, entry, stack, argument, priority })?;
-        self.hand_over(kind::THREAD, at, Core::destroy_thread)
+        self.install_new(kind::THREAD, at, Core::destroy_thread)
     }
 
     pub(super) fn sys_thread_start(&mut self) -> Result<Done, Errno> {
@@ -263,7 +263,7 @@ impl Core {
     pub(super) fn sys_endpoint_create(&mut self) -> Result<Done, Errno> {
         let [quota, ..] = self.args();
         let at = self.create_endpoint(self.quota(quota)?, Binding::Threads)?;
-        self.hand_over(
+        self.install_new(
             kind::ENDPOINT,
             at,
             |core, at| {

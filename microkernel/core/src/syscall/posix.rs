@@ -11,6 +11,7 @@ use crate::log::Level;
 use crate::mem::slab::Ref;
 use crate::object::connection::Connection;
 use crate::object::handle::{Handle, NOTHING, RESERVED};
+use crate::object::table::Packed;
 use crate::object::thread::{How, Kind, Thread};
 
 impl Core {
@@ -22,18 +23,17 @@ impl Core {
         let table = self.spaces.peek(self.current_space()).table;
         let row = self.tables.get(table).and_then(|table| table.row(number)).unwrap_or_default();
         let sent = match row.op() {
-            Op::SendTo => {
-                let slot = self.thread().frame.args[0];
-                self.send(slot, How::in_registers(Kind::Posix, 1), row, 0)
-            }
-            Op::Send => self.send(row.slot(), How::in_registers(Kind::Posix, 0), row, 0),
+            Op::SendTo => self.send_row(self.threads.peek(caller).frame.args[0], 1, row),
+            Op::Send => self.send_row(row.slot(), 0, row),
             other => self.handle_call(other, number),
         };
         let result = match sent {
             Ok(Sent::Answered(result)) => result,
             Err(errno) => errno.negated(),
             Ok(Sent::Waiting) => {
-                self.settle();
+                if self.resched {
+                    self.settle();
+                }
                 return None;
             }
         };
@@ -41,6 +41,19 @@ impl Core {
             return Some(result);
         }
         self.leave_with(caller, result)
+    }
+
+    /// Sends the message of a row: to a waiting server at once, to anybody else in full.
+    #[inline(always)]
+    fn send_row(&mut self, slot: u64, first: u8, row: Packed) -> Result<Sent, Errno> {
+        let at: Ref<Connection> = self.object(slot, kind::CONNECTION, Rights::CALL)?;
+        let connection = self.connections.get(at).ok_or(Errno::ESTALE)?;
+        let (endpoint, badge) = (connection.endpoint, connection.badge);
+        let how = How::in_registers(Kind::Posix, first);
+        match self.hand_over(endpoint, badge, how, row) {
+            Some(()) => Ok(Sent::Waiting),
+            None => self.send_to(endpoint, badge, how, row, 0),
+        }
     }
 
     /// Rows that are operations of the core itself.

@@ -28,13 +28,17 @@ pub fn init() {
     unsafe { asm!("xsetbv", in("ecx") 0, in("eax") chosen as u32, in("edx") 0, options(nostack, nomem)) };
 }
 
-/// Makes the next FPU instruction trap, or not.
+/// CR0 as it is when FPU instructions do not trap.
+pub fn unlocked() -> u64 {
+    (Cr0::read() - Cr0Flags::TASK_SWITCHED).bits()
+}
+
+/// Makes the next FPU instruction trap, or not. `unlocked` is CR0 without TS, since reading it is slow.
 #[inline(always)]
-pub fn lock(locked: bool) {
-    let mut cr0 = Cr0::read();
-    cr0.set(Cr0Flags::TASK_SWITCHED, locked);
-    // SAFETY: TS only decides whether FPU instructions trap.
-    unsafe { Cr0::write(cr0) };
+pub fn lock(locked: bool, unlocked: u64) {
+    let cr0 = unlocked | if locked { Cr0Flags::TASK_SWITCHED.bits() } else { 0 };
+    // SAFETY: TS only decides whether FPU instructions trap; the other bits are as they were.
+    unsafe { Cr0::write_raw(cr0) };
 }
 
 /// Fills a save area with the state after a reset.

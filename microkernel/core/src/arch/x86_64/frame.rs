@@ -62,10 +62,8 @@ impl Frame {
     /// The words of a message: six registers from `first` on (0 for a row with a fixed slot, else 1).
     #[inline(always)]
     pub fn words(&self, first: usize) -> Words {
-        match first {
-            0 => [self.args[0], self.args[1], self.args[2], self.args[3], self.args[4], self.args[5]],
-            _ => [self.args[1], self.args[2], self.args[3], self.args[4], self.args[5], self.args[6]],
-        }
+        let at = first & 1;
+        core::array::from_fn(|word| self.args[at + word])
     }
 
     /// Puts the words of a message into their registers.

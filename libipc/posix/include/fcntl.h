@@ -1,0 +1,2 @@
+/* POSIX fcntl.h: see parley.h. */
+#include "parley.h"

@@ -1,0 +1,2 @@
+/* POSIX sched.h: sched_yield: see parley.h. */
+#include "parley.h"

@@ -1,0 +1,2 @@
+/* POSIX stdlib.h: exit: see parley.h. */
+#include "parley.h"

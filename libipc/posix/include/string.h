@@ -1,0 +1,2 @@
+/* POSIX string.h: memory functions and strlen: see parley.h. */
+#include "parley.h"

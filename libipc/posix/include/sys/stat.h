@@ -1,0 +1,2 @@
+/* POSIX sys/stat.h: see ../parley.h. */
+#include "../parley.h"

@@ -1,0 +1,2 @@
+/* POSIX sys/time.h: gettimeofday: see ../parley.h. */
+#include "../parley.h"

@@ -1,0 +1,2 @@
+/* POSIX sys/types.h: see ../parley.h. */
+#include "../parley.h"

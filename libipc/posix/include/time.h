@@ -1,0 +1,2 @@
+/* POSIX time.h: clocks and nanosleep: see parley.h. */
+#include "parley.h"

@@ -1,0 +1,2 @@
+/* POSIX unistd.h: see parley.h. */
+#include "parley.h"
