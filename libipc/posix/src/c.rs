@@ -123,4 +123,13 @@ mod tests {
         assert_eq!((finish(Errno::ENOENT.negated()), parley_errno()), (-1, Errno::ENOENT as i32));
         assert_eq!((finish(3), parley_errno()), (3, Errno::ENOENT as i32), "success leaves it alone");
     }
+
+    #[test]
+    fn the_header_has_every_error() {
+        let header = include_str!("../include/errno.h");
+        for errno in (1..4096).filter_map(Errno::from_number) {
+            let line = format!("#define {} {} ", errno.name(), errno as i32);
+            assert!(header.contains(&line), "errno.h lacks: {line}");
+        }
+    }
 }

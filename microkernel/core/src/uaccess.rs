@@ -80,7 +80,19 @@ impl Claim {
     /// Copies `from` to user memory, as far as the shorter of the two goes. A fault after some bytes is
     /// a short copy.
     #[inline(always)]
-    pub fn copy_out(mut self, from: &[u8]) -> Result<Copied, Fault> {
+    pub fn copy_out(self, from: &[u8]) -> Result<Copied, Fault> {
+        let bytes = self.len.min(from.len() as u64) as usize;
+        if bytes == 0 || bytes > to_page_end(self.address) {
+            return self.copy_out_by_pages(from);
+        }
+        let to = paging::lookup(self.root, self.address, true).ok_or(Fault)?;
+        // SAFETY: as `copy_out_by_pages`; `bytes` reaches past neither the page nor the source.
+        let rep_extra = unsafe { copy(to, from.as_ptr(), bytes) };
+        Ok(Copied { bytes, rep_extra })
+    }
+
+    #[inline(never)]
+    fn copy_out_by_pages(mut self, from: &[u8]) -> Result<Copied, Fault> {
         let mut done = Copied::default();
         while self.len > 0 && done.bytes < from.len() {
             let (to, bytes) = match self.first_page(true) {

@@ -29,10 +29,27 @@ impl Core {
     /// ESTALE: its endpoint is gone. EMFILE, ENOMEM: no room for the handle it accepts. EDEADLK.
     #[inline(always)]
     pub fn send(&mut self, slot: u64, how: How, row: Packed, deadline: u64) -> Result<Sent, Errno> {
+        let (endpoint, badge, _) = self.addressee(slot)?;
+        self.send_to(endpoint, badge, how, row, deadline)
+    }
+
+    /// Whom the connection in `slot` leads to. EBADF, EPERM, ESTALE.
+    #[inline(always)]
+    pub fn addressee(&self, slot: u64) -> Result<(Ref<Endpoint>, u64, Binding), Errno> {
         let at: Ref<Connection> = self.object(slot, kind::CONNECTION, Rights::CALL)?;
         let connection = self.connections.get(at).ok_or(Errno::ESTALE)?;
-        let (endpoint, badge) = (connection.endpoint, connection.badge);
-        self.send_to(endpoint, badge, how, row, deadline)
+        let endpoint = self.endpoints.get(connection.endpoint).ok_or(Errno::ESTALE)?;
+        Ok((connection.endpoint, connection.badge, endpoint.binding))
+    }
+
+    /// Writes down what the current thread asks of whom, and returns the thread.
+    #[inline(always)]
+    pub fn note_request(&mut self, endpoint: Ref<Endpoint>, badge: u64, how: How, row: Packed) -> Ref<Thread> {
+        let thread = self.threads.live(self.current);
+        thread.calls = thread.calls.wrapping_add(1);
+        thread.waits_for = endpoint;
+        (thread.request.how, thread.request.row, thread.request.badge) = (how, row, badge);
+        self.current
     }
 
     /// As [`Core::send`], to an endpoint that has been found.
@@ -46,13 +63,7 @@ impl Core {
         deadline: u64,
     ) -> Result<Sent, Errno> {
         let binding = self.endpoints.get(endpoint).ok_or(Errno::ESTALE)?.binding;
-        let caller = self.current;
-        let thread = self.threads.live(caller);
-        thread.calls = thread.calls.wrapping_add(1);
-        thread.request.how = how;
-        thread.request.row = row;
-        thread.request.badge = badge;
-        thread.waits_for = endpoint;
+        let caller = self.note_request(endpoint, badge, how, row);
         if row.opens() {
             self.reserve_handle(caller, endpoint)?;
         }

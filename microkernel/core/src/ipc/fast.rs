@@ -10,7 +10,6 @@ use parley_abi::msg::{Token, event};
 
 use crate::kernel::Core;
 use crate::mem::slab::Ref;
-use crate::object::connection::Connection;
 use crate::object::endpoint::{Binding, Endpoint};
 use crate::object::table::Packed;
 use crate::object::thread::{How, Kind, State, Thread};
@@ -26,9 +25,7 @@ impl Core {
         if frame.r14 != 0 {
             return None;
         }
-        let at: Ref<Connection> = self.object(frame.args[0], kind::CONNECTION, Rights::CALL).ok()?;
-        let connection = self.connections.get(at)?;
-        let (endpoint, badge) = (connection.endpoint, connection.badge);
+        let (endpoint, badge, _) = self.addressee(frame.args[0]).ok()?;
         self.hand_over(endpoint, badge, How::in_registers(Kind::Native, 1), Packed::of_label((rax >> 32) as u32))
     }
 
@@ -41,15 +38,12 @@ impl Core {
             return None;
         }
         // Sure from here on.
-        let caller = self.current;
+        let caller = self.note_request(endpoint, badge, how, row);
         let target = self.endpoints.live(endpoint);
         target.receivers.clear();
         target.server = receiver;
         let thread = self.threads.live(caller);
-        thread.calls = thread.calls.wrapping_add(1);
         thread.state = State::Awaiting;
-        thread.waits_for = endpoint;
-        (thread.request.how, thread.request.row, thread.request.badge) = (how, row, badge);
         let (words, token, priority) = (thread.frame.words(how.first as usize), thread.token(caller), thread.priority);
         let server = self.threads.live(receiver);
         server.frame.rax = event::REQUEST as u64 | (row.label() as u64) << 32;

@@ -66,8 +66,8 @@ impl Core {
     /// The first buffer that may be written: where reply data goes.
     #[inline(always)]
     pub fn writable_lease(&self, caller: Ref<Thread>) -> Result<Claim, Errno> {
-        let lease = self.lease(caller, 0, true).or_else(|_| self.lease(caller, 1, true))?;
-        Ok(lease.claim)
+        let number = !self.threads.peek(caller).request.row.is_written(0) as u64;
+        Ok(self.lease(caller, number, true)?.claim)
     }
 
     /// The system calls `copy_in` and `copy_out`.

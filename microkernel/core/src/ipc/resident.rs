@@ -13,7 +13,7 @@ use crate::kernel::Core;
 use crate::log::Level;
 use crate::mem::slab::Ref;
 use crate::object::endpoint::{Binding, Endpoint, Event};
-use crate::object::thread::{Kind, State, Thread};
+use crate::object::thread::{State, Thread};
 
 use super::call::Sent;
 use super::lease::until_nul;
@@ -84,6 +84,10 @@ impl Core {
         let outcome = service.request(&mut Cx { host: &mut seat, token, badge }, label, &words);
         let sent = match outcome {
             Outcome::Done(result) => Sent::Answered(self.settle_request(caller, result)),
+            Outcome::Data(bytes) => {
+                let result = self.give_data(caller, bytes).unwrap_or_else(Errno::negated);
+                Sent::Answered(self.settle_request(caller, result))
+            }
             other => self.apply(number, caller, other),
         };
         self.residents[number as usize].service = Some(service);
@@ -102,13 +106,14 @@ impl Core {
     fn settle_request(&mut self, caller: Ref<Thread>, result: i64) -> i64 {
         let thread = self.threads.live(caller);
         thread.state = State::Ready;
-        if thread.request.how.kind != Kind::Posix || thread.request.how.reserved || thread.deadline_at != 0 {
+        if thread.request.how.is_more_than_a_result() {
             self.complete(caller, 0, result, [0; 6]);
         }
         result
     }
 
     /// The outcomes that are more than a number.
+    #[inline(never)]
     fn apply(&mut self, number: u8, caller: Ref<Thread>, outcome: Outcome<'_>) -> Sent {
         let result = match outcome {
             Outcome::Done(result) => result,

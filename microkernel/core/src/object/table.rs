@@ -59,6 +59,12 @@ impl Packed {
         self.head = self.head & 0xffff_ffff | (label as u64) << 32;
     }
 
+    /// Whether the server may write buffer `number`.
+    #[inline(always)]
+    pub fn is_written(self, number: u64) -> bool {
+        matches!(self.lease(number).0, Shape::Write | Shape::WriteFixed)
+    }
+
     /// Buffer `number`, 0 or 1: shape, word, size.
     #[inline(always)]
     pub fn lease(self, number: u64) -> (Shape, usize, u64) {

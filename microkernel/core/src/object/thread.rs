@@ -58,6 +58,12 @@ pub struct How {
 }
 
 impl How {
+    /// The answer is not just rax.
+    #[inline(always)]
+    pub fn is_more_than_a_result(self) -> bool {
+        self.kind != Kind::Posix || self.reserved
+    }
+
     /// A request whose words are in the registers from number `first` on.
     pub const fn in_registers(kind: Kind, first: u8) -> How {
         How { kind, first, stored: false, reserved: false }

@@ -263,12 +263,8 @@ impl Core {
     pub(super) fn sys_endpoint_create(&mut self) -> Result<Done, Errno> {
         let [quota, ..] = self.args();
         let at = self.create_endpoint(self.quota(quota)?, Binding::Threads)?;
-        self.install_new(
-            kind::ENDPOINT,
-            at,
-            |core, at| {
-                while core.endpoints.get(at).is_some() && core.destroy_endpoint_step(at) {}
-            },
-        )
+        self.install_new(kind::ENDPOINT, at, |core, at| {
+            while core.endpoints.get(at).is_some() && core.destroy_endpoint_step(at) {}
+        })
     }
 }

@@ -10,71 +10,65 @@ use crate::kernel::Core;
 use crate::log::Level;
 use crate::mem::slab::Ref;
 use crate::object::connection::Connection;
+use crate::object::endpoint::{Binding, Endpoint};
 use crate::object::handle::{Handle, NOTHING, RESERVED};
 use crate::object::table::Packed;
-use crate::object::thread::{How, Kind, Thread};
+use crate::object::thread::{How, Kind};
 
 impl Core {
     /// A system call below `call::FIRST`. The result, or `None` if another thread is current now and the
     /// result has been or will be stored.
     #[inline(always)]
     pub fn posix_call(&mut self, number: u16) -> Option<i64> {
-        let caller = self.current;
         let table = self.spaces.peek(self.current_space()).table;
         let row = self.tables.get(table).and_then(|table| table.row(number)).unwrap_or_default();
-        let sent = match row.op() {
-            Op::SendTo => self.send_row(self.threads.peek(caller).frame.args[0], 1, row),
-            Op::Send => self.send_row(row.slot(), 0, row),
-            other => self.handle_call(other, number),
+        let (slot, first) = match row.op() {
+            Op::SendTo => (self.threads.peek(self.current).frame.args[0], 1),
+            Op::Send => (row.slot(), 0),
+            other => return self.handle_call(other, number),
         };
-        let result = match sent {
-            Ok(Sent::Answered(result)) => result,
-            Err(errno) => errno.negated(),
-            Ok(Sent::Waiting) => {
-                if self.resched {
-                    self.settle();
-                }
-                return None;
-            }
-        };
-        if !self.resched {
-            return Some(result);
-        }
-        self.leave_with(caller, result)
-    }
-
-    /// Sends the message of a row: to a waiting server at once, to anybody else in full.
-    #[inline(always)]
-    fn send_row(&mut self, slot: u64, first: u8, row: Packed) -> Result<Sent, Errno> {
-        let at: Ref<Connection> = self.object(slot, kind::CONNECTION, Rights::CALL)?;
-        let connection = self.connections.get(at).ok_or(Errno::ESTALE)?;
-        let (endpoint, badge) = (connection.endpoint, connection.badge);
         let how = How::in_registers(Kind::Posix, first);
-        match self.hand_over(endpoint, badge, how, row) {
-            Some(()) => Ok(Sent::Waiting),
-            None => self.send_to(endpoint, badge, how, row, 0),
+        let (endpoint, badge, binding) = match self.addressee(slot) {
+            Ok(found) => found,
+            Err(errno) => return Some(errno.negated()),
+        };
+        match binding {
+            Binding::Threads => match self.hand_over(endpoint, badge, how, row) {
+                Some(()) => None,
+                None => self.send_in_full(endpoint, badge, how, row),
+            },
+            Binding::Resident(_) if row.opens() => self.send_in_full(endpoint, badge, how, row),
+            Binding::Resident(service) => {
+                let caller = self.note_request(endpoint, badge, how, row);
+                match self.call_resident(service, caller) {
+                    Sent::Answered(result) if !self.resched => Some(result),
+                    Sent::Answered(result) => self.leave_with(result),
+                    Sent::Waiting => self.wait_for_answer(),
+                }
+            }
         }
     }
 
-    /// Rows that are operations of the core itself.
+    /// The slow path of a row: whatever is unusual about it.
     #[inline(never)]
-    fn handle_call(&mut self, op: Op, number: u16) -> Result<Sent, Errno> {
-        match op {
-            Op::Drop => self.close(),
-            Op::Copy => self.dup(),
-            Op::CopyTo => self.dup2(),
-            Op::Yield => {
-                self.thread().frame.rax = 0;
-                self.yield_now();
-                Ok(Sent::Waiting)
-            }
-            Op::None | Op::Send | Op::SendTo => self.unknown(number),
+    fn send_in_full(&mut self, endpoint: Ref<Endpoint>, badge: u64, how: How, row: Packed) -> Option<i64> {
+        match self.send_to(endpoint, badge, how, row, 0) {
+            Ok(Sent::Waiting) => self.wait_for_answer(),
+            Ok(Sent::Answered(result)) => self.leave_with(result),
+            Err(errno) => self.leave_with(errno.negated()),
         }
+    }
+
+    #[cold]
+    fn wait_for_answer(&mut self) -> Option<i64> {
+        self.settle();
+        None
     }
 
     /// The result is known, but somebody else may go first.
     #[cold]
-    fn leave_with(&mut self, caller: Ref<Thread>, result: i64) -> Option<i64> {
+    fn leave_with(&mut self, result: i64) -> Option<i64> {
+        let caller = self.current;
         if let Some(thread) = self.threads.get_mut(caller) {
             thread.frame.rax = result as u64;
         }
@@ -82,9 +76,26 @@ impl Core {
         (self.current == caller).then_some(result)
     }
 
+    /// Rows that are operations of the core itself.
+    #[inline(never)]
+    fn handle_call(&mut self, op: Op, number: u16) -> Option<i64> {
+        let result = match op {
+            Op::Drop => self.close(),
+            Op::Copy => self.dup(),
+            Op::CopyTo => self.dup2(),
+            Op::Yield => {
+                self.thread().frame.rax = 0;
+                self.yield_now();
+                return None;
+            }
+            Op::None | Op::Send | Op::SendTo => self.unknown(number),
+        };
+        self.leave_with(result.unwrap_or_else(Errno::negated))
+    }
+
     /// ENOSYS, and one line in the log for each number.
     #[inline(always)]
-    fn unknown(&mut self, number: u16) -> Result<Sent, Errno> {
+    fn unknown(&mut self, number: u16) -> Result<i64, Errno> {
         let (word, bit) = (number as usize / 64, 1 << (number % 64));
         if self.unknown_calls[word] & bit == 0 {
             self.unknown_calls[word] |= bit;
@@ -104,26 +115,26 @@ impl Core {
         if fd < FD_END { Ok(fd) } else { Err(Errno::EBADF) }
     }
 
-    fn close(&mut self) -> Result<Sent, Errno> {
+    fn close(&mut self) -> Result<i64, Errno> {
         let fd = self.descriptor(0)?;
         self.drop_handle(self.current_space(), fd)?;
-        Ok(Sent::Answered(0))
+        Ok(0)
     }
 
-    fn dup(&mut self) -> Result<Sent, Errno> {
+    fn dup(&mut self) -> Result<i64, Errno> {
         let (fd, space) = (self.descriptor(0)?, self.current_space());
         let mut handle = self.open_handle(fd)?;
         handle.close_on_exec = false;
         let slot = self.spaces[space].handles.free_descriptor()?;
         self.install(space, slot, handle)?;
-        Ok(Sent::Answered(slot as i64))
+        Ok(slot as i64)
     }
 
-    fn dup2(&mut self) -> Result<Sent, Errno> {
+    fn dup2(&mut self) -> Result<i64, Errno> {
         let (from, to, space) = (self.descriptor(0)?, self.descriptor(1)?, self.current_space());
         let mut handle = self.open_handle(from)?;
         if from == to {
-            return Ok(Sent::Answered(to as i64));
+            return Ok(to as i64);
         }
         handle.close_on_exec = false;
         self.prepare_slot(space, to)?;
@@ -133,7 +144,7 @@ impl Core {
             _ => self.drop_handle(space, to)?,
         }
         self.install(space, to, handle)?;
-        Ok(Sent::Answered(to as i64))
+        Ok(to as i64)
     }
 
     /// A descriptor that can be copied. EBADF.

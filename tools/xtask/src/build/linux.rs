@@ -17,7 +17,7 @@ const SOURCES: &str = "tests/linux";
 pub fn assemble(workspace: &Workspace) -> Result<Vec<(String, PathBuf)>> {
     let out = workspace.folder("guest/linux")?;
     let mut programs = Vec::new();
-    for source in sources(&workspace.root.join(SOURCES))? {
+    for source in sources(&workspace.root.join(SOURCES), "S")? {
         let stem = source.file_stem().expect("it ends in .S").to_string_lossy();
         let name = format!("linux-{stem}");
         let file = out.join(&name);
@@ -27,10 +27,11 @@ pub fn assemble(workspace: &Workspace) -> Result<Vec<(String, PathBuf)>> {
     Ok(programs)
 }
 
-fn sources(folder: &Path) -> Result<Vec<PathBuf>> {
+/// The files of the folder with this extension, sorted.
+pub fn sources(folder: &Path, extension: &str) -> Result<Vec<PathBuf>> {
     let entries = std::fs::read_dir(folder).with_context(|| format!("no folder {}", folder.display()))?;
     let paths = entries.flatten().map(|entry| entry.path());
-    let mut sources: Vec<_> = paths.filter(|path| path.extension().is_some_and(|e| e == "S")).collect();
+    let mut sources: Vec<_> = paths.filter(|path| path.extension().is_some_and(|e| e == extension)).collect();
     sources.sort();
     Ok(sources)
 }

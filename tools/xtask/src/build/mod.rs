@@ -4,6 +4,7 @@
 //! made decides what goes where in the boot archive. Files are shipped without debug
 //! information; the full ones stay for symbolising.
 
+mod c;
 mod cargo;
 mod linux;
 mod strip;
@@ -18,6 +19,7 @@ use crate::kernel::Kernel;
 use crate::setup::{self, Need, toolchain};
 use crate::workspace::Workspace;
 
+pub use c::SHIM as C_SHIM;
 pub use cargo::{guest_packages, without_host_flags};
 
 /// Folder of this repository that is copied into the archive as it is.
@@ -61,7 +63,8 @@ impl Guest {
         for (path, symbols) in artifacts.archive_paths() {
             guest.programs.insert(path, stripper.program(symbols)?);
         }
-        for (path, file) in linux::assemble(workspace)? {
+        let foreign = [linux::assemble(workspace)?, c::compile(workspace, core)?].concat();
+        for (path, file) in foreign {
             guest.programs.insert(path, stripper.program(file)?);
         }
         guest.pack(workspace)?;

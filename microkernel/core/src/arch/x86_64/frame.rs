@@ -63,7 +63,7 @@ impl Frame {
     #[inline(always)]
     pub fn words(&self, first: usize) -> Words {
         let at = first & 1;
-        core::array::from_fn(|word| self.args[at + word])
+        *self.args[at..].first_chunk().expect("six of seven are there")
     }
 
     /// Puts the words of a message into their registers.

@@ -16,6 +16,7 @@ pub fn cases(kernel: Kernel) -> Vec<Case<Rig>> {
         program(kernel, "linux-hello", hello, 0),
         program(kernel, "linux-status", b"", 42),
         program(kernel, "linux-enosys", b"", 0),
+        program(kernel, "c-exit", b"", 42),
         Case::one(format!("{kernel}/exec-add"), move |rig: &Rig| added(rig, kernel).into()),
         Case::one(format!("{kernel}/exec-missing"), move |rig: &Rig| missing(rig, kernel).into()),
     ]

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 
-use super::{Case, Named, Verdict};
-use crate::build::{guest_packages, without_host_flags};
+use super::{Case, Named, Verdict, c_posix};
+use crate::build::{C_SHIM, guest_packages, without_host_flags};
 use crate::host;
 use crate::kernel::Kernel;
 use crate::setup::toolchain;
@@ -29,6 +29,7 @@ pub fn cases() -> Vec<Case<Workspace>> {
         Case::one("bare/clippy", |w: &Workspace| bare_clippy(w).into()),
         Case::one("layers/micro", |w: &Workspace| no_server_in_micro(w).into()),
         Case::several("host/cargo-test", cargo_test),
+        c_posix::host_case(),
     ]
 }
 
@@ -47,7 +48,7 @@ fn bare_clippy(workspace: &Workspace) -> Result<()> {
     let mut clippy = cargo(workspace);
     clippy.arg("clippy");
     toolchain::ensure_core()?.apply(&mut clippy);
-    for package in guest_packages(workspace, &Kernel::ALL)? {
+    for package in guest_packages(workspace, &Kernel::ALL)?.into_iter().chain([C_SHIM.to_owned()]) {
         clippy.args(["-p", &package]);
     }
     without_host_flags(&mut clippy);

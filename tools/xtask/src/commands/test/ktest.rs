@@ -1,4 +1,6 @@
-//! The guest's own tests: `/bin/ktest` on each kernel, each of its tests counted.
+//! Programs with tests of their own, such as `/bin/ktest`: each of their tests counted.
+//!
+//! They print `ok NAME`, `FAIL NAME: why` or `skip NAME: why`, and their totals last.
 
 use std::time::Duration;
 
@@ -7,30 +9,45 @@ use crate::guest::{Job, Outcome, Rig};
 use crate::kernel::Kernel;
 use crate::qemu::End;
 
-const PROGRAM: &str = "/bin/ktest";
-
-/// All of them on one kernel.
-pub fn case(kernel: Kernel) -> Case<Rig> {
-    Case::several(format!("{kernel}/ktest"), move |rig| run(rig, kernel))
+/// A program with tests of its own, and how they are called here.
+#[derive(Clone)]
+pub struct Suite {
+    /// The run as a whole, which fails when it does not come to a good end.
+    pub case: String,
+    /// What its tests' names begin with.
+    pub prefix: String,
+    /// What the line with the totals begins with.
+    pub closing: &'static str,
 }
 
-fn run(rig: &Rig, kernel: Kernel) -> Vec<Named> {
-    let outcome = Job::new(rig, kernel, &[PROGRAM]).and_then(|mut job| {
+/// All of ktest's on one kernel.
+pub fn case(kernel: Kernel) -> Case<Rig> {
+    let suite = Suite { case: format!("{kernel}/ktest"), prefix: format!("{kernel}/"), closing: "ktest: " };
+    guest_case(kernel, suite, &["/bin/ktest"])
+}
+
+/// All of the program's on one kernel.
+pub fn guest_case(kernel: Kernel, suite: Suite, program: &'static [&'static str]) -> Case<Rig> {
+    Case::several(suite.case.clone(), move |rig| run(rig, kernel, &suite, program))
+}
+
+fn run(rig: &Rig, kernel: Kernel, suite: &Suite, program: &[&str]) -> Vec<Named> {
+    let outcome = Job::new(rig, kernel, program).and_then(|mut job| {
         job.timeout = Duration::from_secs(180);
         rig.run(&job, &mut std::io::sink())
     });
     match outcome {
-        Ok(outcome) => judge(kernel, &outcome, || rig.explain(kernel, &outcome)),
-        Err(error) => vec![(format!("{kernel}/ktest"), Verdict::Failed(format!("{error:#}")))],
+        Ok(outcome) => judge(suite, &outcome, || rig.explain(kernel, &outcome)),
+        Err(error) => vec![(suite.case.clone(), Verdict::Failed(format!("{error:#}")))],
     }
 }
 
 /// Each test's verdict, the log with the first that failed; one more verdict for the run itself
 /// when it did not come to a good end without any test saying why.
-fn judge(kernel: Kernel, outcome: &Outcome, explain: impl Fn() -> String) -> Vec<Named> {
+pub fn judge(suite: &Suite, outcome: &Outcome, explain: impl Fn() -> String) -> Vec<Named> {
     let output = String::from_utf8_lossy(&outcome.stdout);
-    let mut results = parse(kernel, &output);
-    let finished = output.lines().any(|line| line.starts_with("ktest: ")) && outcome.end == End::Orderly;
+    let mut results = parse(&suite.prefix, &output);
+    let finished = output.lines().any(|line| line.starts_with(suite.closing)) && outcome.end == End::Orderly;
     let first_failure = results.iter_mut().find_map(|(_, verdict)| match verdict {
         Verdict::Failed(why) => Some(why),
         _ => None,
@@ -40,13 +57,12 @@ fn judge(kernel: Kernel, outcome: &Outcome, explain: impl Fn() -> String) -> Vec
         why.push_str(&format!("\n{}", explain()));
     }
     if !finished || results.is_empty() || (outcome.status != Some(0) && !explained) {
-        results.push((format!("{kernel}/ktest"), Verdict::Failed(explain())));
+        results.push((suite.case.clone(), Verdict::Failed(explain())));
     }
     results
 }
 
-/// `ok NAME`, `FAIL NAME: why`, `skip NAME: why`.
-fn parse(kernel: Kernel, output: &str) -> Vec<Named> {
+fn parse(prefix: &str, output: &str) -> Vec<Named> {
     let result = |line: &str| {
         let (word, rest) = line.trim_end().split_once(' ')?;
         let (name, why) = rest.split_once(": ").unwrap_or((rest, ""));
@@ -56,7 +72,7 @@ fn parse(kernel: Kernel, output: &str) -> Vec<Named> {
             "skip" => Verdict::Skipped(why.to_owned()),
             _ => return None,
         };
-        Some((format!("{kernel}/{name}"), verdict))
+        Some((format!("{prefix}{name}"), verdict))
     };
     output.lines().filter_map(result).collect()
 }
@@ -70,7 +86,8 @@ mod tests {
     }
 
     fn verdicts(stdout: &str, status: Option<u8>) -> Vec<Named> {
-        judge(Kernel::Micro, &outcome(stdout, status), || "log".to_owned())
+        let suite = Suite { case: "micro/ktest".into(), prefix: "micro/".into(), closing: "ktest: " };
+        judge(&suite, &outcome(stdout, status), || "log".to_owned())
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //! after the other; those in QEMU run two at a time.
 
 mod bad_boot;
+mod c_posix;
 mod exec_cases;
 mod host_cases;
 mod ktest;
@@ -141,6 +142,7 @@ fn machine_cases(workspace: &Workspace) -> Result<Vec<Case<Rig>>> {
     let mut cases = Vec::new();
     for kernel in Kernel::ALL {
         cases.push(ktest::case(kernel));
+        cases.push(c_posix::case(kernel));
         cases.extend(exec_cases::cases(kernel));
         cases.extend(sessions::cases(&scripts, kernel, Loader::Direct));
         cases.extend(bad_boot::cases(kernel));

@@ -1,0 +1,64 @@
+/* dup, dup2, and how many descriptors there are. */
+
+static int dup_shares_the_offset(void)
+{
+    char found[4];
+    int fd, copy;
+
+    CHECK(make_file("file", "abcdef"));
+    CHECK((fd = open(in_scratch("file"), O_RDONLY)) >= 0);
+    CHECK((copy = dup(fd)) == fd + 1);
+    CHECK(read(fd, found, 2) == 2);
+    CHECK(read(copy, found + 2, 2) == 2);
+    CHECK(memcmp(found, "abcd", 4) == 0);
+    CHECK(close(fd) == 0);
+    CHECK(lseek(copy, 0, SEEK_CUR) == 4);
+    CHECK(close(copy) == 0);
+    FAILS(EBADF, dup(copy));
+    FAILS(EBADF, dup(-1));
+    CHECK(unlink(in_scratch("file")) == 0);
+    return 1;
+}
+
+static int dup2_replaces(void)
+{
+    char found[4];
+    int one, other;
+
+    CHECK(make_file("file", "abcdef"));
+    CHECK((one = open(in_scratch("file"), O_RDONLY)) >= 0);
+    CHECK((other = open("/dev/null", O_RDONLY)) >= 0);
+    CHECK(dup2(one, other) == other);
+    CHECK(read(other, found, 3) == 3 && memcmp(found, "abc", 3) == 0);
+    CHECK(dup2(one, one) == one);
+    CHECK(dup2(one, 200) == 200);
+    CHECK(read(200, found, 3) == 3 && memcmp(found, "def", 3) == 0);
+    CHECK(close(200) == 0);
+    CHECK(close(other) == 0);
+    FAILS(EBADF, dup2(other, 200));
+    FAILS(EBADF, dup2(other, other));
+    FAILS(EBADF, close(200));
+    FAILS(EBADF, dup2(one, -1));
+    CHECK(close(one) == 0);
+    CHECK(unlink(in_scratch("file")) == 0);
+    return 1;
+}
+
+static int descriptors_run_out(void)
+{
+    int first, last, fd, error = 0;
+
+    CHECK((first = last = dup(1)) >= 0);
+    while (last < 1500 && error == 0) { /* some hosts allow a million */
+        if ((fd = dup(1)) < 0)
+            error = errno;
+        else
+            last = fd;
+    }
+    if (error != 0)
+        errno = 0, fd = open("/dev/null", O_RDONLY);
+    for (; last >= first; last--)
+        CHECK(close(last) == 0);
+    CHECK(error == 0 || (error == EMFILE && fd == -1 && errno == EMFILE));
+    return 1;
+}

@@ -1,0 +1,69 @@
+/* clock_gettime, gettimeofday, time and nanosleep. */
+
+#define SECOND 1000000000L
+
+static long nanoseconds(const struct timespec *t)
+{
+    return t->tv_sec * SECOND + t->tv_nsec;
+}
+
+static int clock_gettime_clocks(void)
+{
+    struct timespec before, after;
+    int round;
+
+    CHECK(clock_gettime(CLOCK_MONOTONIC, &before) == 0);
+    for (round = 0; round < 1000; round++) {
+        CHECK(clock_gettime(CLOCK_MONOTONIC, &after) == 0);
+        CHECK(after.tv_nsec >= 0 && after.tv_nsec < SECOND);
+        CHECK(nanoseconds(&after) >= nanoseconds(&before));
+        before = after;
+    }
+    CHECK(clock_gettime(CLOCK_REALTIME, &after) == 0);
+    CHECK(after.tv_sec > 1577836800); /* 2020 has begun */
+    FAILS(EINVAL, clock_gettime(99, &after));
+    return 1;
+}
+
+static int clocks_agree(void)
+{
+    struct timespec first, last;
+    struct timeval day;
+    time_t seconds, stored = 0;
+
+    CHECK(clock_gettime(CLOCK_REALTIME, &first) == 0);
+    CHECK(gettimeofday(&day, NULL) == 0);
+    CHECK(clock_gettime(CLOCK_REALTIME, &last) == 0);
+    CHECK(day.tv_usec >= 0 && day.tv_usec < 1000000);
+    CHECK(first.tv_sec * 1000000 + first.tv_nsec / 1000 <= day.tv_sec * 1000000 + day.tv_usec);
+    CHECK(day.tv_sec * 1000000 + day.tv_usec <= last.tv_sec * 1000000 + last.tv_nsec / 1000);
+    /* Linux's time() may lag by a tick behind the exact clocks. */
+    CHECK((seconds = time(&stored)) == stored);
+    CHECK(seconds >= first.tv_sec - 1 && seconds <= last.tv_sec + 1);
+    CHECK(time(NULL) >= seconds);
+    return 1;
+}
+
+static int nanosleep_sleeps(void)
+{
+    struct timespec before, after, duration = { 0, 20000000 }, none = { 0, 0 };
+
+    CHECK(clock_gettime(CLOCK_MONOTONIC, &before) == 0);
+    CHECK(nanosleep(&duration, NULL) == 0);
+    CHECK(clock_gettime(CLOCK_MONOTONIC, &after) == 0);
+    CHECK(nanoseconds(&after) - nanoseconds(&before) >= 20000000);
+    CHECK(nanoseconds(&after) - nanoseconds(&before) < 20 * SECOND);
+    CHECK(nanosleep(&none, &after) == 0);
+    return 1;
+}
+
+static int nanosleep_fails(void)
+{
+    struct timespec much = { 0, SECOND }, negative = { 0, -1 }, past = { -1, 0 };
+
+    FAILS(EINVAL, nanosleep(&much, NULL));
+    FAILS(EINVAL, nanosleep(&negative, NULL));
+    FAILS(EINVAL, nanosleep(&past, NULL));
+    FAILS(EFAULT, nanosleep(nowhere, NULL));
+    return 1;
+}
