@@ -36,6 +36,11 @@ pub fn program(info: &Info) -> Option<Vec<u8>> {
     })
 }
 
+/// Whether a person at the console reads the kernel log there.
+pub fn log_is_on_console(info: &Info) -> bool {
+    cmdline::log_is_on_console(line(info))
+}
+
 /// The boot archive. Without one there is nothing to run, so the machine is shut down.
 pub fn archive(info: &Info) -> Archive<'static> {
     let bytes = match parley_rt::map_archive(info.archive_len) {

@@ -24,6 +24,12 @@ pub fn program(line: &str) -> Result<Option<Vec<u8>>, Errno> {
     Ok(Some(block))
 }
 
+/// Whether the kernel log is on the console's port, so that what is written to both would be there twice.
+pub fn log_is_on_console(line: &str) -> bool {
+    let options = line.split_ascii_whitespace().take_while(|&word| word != "--");
+    options.filter_map(|word| word.strip_prefix("log=")).last() != Some("com2")
+}
+
 /// Path of the program that an argument block names, with its NUL: a word without a slash is a program in
 /// /bin. ENOMEM: no room.
 pub fn path(block: &[u8]) -> Result<Vec<u8>, Errno> {
@@ -73,6 +79,12 @@ mod tests {
     fn arguments_are_decoded() {
         let block = program("debug-exit -- /bin/echo a%20b 100%25 --").unwrap().unwrap();
         assert_eq!(block, b"/bin/echo\0a b\x00100%\0--\0");
+    }
+
+    #[test]
+    fn the_log_is_where_the_last_option_says() {
+        assert!(log_is_on_console("loglevel=info log=com2 log=com1"));
+        assert!(!log_is_on_console("log=com2 -- log=com1") && log_is_on_console(""));
     }
 
     #[test]

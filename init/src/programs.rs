@@ -10,6 +10,7 @@ use parley_abi::{Errno, PATH_MAX};
 use parley_proto::{Cx, Host, Outcome};
 use parley_rt::sys;
 
+use crate::boot;
 use crate::cmdline;
 use crate::console;
 use crate::file::File;
@@ -100,7 +101,7 @@ impl Init {
         cx.host.log(text.as_str());
         if let Some((role, answers)) = self.take_down(pid, fault.status()) {
             // Only now: if it was the console's driver, its endpoint is gone, and nobody waits for it.
-            console::print(text.as_str());
+            self.tell_console(text.as_str());
             self.conclude(cx.host, role, answers, fault.status());
         }
         Outcome::Later
@@ -133,8 +134,15 @@ impl Init {
             console::shut_down(format_args!("/bin/sh ended at once {USELESS} times in a row"));
         }
         log!(Warn, "/bin/sh ended with status {status}; starting it again");
-        console::print("init: the shell has ended; starting it again\n");
+        self.tell_console("init: the shell has ended; starting it again\n");
         self.start_shell();
+    }
+
+    /// Repeats on the console what the kernel log says, unless that is where the log goes.
+    fn tell_console(&self, text: &str) {
+        if !boot::log_is_on_console(self.info) {
+            console::print(text);
+        }
     }
 }
 

@@ -4,7 +4,6 @@
 //! change states and queues, and whoever is current when they return is who ring 0 leaves for.
 
 use parley_abi::counters::Counters;
-use parley_abi::slot::service;
 
 use crate::arch::apic::Apic;
 use crate::arch::clock::Clock;
@@ -14,7 +13,7 @@ use crate::arch::frame::Frame;
 use crate::arch::{fpu, paging, vectors};
 use crate::boot::Power;
 use crate::deadline::Deadlines;
-use crate::ipc::resident::Resident;
+use crate::ipc::resident::{RESIDENTS, Resident};
 use crate::log::Log;
 use crate::mem::frames::{Frames, Phys};
 use crate::mem::slab::{Ref, Slab};
@@ -76,7 +75,7 @@ pub struct Core {
     /// When the current thread has to let its equals run, in nanoseconds.
     pub slice_end: u64,
     /// Services in ring 0, by number.
-    pub residents: [Resident; service::COUNT],
+    pub residents: [Resident; RESIDENTS],
     /// What `compare` counts.
     pub counters: Counters,
     /// Free frames.
@@ -186,6 +185,7 @@ impl Core {
         if !self.resched {
             return false;
         }
+        self.deliver_to_residents();
         if let Some(current) = self.threads.get(self.current) {
             let priority = current.priority;
             if current.state == State::Ready {

@@ -1,6 +1,9 @@
 /* A test and its verdict: what the tests of posix.c are written with. */
 
-typedef int test_function(void); /* 1: passed; 0: failed, and `why` says why */
+/* What a test returns; `why` says why it did not pass. */
+enum { FAILED, PASSED, SKIPPED };
+
+typedef int test_function(void);
 
 static char why[256];
 static size_t why_length;
@@ -38,7 +41,14 @@ static int failed(int line, const char *what)
     say(" (errno ");
     say_number(error);
     say(")");
-    return 0;
+    return FAILED;
+}
+
+/* It cannot be tried here. */
+static int skipped(const char *reason)
+{
+    say(reason);
+    return SKIPPED;
 }
 
 /* The condition holds. */

@@ -14,7 +14,7 @@ static int read_what_was_written(void)
     CHECK(read(fd, found, sizeof found) == 0);
     CHECK(close(fd) == 0);
     CHECK(unlink(in_scratch("file")) == 0);
-    return 1;
+    return PASSED;
 }
 
 static int read_and_write_nothing(void)
@@ -30,7 +30,7 @@ static int read_and_write_nothing(void)
     CHECK(fstat(fd, &st) == 0 && st.st_size == 0);
     CHECK(close(fd) == 0);
     CHECK(unlink(in_scratch("file")) == 0);
-    return 1;
+    return PASSED;
 }
 
 static int large_transfers(void)
@@ -50,7 +50,7 @@ static int large_transfers(void)
     CHECK(memcmp(in, out + 4095, 5000) == 0);
     CHECK(close(fd) == 0);
     CHECK(unlink(in_scratch("file")) == 0);
-    return 1;
+    return PASSED;
 }
 
 static int access_modes(void)
@@ -69,7 +69,7 @@ static int access_modes(void)
     CHECK(close(fd) == 0);
     CHECK(file_is("file", "text"));
     CHECK(unlink(in_scratch("file")) == 0);
-    return 1;
+    return PASSED;
 }
 
 static int bad_buffers(void)
@@ -88,7 +88,7 @@ static int bad_buffers(void)
     CHECK(close(fd) == 0);
     CHECK(file_is("file", "text"));
     CHECK(unlink(in_scratch("file")) == 0);
-    return 1;
+    return PASSED;
 }
 
 static int pread_and_pwrite_leave_the_offset(void)
@@ -110,7 +110,7 @@ static int pread_and_pwrite_leave_the_offset(void)
     CHECK(close(fd) == 0);
     CHECK(file_is("file", "aXYdef"));
     CHECK(unlink(in_scratch("file")) == 0);
-    return 1;
+    return PASSED;
 }
 
 static int lseek_moves(void)
@@ -130,7 +130,7 @@ static int lseek_moves(void)
     CHECK(lseek(fd, 0, SEEK_CUR) == 100);
     CHECK(close(fd) == 0);
     CHECK(unlink(in_scratch("file")) == 0);
-    return 1;
+    return PASSED;
 }
 
 static int holes_read_as_zeros(void)
@@ -152,7 +152,29 @@ static int holes_read_as_zeros(void)
     CHECK(found[5000] == '!');
     CHECK(close(fd) == 0);
     CHECK(unlink(in_scratch("file")) == 0);
-    return 1;
+    return PASSED;
+}
+
+static int each_open_has_its_offset(void)
+{
+    char found[8];
+    int writer, reader;
+
+    CHECK((writer = open(in_scratch("file"), O_WRONLY | O_CREAT, 0644)) >= 0);
+    CHECK((reader = open(in_scratch("file"), O_RDONLY)) >= 0);
+    CHECK(read(reader, found, sizeof found) == 0);
+    CHECK(write(writer, "abc", 3) == 3);
+    CHECK(read(reader, found, sizeof found) == 3 && memcmp(found, "abc", 3) == 0);
+    CHECK(write(writer, "de", 2) == 2);
+    CHECK(read(reader, found, sizeof found) == 2 && memcmp(found, "de", 2) == 0);
+    CHECK(make_file("file", "")); /* truncates it under both */
+    CHECK(read(reader, found, sizeof found) == 0);
+    CHECK(write(writer, "f", 1) == 1);
+    CHECK(lseek(reader, 0, SEEK_END) == 6);
+    CHECK(pread(reader, found, 6, 0) == 6 && memcmp(found, "\0\0\0\0\0f", 6) == 0);
+    CHECK(close(writer) == 0 && close(reader) == 0);
+    CHECK(unlink(in_scratch("file")) == 0);
+    return PASSED;
 }
 
 static int devices(void)
@@ -174,5 +196,5 @@ static int devices(void)
     CHECK((fd = open("/dev/full", O_WRONLY)) >= 0);
     FAILS(ENOSPC, write(fd, "x", 1));
     CHECK(close(fd) == 0);
-    return 1;
+    return PASSED;
 }

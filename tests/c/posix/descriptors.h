@@ -17,7 +17,7 @@ static int dup_shares_the_offset(void)
     FAILS(EBADF, dup(copy));
     FAILS(EBADF, dup(-1));
     CHECK(unlink(in_scratch("file")) == 0);
-    return 1;
+    return PASSED;
 }
 
 static int dup2_replaces(void)
@@ -39,9 +39,27 @@ static int dup2_replaces(void)
     FAILS(EBADF, dup2(other, other));
     FAILS(EBADF, close(200));
     FAILS(EBADF, dup2(one, -1));
+    FAILS(EBADF, dup2(one, 1 << 30));
     CHECK(close(one) == 0);
     CHECK(unlink(in_scratch("file")) == 0);
-    return 1;
+    return PASSED;
+}
+
+/* What a shell does for `>file`. */
+static int output_is_redirected(void)
+{
+    int fd, saved, written;
+
+    CHECK((fd = open(in_scratch("file"), O_WRONLY | O_CREAT, 0644)) >= 0);
+    CHECK((saved = dup(STDOUT_FILENO)) >= 0);
+    CHECK(dup2(fd, STDOUT_FILENO) == STDOUT_FILENO);
+    CHECK(close(fd) == 0);
+    written = write(STDOUT_FILENO, "inside", 6) == 6;
+    CHECK(dup2(saved, STDOUT_FILENO) == STDOUT_FILENO);
+    CHECK(close(saved) == 0);
+    CHECK(written && file_is("file", "inside"));
+    CHECK(unlink(in_scratch("file")) == 0);
+    return PASSED;
 }
 
 static int descriptors_run_out(void)
@@ -60,5 +78,5 @@ static int descriptors_run_out(void)
     for (; last >= first; last--)
         CHECK(close(last) == 0);
     CHECK(error == 0 || (error == EMFILE && fd == -1 && errno == EMFILE));
-    return 1;
+    return PASSED;
 }

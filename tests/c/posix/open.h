@@ -12,7 +12,12 @@ static int open_creates(void)
     CHECK((fd = open(path, O_WRONLY | O_CREAT, 0644)) > 2);
     CHECK(close(fd) == 0);
     CHECK(unlink(path) == 0);
-    return 1;
+    /* The mode holds for the next to open it, not for the one who makes it. */
+    CHECK((fd = open(path, O_WRONLY | O_CREAT | O_EXCL, 0)) > 2);
+    CHECK(write(fd, "x", 1) == 1);
+    CHECK(close(fd) == 0);
+    CHECK(unlink(path) == 0);
+    return PASSED;
 }
 
 static int open_takes_the_lowest_descriptor(void)
@@ -25,7 +30,7 @@ static int open_takes_the_lowest_descriptor(void)
     CHECK((third = open("/dev/zero", O_RDONLY)) == first);
     CHECK(close(second) == 0);
     CHECK(close(third) == 0);
-    return 1;
+    return PASSED;
 }
 
 static int open_truncates(void)
@@ -34,7 +39,7 @@ static int open_truncates(void)
     CHECK(make_file("file", "few"));
     CHECK(file_is("file", "few"));
     CHECK(unlink(in_scratch("file")) == 0);
-    return 1;
+    return PASSED;
 }
 
 static int open_appends(void)
@@ -50,7 +55,7 @@ static int open_appends(void)
     CHECK(close(fd) == 0);
     CHECK(file_is("file", "one,two,three"));
     CHECK(unlink(in_scratch("file")) == 0);
-    return 1;
+    return PASSED;
 }
 
 static int open_directories(void)
@@ -64,11 +69,13 @@ static int open_directories(void)
     FAILS(ENOTDIR, open(in_scratch("file"), O_RDONLY | O_DIRECTORY));
     FAILS(ENOTDIR, open(in_scratch("file/below"), O_RDONLY));
     FAILS(ENOENT, open(in_scratch("missing/below"), O_WRONLY | O_CREAT, 0644));
+    FAILS(ENOTDIR, open("/dev/null", O_RDONLY | O_DIRECTORY));
+    FAILS(ENOTDIR, open("/dev/null/", O_RDONLY));
     CHECK((fd = open(scratch, O_RDONLY | O_DIRECTORY)) >= 0);
     FAILS(EISDIR, read(fd, &byte, 1));
     CHECK(close(fd) == 0);
     CHECK(unlink(in_scratch("file")) == 0);
-    return 1;
+    return PASSED;
 }
 
 static int paths_that_are_too_long(void)
@@ -81,7 +88,7 @@ static int paths_that_are_too_long(void)
     FAILS(ENAMETOOLONG, mkdir(long_name(5000), 0755));
     FAILS(ENAMETOOLONG, unlink(long_name(5000)));
     FAILS(ENAMETOOLONG, rename(scratch, long_name(5000)));
-    return 1;
+    return PASSED;
 }
 
 static int paths_that_are_odd(void)
@@ -92,12 +99,20 @@ static int paths_that_are_odd(void)
     FAILS(ENOENT, stat("", &here));
     FAILS(EFAULT, open(nowhere, O_RDONLY));
     FAILS(EFAULT, open(kernel_half, O_RDONLY));
+    FAILS(ENOENT, mkdir("", 0755));
+    FAILS(ENOENT, rmdir(""));
+    FAILS(ENOENT, unlink(""));
+    FAILS(ENOENT, rename("", in_scratch("a")));
+    FAILS(EFAULT, mkdir(nowhere, 0755));
+    FAILS(EFAULT, rename(scratch, nowhere));
+    FAILS(EEXIST, mkdir("/", 0755));
+    FAILS(EBUSY, rmdir("/"));
     CHECK(mkdir(in_scratch("a"), 0755) == 0);
     CHECK(stat(in_scratch("a"), &here) == 0);
     CHECK(stat(in_scratch(".//a/../a/./"), &there) == 0);
     CHECK(here.st_ino == there.st_ino && here.st_dev == there.st_dev);
     CHECK(rmdir(in_scratch("a/")) == 0);
-    return 1;
+    return PASSED;
 }
 
 static int close_twice(void)
@@ -113,7 +128,7 @@ static int close_twice(void)
     FAILS(EBADF, lseek(fd, 0, SEEK_SET));
     FAILS(EBADF, close(-1));
     FAILS(EBADF, read(-1, &byte, 1));
-    return 1;
+    return PASSED;
 }
 
 static int success_leaves_errno_alone(void)
@@ -122,5 +137,5 @@ static int success_leaves_errno_alone(void)
     CHECK(getpid() > 0);
     CHECK(close(dup(1)) == 0);
     CHECK(errno == ERANGE);
-    return 1;
+    return PASSED;
 }

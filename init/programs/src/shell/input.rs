@@ -8,6 +8,8 @@ use parley_posix::read;
 /// Longest line, in bytes.
 const LONGEST: usize = 4096;
 const STDIN: u32 = 0;
+/// What keys without a character begin with. The console edits lines, and knows only a few keys.
+const ESCAPE: u8 = 0x1b;
 
 /// What was typed.
 pub enum Typed {
@@ -15,6 +17,8 @@ pub enum Typed {
     Line(String),
     /// Something that is no line, and why.
     Unusable(&'static str),
+    /// Ctrl-C: what was typed is to be forgotten.
+    Nothing,
     /// The end of the input: nothing, or an input that cannot be read.
     End,
 }
@@ -41,8 +45,8 @@ impl Input {
                 too_long = true;
                 self.bytes.clear();
             }
-            if !self.fill() {
-                return Typed::End;
+            if let Some(instead) = self.fill() {
+                return instead;
             }
         }
     }
@@ -55,22 +59,29 @@ impl Input {
         Some(line)
     }
 
-    /// Reads more; false at the end of the input.
-    fn fill(&mut self) -> bool {
+    /// Reads more, or says what there is instead of a line.
+    fn fill(&mut self) -> Option<Typed> {
         let mut buffer = [0; 512];
         match read(STDIN, &mut buffer) {
-            Ok(0) => false,
+            Ok(0) => Some(Typed::End),
             Ok(read) => {
                 self.bytes.extend(&buffer[..read.min(512)]);
-                true
+                None
             }
-            Err(Errno::EINTR | Errno::EAGAIN) => true,
-            Err(_) => false,
+            Err(Errno::EINTR) => {
+                self.bytes.clear();
+                Some(Typed::Nothing)
+            }
+            Err(Errno::EAGAIN) => None,
+            Err(_) => Some(Typed::End),
         }
     }
 }
 
 fn text(line: Vec<u8>) -> Typed {
+    if line.contains(&ESCAPE) {
+        return Typed::Unusable("no arrow keys here: 'history' lists the lines so far, !! repeats the last");
+    }
     String::from_utf8(line).map_or(Typed::Unusable("that line is not UTF-8"), Typed::Line)
 }
 
@@ -88,6 +99,7 @@ mod tests {
     #[test]
     fn nonsense_is_refused() {
         assert!(matches!(text(vec![0xff]), Typed::Unusable(_)));
+        assert!(matches!(text(b"\x1b[A".to_vec()), Typed::Unusable(_)));
         assert!(matches!(text(b"ls".to_vec()), Typed::Line(_)));
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! The POSIX shell's quoting ("Shell Command Language", 2.2) and nothing else of it: single quotes keep
 //! everything, double quotes keep everything but `\"` and `\\`, a backslash keeps the next character,
-//! and `>` or `>>` outside quotes names a file for the output.
+//! and `>` or `>>` outside quotes names a file for the output. Pipes and the like are refused by name.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -35,6 +35,8 @@ pub enum Error {
     TrailingBackslash,
     /// `>` with no file behind it.
     NoTarget,
+    /// An operator of other shells, which would only look as if it worked.
+    Operator(char),
 }
 
 impl fmt::Display for Error {
@@ -43,6 +45,7 @@ impl fmt::Display for Error {
             Error::Unclosed(quote) => write!(out, "missing closing {quote}"),
             Error::TrailingBackslash => out.write_str("nothing after the backslash at the end"),
             Error::NoTarget => out.write_str("no file name after >"),
+            Error::Operator(sign) => write!(out, "this shell has no {sign} (in quotes it is a character)"),
         }
     }
 }
@@ -95,6 +98,7 @@ fn word(rest: &mut Chars<'_>) -> Result<String, Error> {
         match next {
             '\'' | '"' => quoted(rest, next, &mut word)?,
             '\\' => word.push(rest.next().ok_or(Error::TrailingBackslash)?),
+            '|' | '&' | ';' | '<' => return Err(Error::Operator(next)),
             plain => word.push(plain),
         }
     }
@@ -154,6 +158,8 @@ mod tests {
         assert_eq!(parse("echo \\"), Err(Error::TrailingBackslash));
         assert_eq!(parse("echo >"), Err(Error::NoTarget));
         assert_eq!(parse("echo > > x"), Err(Error::NoTarget));
+        assert_eq!(parse("ls|cat"), Err(Error::Operator('|')));
+        assert_eq!(words(r"echo '|' \;"), ["echo", "|", ";"]);
     }
 
     proptest! {

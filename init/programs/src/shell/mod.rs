@@ -17,7 +17,10 @@ mod redirect;
 
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::ffi::CStr;
 use parley_posix::{eprintln, print, println};
+
+use crate::commands::cat;
 
 use history::History;
 use input::{Input, Typed};
@@ -31,13 +34,18 @@ pub struct Shell {
     leaving: bool,
 }
 
+/// The first thing it shows, if there is such a file.
+const WELCOME: &CStr = c"/etc/motd";
+
 /// Runs the shell on descriptors 0 and 1. Returns its exit status.
 pub fn run() -> i32 {
+    let _ = cat::file(WELCOME);
     let (mut shell, mut input) = (Shell::default(), Input::default());
     while !shell.leaving {
         print!("{PROMPT}");
         match input.line() {
             Typed::Line(line) => shell.execute(&line),
+            Typed::Nothing => {}
             Typed::Unusable(why) => eprintln!("sh: {why}"),
             Typed::End => {
                 println!();

@@ -29,17 +29,21 @@ impl Core {
     /// ESTALE: its endpoint is gone. EMFILE, ENOMEM: no room for the handle it accepts. EDEADLK.
     #[inline(always)]
     pub fn send(&mut self, slot: u64, how: How, row: Packed, deadline: u64) -> Result<Sent, Errno> {
-        let (endpoint, badge, _) = self.addressee(slot)?;
+        let at: Ref<Connection> = self.object(slot, kind::CONNECTION, Rights::CALL)?;
+        let connection = self.connections.get(at).ok_or(Errno::ESTALE)?;
+        let (endpoint, badge) = (connection.endpoint, connection.badge);
         self.send_to(endpoint, badge, how, row, deadline)
     }
 
-    /// Whom the connection in `slot` leads to. EBADF, EPERM, ESTALE.
+    /// The connection in `slot` of the current thread's space, if it can be called. [`Core::send`] says why
+    /// it can't.
     #[inline(always)]
-    pub fn addressee(&self, slot: u64) -> Result<(Ref<Endpoint>, u64, Binding), Errno> {
-        let at: Ref<Connection> = self.object(slot, kind::CONNECTION, Rights::CALL)?;
-        let connection = self.connections.get(at).ok_or(Errno::ESTALE)?;
-        let endpoint = self.endpoints.get(connection.endpoint).ok_or(Errno::ESTALE)?;
-        Ok((connection.endpoint, connection.badge, endpoint.binding))
+    pub fn open_connection(&self, slot: u64) -> Option<&Connection> {
+        let handle = self.spaces.peek(self.current_space()).handles.get(u32::try_from(slot).ok()?)?;
+        if !handle.is(kind::CONNECTION, Rights::CALL) {
+            return None;
+        }
+        self.connections.get(handle.reference())
     }
 
     /// Writes down what the current thread asks of whom, and returns the thread.
@@ -68,7 +72,10 @@ impl Core {
             self.reserve_handle(caller, endpoint)?;
         }
         match binding {
-            Binding::Resident(service) => Ok(self.call_resident(service, caller)),
+            Binding::Resident(service) => {
+                let words = self.threads.peek(caller).words();
+                Ok(self.call_resident(service, caller, words))
+            }
             Binding::Threads => self.send_to_threads(endpoint, caller, deadline).map(|()| Sent::Waiting),
         }
     }
@@ -211,7 +218,8 @@ impl Core {
         match self.endpoints.get(endpoint).map(|target| target.binding) {
             None => self.fail_request(caller, Errno::ESTALE),
             Some(Binding::Resident(service)) => {
-                if let Sent::Answered(result) = self.call_resident(service, caller) {
+                let words = self.threads[caller].words();
+                if let Sent::Answered(result) = self.call_resident(service, caller, words) {
                     self.answered_while_away(caller, result);
                 }
             }

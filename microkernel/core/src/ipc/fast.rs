@@ -25,7 +25,8 @@ impl Core {
         if frame.r14 != 0 {
             return None;
         }
-        let (endpoint, badge, _) = self.addressee(frame.args[0]).ok()?;
+        let connection = self.open_connection(frame.args[0])?;
+        let (endpoint, badge) = (connection.endpoint, connection.badge);
         self.hand_over(endpoint, badge, How::in_registers(Kind::Native, 1), Packed::of_label((rax >> 32) as u32))
     }
 

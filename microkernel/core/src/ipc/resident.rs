@@ -6,7 +6,7 @@
 use parley_abi::Errno;
 use parley_abi::call::LOG_BIT;
 use parley_abi::msg::{Token, Words};
-use parley_abi::slot::service::NAMES;
+use parley_abi::slot::service::{self, NAMES};
 use parley_proto::{Cx, Host, Outcome, Service};
 
 use crate::kernel::Core;
@@ -41,6 +41,9 @@ pub struct Resident {
     has_event: bool,
 }
 
+/// Places there are: the numbers of the well-known services, rounded up so that a number needs no check.
+pub const RESIDENTS: usize = service::COUNT.next_power_of_two();
+
 /// What a resident service sees of the core while it runs.
 struct Seat<'a> {
     core: &'a mut Core,
@@ -70,35 +73,30 @@ impl Core {
         self.residents[number].service.is_some()
     }
 
-    /// Has a resident service answer the request of `caller`.
+    /// Has a resident service answer the request of `caller`, with these words.
     #[inline(always)]
-    pub fn call_resident(&mut self, number: u8, caller: Ref<Thread>) -> Sent {
-        let Some(service) = self.residents[number as usize].service.take() else {
-            return Sent::Answered(self.refuse(caller, Errno::EDEADLK));
-        };
+    pub fn call_resident(&mut self, number: u8, caller: Ref<Thread>, words: Words) -> Sent {
+        let place = &mut self.residents[number as usize % RESIDENTS];
+        let Some(service) = place.service.take() else { return self.refuse(caller, Errno::EDEADLK) };
         let thread = self.threads.live(caller);
         thread.state = State::Awaiting;
-        let (label, badge, words, token) =
-            (thread.request.row.label(), thread.request.badge, thread.words(), thread.token(caller));
+        let (label, badge, token) = (thread.request.row.label(), thread.request.badge, thread.token(caller));
         let mut seat = Seat { core: self, service: number };
         let outcome = service.request(&mut Cx { host: &mut seat, token, badge }, label, &words);
         let sent = match outcome {
-            Outcome::Done(result) => Sent::Answered(self.settle_request(caller, result)),
-            Outcome::Data(bytes) => {
-                let result = self.give_data(caller, bytes).unwrap_or_else(Errno::negated);
-                Sent::Answered(self.settle_request(caller, result))
+            Outcome::Done(result) if !self.threads.live(caller).request.how.is_more_than_a_result() => {
+                self.threads.live(caller).state = State::Ready;
+                Sent::Answered(result)
             }
             other => self.apply(number, caller, other),
         };
-        self.residents[number as usize].service = Some(service);
-        if self.residents[number as usize].has_event {
-            self.resident_has_event(number);
-        }
+        self.residents[number as usize % RESIDENTS].service = Some(service);
         sent
     }
 
-    fn refuse(&mut self, caller: Ref<Thread>, errno: Errno) -> i64 {
-        self.settle_request(caller, errno.negated())
+    #[cold]
+    fn refuse(&mut self, caller: Ref<Thread>, errno: Errno) -> Sent {
+        Sent::Answered(self.settle_request(caller, errno.negated()))
     }
 
     /// Ends a request that was answered at once; a POSIX caller's result is returned and not stored.
@@ -154,16 +152,18 @@ impl Core {
     fn forward_from(&mut self, from: u8, caller: Ref<Thread>, to: u8, label: u32, words: [u64; 4]) -> Sent {
         let peer = self.residents.get(to as usize).filter(|peer| peer.service.is_some() && to != from);
         let Some(endpoint) = peer.map(|peer| peer.endpoint) else {
-            return Sent::Answered(self.refuse(caller, Errno::ENXIO));
+            return self.refuse(caller, Errno::ENXIO);
         };
         self.readdress(caller, endpoint, label, words);
-        self.call_resident(to, caller)
+        let words = self.threads[caller].words();
+        self.call_resident(to, caller, words)
     }
 
     /// News for a resident service: delivered now, or when it has finished what it is doing.
     pub fn resident_has_event(&mut self, number: u8) {
         let Some(service) = self.residents[number as usize].service.take() else {
             self.residents[number as usize].has_event = true;
+            self.resched = true; // so that `settle` delivers it
             return;
         };
         self.residents[number as usize].has_event = false;
@@ -172,6 +172,15 @@ impl Core {
             self.tell(number, endpoint, service, &event);
         }
         self.residents[number as usize].service = Some(service);
+    }
+
+    /// Delivers what had to wait while a service was running.
+    pub fn deliver_to_residents(&mut self) {
+        for number in 0..RESIDENTS {
+            if self.residents[number].has_event {
+                self.resident_has_event(number as u8);
+            }
+        }
     }
 
     fn tell(&mut self, number: u8, endpoint: Ref<Endpoint>, service: &mut dyn Service, event: &Event) {

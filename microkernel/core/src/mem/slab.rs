@@ -143,11 +143,7 @@ impl<T: Object> Slab<T> {
     /// The table's address: a constant where the core runs.
     #[inline(always)]
     fn base(&self) -> *mut Slot<T> {
-        if cfg!(target_os = "none") {
-            core::ptr::with_exposed_provenance_mut(window::address(T::WINDOW))
-        } else {
-            self.window.base().cast()
-        }
+        if cfg!(target_os = "none") { window::start(T::WINDOW).cast() } else { self.window.base().cast() }
     }
 
     #[inline(always)]

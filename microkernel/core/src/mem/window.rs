@@ -15,9 +15,24 @@ pub const WINDOWS: u64 = 0xffff_ffff_c000_0000;
 /// Bytes of address space a window has.
 pub const WINDOW: u64 = 64 << 20;
 
+#[cfg(target_os = "none")]
+unsafe extern "C" {
+    /// [`WINDOWS`], as a symbol of the linker script.
+    static __windows: core::cell::UnsafeCell<u8>;
+}
+
 /// Where window number `index` begins.
-pub const fn address(index: u64) -> usize {
-    (WINDOWS + index * WINDOW) as usize
+#[inline(always)]
+pub fn start(index: u64) -> *mut u8 {
+    #[cfg(target_os = "none")]
+    {
+        // SAFETY: only the symbol's address is used.
+        unsafe { __windows.get().add((index * WINDOW) as usize) }
+    }
+    #[cfg(not(target_os = "none"))]
+    {
+        core::ptr::with_exposed_provenance_mut((WINDOWS + index * WINDOW) as usize)
+    }
 }
 
 /// One window.
@@ -32,11 +47,7 @@ impl Window {
     /// Window number `index`, in the address space with page-table root `root`, at most `limit` pages.
     pub fn new(index: u64, root: Phys, limit: usize) -> Window {
         assert!(limit * PAGE <= WINDOW as usize, "a window is too small for its table");
-        let base = if cfg!(target_os = "none") {
-            core::ptr::with_exposed_provenance_mut(address(index))
-        } else {
-            host_memory(limit)
-        };
+        let base = if cfg!(target_os = "none") { start(index) } else { host_memory(limit) };
         Window { base, root, pages: 0, limit }
     }
 

@@ -5,7 +5,7 @@ use parley_abi::call::{Rights, kind};
 
 use crate::kernel::Core;
 use crate::mem::slab::{Object, Ref, Slab};
-use crate::object::endpoint::Endpoint;
+use crate::object::endpoint::{Binding, Endpoint};
 use crate::object::handle::Handle;
 use crate::object::quota::Quota;
 
@@ -16,6 +16,8 @@ pub struct Connection {
     pub endpoint: Ref<Endpoint>,
     /// What the server knows it by.
     pub badge: u64,
+    /// The resident service that its endpoint is bound to, if any. That never changes.
+    pub resident: Option<u8>,
     /// Handles to it. 0: closing, and in the endpoint's list until the server frees it.
     pub refs: u32,
     /// The receiver has been told that it is closing.
@@ -39,11 +41,20 @@ impl Core {
         badge: u64,
     ) -> Result<Ref<Connection>, Errno> {
         self.quotas.charge(quota, Slab::<Connection>::COST)?;
-        let connection = Connection { endpoint, badge, quota, ..Connection::default() };
+        let resident = self.resident_behind(endpoint);
+        let connection = Connection { endpoint, badge, resident, quota, ..Connection::default() };
         self.connections.insert(&mut self.frames, connection).ok_or_else(|| {
             self.quotas.refund(quota, Slab::<Connection>::COST);
             Errno::ENOMEM
         })
+    }
+
+    /// The resident service that an endpoint is bound to.
+    pub fn resident_behind(&self, endpoint: Ref<Endpoint>) -> Option<u8> {
+        match self.endpoints.get(endpoint)?.binding {
+            Binding::Resident(service) => Some(service),
+            Binding::Threads => None,
+        }
     }
 
     /// A handle to it.

@@ -40,6 +40,13 @@ impl Handle {
         Rights::from_bits_retain(self.rights)
     }
 
+    /// Whether it is of this kind and has these rights.
+    #[inline(always)]
+    pub fn is(&self, kind: u8, rights: Rights) -> bool {
+        let (have, want) = ([self.kind, self.rights & rights.bits()], [kind, rights.bits()]);
+        u16::from_le_bytes(have) == u16::from_le_bytes(want)
+    }
+
     /// The object, if the handle is of this kind and has these rights. EBADF, EPERM.
     #[inline(always)]
     pub fn object<T>(&self, kind: u8, rights: Rights) -> Result<Ref<T>, Errno> {

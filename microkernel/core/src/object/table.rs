@@ -16,6 +16,10 @@ pub struct Packed {
     leases: u64,
 }
 
+/// The low half of the head of rows that send and open nothing.
+const SEND: u16 = Op::Send as u16;
+const SEND_TO: u16 = Op::SendTo as u16;
+
 impl Packed {
     /// Packs a row.
     pub const fn new(row: &Row) -> Packed {
@@ -34,6 +38,16 @@ impl Packed {
     #[inline(always)]
     pub fn op(self) -> Op {
         Op::from_number(self.head as u8).unwrap_or(Op::None)
+    }
+
+    /// What the core does for it, if the reply can't carry a handle.
+    #[inline(always)]
+    pub fn plain_op(self) -> Option<Op> {
+        match self.head as u16 {
+            SEND => Some(Op::Send),
+            SEND_TO => Some(Op::SendTo),
+            _ => None,
+        }
     }
 
     /// The reply may carry a handle.

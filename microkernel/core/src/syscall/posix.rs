@@ -5,54 +5,48 @@ use parley_abi::call::{Rights, kind};
 use parley_abi::row::Op;
 use parley_abi::slot::FD_END;
 
+use crate::arch::entry::Posix;
 use crate::ipc::call::Sent;
 use crate::kernel::Core;
 use crate::log::Level;
-use crate::mem::slab::Ref;
 use crate::object::connection::Connection;
-use crate::object::endpoint::{Binding, Endpoint};
 use crate::object::handle::{Handle, NOTHING, RESERVED};
 use crate::object::table::Packed;
 use crate::object::thread::{How, Kind};
 
 impl Core {
-    /// A system call below `call::FIRST`. The result, or `None` if another thread is current now and the
-    /// result has been or will be stored.
+    /// A system call below `call::FIRST`.
     #[inline(always)]
-    pub fn posix_call(&mut self, number: u16) -> Option<i64> {
+    pub fn posix_call(&mut self, number: u16) -> Posix {
         let table = self.spaces.peek(self.current_space()).table;
         let row = self.tables.get(table).and_then(|table| table.row(number)).unwrap_or_default();
-        let (slot, first) = match row.op() {
-            Op::SendTo => (self.threads.peek(self.current).frame.args[0], 1),
-            Op::Send => (row.slot(), 0),
-            other => return self.handle_call(other, number),
+        let (slot, first) = match row.plain_op() {
+            Some(Op::SendTo) => (self.threads.peek(self.current).frame.args[0], 1),
+            Some(Op::Send) => (row.slot(), 0),
+            _ => return self.unusual_row(row, number),
         };
         let how = How::in_registers(Kind::Posix, first);
-        let (endpoint, badge, binding) = match self.addressee(slot) {
-            Ok(found) => found,
-            Err(errno) => return Some(errno.negated()),
-        };
-        match binding {
-            Binding::Threads => match self.hand_over(endpoint, badge, how, row) {
-                Some(()) => None,
-                None => self.send_in_full(endpoint, badge, how, row),
-            },
-            Binding::Resident(_) if row.opens() => self.send_in_full(endpoint, badge, how, row),
-            Binding::Resident(service) => {
+        let Some(connection) = self.open_connection(slot) else { return self.send_in_full(slot, how, row) };
+        let (endpoint, badge, resident) = (connection.endpoint, connection.badge, connection.resident);
+        match resident {
+            Some(service) => {
                 let caller = self.note_request(endpoint, badge, how, row);
-                match self.call_resident(service, caller) {
-                    Sent::Answered(result) if !self.resched => Some(result),
+                let words = self.threads.peek(caller).frame.words(first as usize);
+                match self.call_resident(service, caller, words) {
+                    Sent::Answered(result) if !self.resched => Posix::of(result),
                     Sent::Answered(result) => self.leave_with(result),
                     Sent::Waiting => self.wait_for_answer(),
                 }
             }
+            None if self.hand_over(endpoint, badge, how, row).is_some() => Posix::SWITCHED,
+            None => self.send_in_full(slot, how, row),
         }
     }
 
-    /// The slow path of a row: whatever is unusual about it.
+    /// The slow path of a row: whatever is unusual about it, errors included.
     #[inline(never)]
-    fn send_in_full(&mut self, endpoint: Ref<Endpoint>, badge: u64, how: How, row: Packed) -> Option<i64> {
-        match self.send_to(endpoint, badge, how, row, 0) {
+    fn send_in_full(&mut self, slot: u64, how: How, row: Packed) -> Posix {
+        match self.send(slot, how, row, 0) {
             Ok(Sent::Waiting) => self.wait_for_answer(),
             Ok(Sent::Answered(result)) => self.leave_with(result),
             Err(errno) => self.leave_with(errno.negated()),
@@ -60,37 +54,43 @@ impl Core {
     }
 
     #[cold]
-    fn wait_for_answer(&mut self) -> Option<i64> {
+    fn wait_for_answer(&mut self) -> Posix {
         self.settle();
-        None
+        Posix::SWITCHED
     }
 
     /// The result is known, but somebody else may go first.
     #[cold]
-    fn leave_with(&mut self, result: i64) -> Option<i64> {
+    fn leave_with(&mut self, result: i64) -> Posix {
         let caller = self.current;
         if let Some(thread) = self.threads.get_mut(caller) {
             thread.frame.rax = result as u64;
         }
         self.settle();
-        (self.current == caller).then_some(result)
+        if self.current == caller { Posix::of(result) } else { Posix::SWITCHED }
     }
 
-    /// Rows that are operations of the core itself.
+    /// Rows whose reply may carry a handle, and rows that are operations of the core itself.
     #[inline(never)]
-    fn handle_call(&mut self, op: Op, number: u16) -> Option<i64> {
-        let result = match op {
+    fn unusual_row(&mut self, row: Packed, number: u16) -> Posix {
+        let result = match row.op() {
             Op::Drop => self.close(),
             Op::Copy => self.dup(),
             Op::CopyTo => self.dup2(),
             Op::Yield => {
                 self.thread().frame.rax = 0;
                 self.yield_now();
-                return None;
+                return Posix::SWITCHED;
             }
-            Op::None | Op::Send | Op::SendTo => self.unknown(number),
+            Op::Send => return self.send_in_full(row.slot(), How::in_registers(Kind::Posix, 0), row),
+            Op::SendTo => {
+                let slot = self.thread().frame.args[0];
+                return self.send_in_full(slot, How::in_registers(Kind::Posix, 1), row);
+            }
+            Op::None => self.unknown(number),
         };
-        self.leave_with(result.unwrap_or_else(Errno::negated))
+        let result = result.unwrap_or_else(Errno::negated);
+        if self.resched { self.leave_with(result) } else { Posix::of(result) }
     }
 
     /// ENOSYS, and one line in the log for each number.

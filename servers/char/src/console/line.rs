@@ -11,7 +11,7 @@
 //! | ^U | erases the line |
 //! | ^R | shows the line again |
 //! | ^D | on an empty line: end of file. Otherwise: what was typed so far can be read, without a LF |
-//! | ^C | discards the line, and is counted; who waits for a line goes on waiting |
+//! | ^C | discards the line, and is counted; the console answers EINTR to who waits for one |
 //!
 //! A tab is shown as one blank, since the column it would end at is not known here. Every character is
 //! taken to be one column wide.

@@ -92,7 +92,8 @@ impl<U: Uart> Console<U> {
         self.is_present
     }
 
-    /// How often ^C was typed. Signals will be made of it; until then a pending read goes on.
+    /// How often ^C was typed. Signals will be made of it; until then pending reads end with EINTR, as if
+    /// one had come.
     pub const fn interrupts(&self) -> u64 {
         self.line.interrupts()
     }
@@ -116,12 +117,16 @@ impl<U: Uart> Console<U> {
         if !self.is_present {
             return;
         }
+        let interrupts = self.line.interrupts();
         let is_quiet = (0..ROUNDS).any(|_| {
             self.receive();
             self.transmit(host);
             !self.output.uart.acknowledge()
         });
         self.answer_readers(host);
+        if self.line.interrupts() != interrupts {
+            self.interrupt_readers(host);
+        }
         self.output.pump();
         self.settle(host);
         if !is_quiet {
@@ -206,6 +211,14 @@ impl<U: Uart> Console<U> {
             let Some(result) = self.deliver(host, reader) else { return };
             self.readers.remove(reader.token);
             host.reply(reader.token, result.unwrap_or_else(Errno::negated));
+        }
+    }
+
+    /// Tells everybody who waits for a line that there will be none.
+    fn interrupt_readers(&mut self, host: &mut dyn Host) {
+        while let Some(reader) = self.readers.first() {
+            self.readers.remove(reader.token);
+            host.reply(reader.token, Errno::EINTR.negated());
         }
     }
 

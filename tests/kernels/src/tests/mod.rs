@@ -1,6 +1,7 @@
 //! The table of tests: a file for each thing that the system promises.
 
 mod answers;
+mod bombs;
 mod calls;
 mod cleanup;
 mod clocks;
@@ -8,7 +9,9 @@ mod console;
 mod deadlines;
 mod descriptors;
 mod elf;
+mod endings;
 mod endpoints;
+mod fairness;
 mod faults;
 mod files;
 mod fuzz;
@@ -18,11 +21,16 @@ mod lengths;
 mod mapping;
 mod messages;
 mod paths;
+mod payers;
+mod placements;
 mod pointers;
 mod processes;
 mod quotas;
+mod regions;
 mod registers;
 mod scheduling;
+mod segments;
+mod submissions;
 mod victims;
 
 use crate::tool::verdict::Test;
@@ -33,14 +41,18 @@ const FILES: &[&[Test]] = &[
     handles::TESTS,
     mapping::TESTS,
     quotas::TESTS,
+    regions::TESTS,
     messages::TESTS,
     answers::TESTS,
     endpoints::TESTS,
+    placements::TESTS,
     deadlines::TESTS,
     leases::TESTS,
     registers::TESTS,
     scheduling::TESTS,
+    fairness::TESTS,
     faults::TESTS,
+    segments::TESTS,
     clocks::TESTS,
     files::TESTS,
     descriptors::TESTS,
@@ -50,8 +62,12 @@ const FILES: &[&[Test]] = &[
     console::TESTS,
     processes::TESTS,
     victims::TESTS,
+    endings::TESTS,
     elf::TESTS,
     fuzz::TESTS,
+    bombs::TESTS,
+    submissions::TESTS,
+    payers::TESTS,
     cleanup::TESTS,
 ];
 

@@ -3,6 +3,7 @@
 #[macro_use]
 pub mod verdict;
 
+pub mod assembly;
 pub mod client;
 pub mod edge;
 pub mod elf;

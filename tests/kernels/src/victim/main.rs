@@ -26,9 +26,40 @@ fn main(args: parley_rt::Args) -> i32 {
         "exit" => number as i32,
         "panic" => panic!("as told"),
         "fuzz" => fuzz::run(number),
+        "thread-exit" => parley_rt::sys::thread_exit(),
+        "destroy-quota" => destroy_quota(),
+        "drop-init" => drop_init(),
+        "deaf-faults" => deaf_faults(),
         "arguments" => args.iter().map(|arg| arg.len() as i32).sum(),
         _ => harm(how, number),
     }
+}
+
+/// Destroys the quota that this process was made of.
+fn destroy_quota() -> i32 {
+    // SAFETY: if it succeeds, nothing of this program is left to use what is gone.
+    match unsafe { parley_rt::sys::quota_destroy(parley_abi::slot::QUOTA) } {
+        Ok(()) => SURVIVED,
+        Err(_) => 0,
+    }
+}
+
+/// Drops the connection to init, and then faults.
+fn drop_init() -> i32 {
+    // If it is refused, so much the better: the fault comes all the same.
+    let _ = parley_rt::sys::handle_drop(parley_abi::slot::INIT);
+    harm("ud2", 0)
+}
+
+/// Has the own faults go to an endpoint that nobody receives on, and then faults.
+fn deaf_faults() -> i32 {
+    use parley_abi::{call::Rights, slot};
+    use parley_rt::sys;
+    // Each of these may be refused, which is as well.
+    let _ = sys::endpoint_create(slot::QUOTA)
+        .and_then(|endpoint| sys::mint(endpoint, 1, Rights::CALL))
+        .and_then(|connection| sys::space_faults(slot::SPACE, connection));
+    harm("ud2", 0)
 }
 
 /// Executes the instruction that `how` names.

@@ -9,9 +9,9 @@ use std::process::Command;
 use anyhow::Result;
 
 use super::{linux, without_host_flags};
-use crate::host;
 use crate::setup::toolchain::{self, Core};
 use crate::workspace::Workspace;
+use crate::{host, progress};
 
 const SOURCES: &str = "tests/c";
 const HEADERS: &str = "libipc/posix/include";
@@ -62,6 +62,7 @@ fn shim(workspace: &Workspace, core: Core) -> Result<PathBuf> {
     cargo.args(["build", "--quiet", "--profile", "image", "--lib", "-p", SHIM]);
     core.apply(&mut cargo);
     without_host_flags(&mut cargo);
+    let _step = progress::step("building the C shim");
     host::output(&mut cargo)?;
     Ok(workspace.target.join(Path::new(toolchain::TARGET)).join("image").join(LIBRARY))
 }

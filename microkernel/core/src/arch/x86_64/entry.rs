@@ -141,7 +141,7 @@ global_asm!(
     "movzx esi, ax",
     "call {on_posix}",
     "mov rsp, [rip + {cpu} + {posix_frame}]",
-    "test dl, dl",
+    "test edx, edx",
     "jnz 3f",
     "pop rdi",
     "pop rsi",
@@ -361,18 +361,29 @@ pub fn vector_stubs() -> u64 {
     parley_vectors as *const () as u64
 }
 
-/// What a POSIX call returns to the entry code: rax, and in dl whether another thread is current now.
+/// What a POSIX call returns to the entry code: rax, and in rdx whether another thread is current now.
+#[derive(Clone, Copy)]
 #[repr(C)]
 pub struct Posix {
-    result: i64,
-    switched: bool,
+    /// The result, if the caller goes on.
+    pub result: i64,
+    /// Not 0: it does not. Another thread is current, and the result has been or will be stored.
+    pub switched: u64,
+}
+
+impl Posix {
+    /// Another thread is current now.
+    pub const SWITCHED: Posix = Posix { result: 0, switched: 1 };
+
+    /// The caller goes on with this result.
+    #[inline(always)]
+    pub fn of(result: i64) -> Posix {
+        Posix { result, switched: 0 }
+    }
 }
 
 extern "sysv64" fn on_posix(core: &mut Core, number: u16) -> Posix {
-    match core.posix_call(number) {
-        Some(result) => Posix { result, switched: false },
-        None => Posix { result: 0, switched: true },
-    }
+    core.posix_call(number)
 }
 
 extern "sysv64" fn on_native(core: &mut Core, rax: u64) {
