@@ -74,7 +74,7 @@ impl Core {
         match binding {
             Binding::Resident(service) => {
                 let words = self.threads.peek(caller).words();
-                Ok(self.call_resident(service, caller, words))
+                Ok(self.call_resident::<false>(service, caller, words))
             }
             Binding::Threads => self.send_to_threads(endpoint, caller, deadline).map(|()| Sent::Waiting),
         }
@@ -219,7 +219,7 @@ impl Core {
             None => self.fail_request(caller, Errno::ESTALE),
             Some(Binding::Resident(service)) => {
                 let words = self.threads[caller].words();
-                if let Sent::Answered(result) = self.call_resident(service, caller, words) {
+                if let Sent::Answered(result) = self.call_resident::<false>(service, caller, words) {
                     self.answered_while_away(caller, result);
                 }
             }

@@ -30,7 +30,7 @@ impl Core {
     /// Buffer `number` of a request. EACCES: there is none, or not for this direction.
     #[inline(always)]
     pub fn lease(&self, caller: Ref<Thread>, number: u64, write: bool) -> Result<Lease, Errno> {
-        let thread = &self.threads[caller];
+        let thread = self.threads.peek(caller);
         if thread.request.how.kind == Kind::Fault {
             return self.whole_space(thread, number, write);
         }
@@ -66,8 +66,16 @@ impl Core {
     /// The first buffer that may be written: where reply data goes.
     #[inline(always)]
     pub fn writable_lease(&self, caller: Ref<Thread>) -> Result<Claim, Errno> {
-        let number = !self.threads.peek(caller).request.row.is_written(0) as u64;
-        Ok(self.lease(caller, number, true)?.claim)
+        let thread = self.threads.peek(caller);
+        let row = thread.request.row;
+        let number = !row.is_written(0) as u64;
+        if thread.request.how.kind == Kind::Fault || !row.is_written(number) {
+            return Err(Errno::EACCES);
+        }
+        let (shape, word, size) = row.lease(number);
+        let at = thread.request.how.first as usize + word;
+        let len = if shape == Shape::Write { thread.frame.args[at + 1] } else { size };
+        Ok(Claim { root: thread.root, address: thread.frame.args[at], len })
     }
 
     /// The system calls `copy_in` and `copy_out`.

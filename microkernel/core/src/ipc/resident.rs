@@ -73,9 +73,10 @@ impl Core {
         self.residents[number].service.is_some()
     }
 
-    /// Has a resident service answer the request of `caller`, with these words.
+    /// Has a resident service answer the request of `caller`, with these words. `PLAIN`: it is a row whose
+    /// result is a number.
     #[inline(always)]
-    pub fn call_resident(&mut self, number: u8, caller: Ref<Thread>, words: Words) -> Sent {
+    pub fn call_resident<const PLAIN: bool>(&mut self, number: u8, caller: Ref<Thread>, words: Words) -> Sent {
         let place = &mut self.residents[number as usize % RESIDENTS];
         let Some(service) = place.service.take() else { return self.refuse(caller, Errno::EDEADLK) };
         let thread = self.threads.live(caller);
@@ -84,7 +85,7 @@ impl Core {
         let mut seat = Seat { core: self, service: number };
         let outcome = service.request(&mut Cx { host: &mut seat, token, badge }, label, &words);
         let sent = match outcome {
-            Outcome::Done(result) if !self.threads.live(caller).request.how.is_more_than_a_result() => {
+            Outcome::Done(result) if PLAIN => {
                 self.threads.live(caller).state = State::Ready;
                 Sent::Answered(result)
             }
@@ -156,7 +157,7 @@ impl Core {
         };
         self.readdress(caller, endpoint, label, words);
         let words = self.threads[caller].words();
-        self.call_resident(to, caller, words)
+        self.call_resident::<false>(to, caller, words)
     }
 
     /// News for a resident service: delivered now, or when it has finished what it is doing.

@@ -10,7 +10,8 @@ use core::ops::{Index, IndexMut};
 use super::frames::{Frames, Phys};
 use super::window::{self, Window};
 
-/// Names an object in a [`Slab`]. May be stale.
+/// Names an object in a [`Slab`]. May be stale. Aligned, so that it is moved as one word.
+#[repr(C, align(8))]
 pub struct Ref<T> {
     /// Which slot.
     pub index: u32,
@@ -28,6 +29,18 @@ impl<T> Ref<T> {
     pub const fn new(index: u32, generation: u32) -> Ref<T> {
         Ref { index, generation, what: PhantomData }
     }
+
+    /// Both parts as one number.
+    #[inline(always)]
+    pub const fn key(self) -> u64 {
+        (self.generation as u64) << 32 | self.index as u64
+    }
+
+    /// The same numbers, said to name another kind of object.
+    #[inline(always)]
+    pub const fn cast<U>(self) -> Ref<U> {
+        Ref::new(self.index, self.generation)
+    }
 }
 
 impl<T> Clone for Ref<T> {
@@ -38,7 +51,7 @@ impl<T> Clone for Ref<T> {
 impl<T> Copy for Ref<T> {}
 impl<T> PartialEq for Ref<T> {
     fn eq(&self, other: &Self) -> bool {
-        self.index == other.index && self.generation == other.generation
+        self.key() == other.key()
     }
 }
 impl<T> Eq for Ref<T> {}

@@ -23,16 +23,13 @@ pub struct Handle {
     rights: u8,
     /// Dropped by exec.
     pub close_on_exec: bool,
-    index: u32,
-    generation: u32,
-    pad: u32,
+    object: Ref<()>,
 }
 
 impl Handle {
     /// A handle of `kind` to `object`.
     pub fn new<T>(kind: u8, object: Ref<T>, rights: Rights) -> Handle {
-        let Ref { index, generation, .. } = object;
-        Handle { kind, rights: rights.bits(), close_on_exec: false, index, generation, pad: 0 }
+        Handle { kind, rights: rights.bits(), close_on_exec: false, object: object.cast() }
     }
 
     /// What it allows.
@@ -61,7 +58,7 @@ impl Handle {
 
     /// The object, whatever kind it is said to be.
     pub fn reference<T>(&self) -> Ref<T> {
-        Ref::new(self.index, self.generation)
+        self.object.cast()
     }
 
     /// The same with only those rights that `keep` has as well.

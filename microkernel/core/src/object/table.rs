@@ -16,9 +16,10 @@ pub struct Packed {
     leases: u64,
 }
 
-/// The low half of the head of rows that send and open nothing.
-const SEND: u16 = Op::Send as u16;
-const SEND_TO: u16 = Op::SendTo as u16;
+/// [`Packed::op_and_opens`] of a row with a fixed slot that opens nothing.
+pub const SEND: u16 = Op::Send as u16;
+/// [`Packed::op_and_opens`] of a row with its slot in rdi that opens nothing.
+pub const SEND_TO: u16 = Op::SendTo as u16;
 
 impl Packed {
     /// Packs a row.
@@ -40,14 +41,10 @@ impl Packed {
         Op::from_number(self.head as u8).unwrap_or(Op::None)
     }
 
-    /// What the core does for it, if the reply can't carry a handle.
+    /// [`SEND`], [`SEND_TO`], or something that is not a plain message.
     #[inline(always)]
-    pub fn plain_op(self) -> Option<Op> {
-        match self.head as u16 {
-            SEND => Some(Op::Send),
-            SEND_TO => Some(Op::SendTo),
-            _ => None,
-        }
+    pub fn op_and_opens(self) -> u16 {
+        self.head as u16
     }
 
     /// The reply may carry a handle.
@@ -76,7 +73,8 @@ impl Packed {
     /// Whether the server may write buffer `number`.
     #[inline(always)]
     pub fn is_written(self, number: u64) -> bool {
-        matches!(self.lease(number).0, Shape::Write | Shape::WriteFixed)
+        let shape = (self.leases >> (32 * number)) as u8;
+        shape == Shape::Write as u8 || shape == Shape::WriteFixed as u8
     }
 
     /// Buffer `number`, 0 or 1: shape, word, size.

@@ -11,7 +11,7 @@ use crate::kernel::Core;
 use crate::log::Level;
 use crate::object::connection::Connection;
 use crate::object::handle::{Handle, NOTHING, RESERVED};
-use crate::object::table::Packed;
+use crate::object::table::{Packed, SEND, SEND_TO};
 use crate::object::thread::{How, Kind};
 
 impl Core {
@@ -19,10 +19,12 @@ impl Core {
     #[inline(always)]
     pub fn posix_call(&mut self, number: u16) -> Posix {
         let table = self.spaces.peek(self.current_space()).table;
-        let row = self.tables.get(table).and_then(|table| table.row(number)).unwrap_or_default();
-        let (slot, first) = match row.plain_op() {
-            Some(Op::SendTo) => (self.threads.peek(self.current).frame.args[0], 1),
-            Some(Op::Send) => (row.slot(), 0),
+        let Some(row) = self.tables.get(table).and_then(|table| table.row(number)) else {
+            return self.unusual_row(Packed::default(), number);
+        };
+        let (slot, first) = match row.op_and_opens() {
+            SEND_TO => (self.threads.peek(self.current).frame.args[0], 1),
+            SEND => (row.slot(), 0),
             _ => return self.unusual_row(row, number),
         };
         let how = How::in_registers(Kind::Posix, first);
@@ -32,7 +34,7 @@ impl Core {
             Some(service) => {
                 let caller = self.note_request(endpoint, badge, how, row);
                 let words = self.threads.peek(caller).frame.words(first as usize);
-                match self.call_resident(service, caller, words) {
+                match self.call_resident::<true>(service, caller, words) {
                     Sent::Answered(result) if !self.resched => Posix::of(result),
                     Sent::Answered(result) => self.leave_with(result),
                     Sent::Waiting => self.wait_for_answer(),
