@@ -99,6 +99,7 @@ impl<U: Uart, E: Entropy> Char<U, E> {
         }
     }
 
+    #[inline(never)] // large and rare: reads and writes must not pay for its stack
     fn describe(&mut self, badge: u64) -> Result<&Stat, Errno> {
         let file = OpenDevice::from_badge(badge).ok_or(Errno::EBADF)?;
         let device = Device::find(file.device).ok_or(Errno::ENXIO)?;

@@ -65,7 +65,8 @@ fn zeros(cx: &mut Cx<'_>, buf: Out) -> Outcome<'static> {
     }
 }
 
-/// EFAULT, ESTALE: not even the first page could be copied.
+/// EFAULT, ESTALE: not even the first page could be copied. Not inlined: short reads must not pay for it.
+#[inline(never)]
 fn many_zeros(cx: &mut Cx<'_>, buf: Out) -> Result<i64, Errno> {
     let wanted = buf.len.min(ZEROS_MAX);
     let mut done = 0;

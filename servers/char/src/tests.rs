@@ -412,6 +412,9 @@ fn interrupts_are_counted_and_end_reads() {
     assert_eq!(bench.read(2, tty, 80), Answer::Later);
     bench.type_in(b"ok\r");
     assert_eq!(bench.host.replies.last(), Some(&(2, 3)));
+    bench.type_in(b"nobody waits\x03next\r");
+    assert_eq!(bench.read(3, tty, 80), Answer::Now(Errno::EINTR.negated()));
+    assert_eq!(bench.read(4, tty, 80), Answer::Now(5));
 }
 
 #[test]

@@ -6,7 +6,7 @@
 //! and is served there.
 
 use parley_abi::call::{CALL, REPLY_RECV, Rights, kind};
-use parley_abi::msg::{Token, event};
+use parley_abi::msg::{Flags, Token, event};
 
 use crate::kernel::Core;
 use crate::mem::slab::Ref;
@@ -56,10 +56,10 @@ impl Core {
         Some(())
     }
 
-    /// `reply_recv` without flags and deadline, when the caller goes on and the server has nothing to do.
+    /// `reply_recv` without deadline, when the caller goes on and the server has nothing to do.
     #[inline(always)]
     pub fn fast_reply_recv(&mut self, rax: u64) -> Option<()> {
-        if rax as u32 != REPLY_RECV as u32 {
+        if rax as u16 != REPLY_RECV {
             return None;
         }
         let server = self.current;
@@ -78,28 +78,46 @@ impl Core {
         if thread.deadline_at != 0 || reserved || kind == Kind::Fault || self.ready.above(thread.priority) {
             return None;
         }
-        // Sure from here on.
+        let result = self.result_of_reply(caller, (rax >> 16) as u16)?;
+        // Sure from here on. (What was copied is copied: the slow path would copy it again.)
         self.endpoints.live(endpoint).receivers.set_only(server);
         let thread = self.threads.live(server);
         thread.state = State::Receiving;
         thread.waits_for = endpoint;
         thread.priority = thread.base;
         (thread.next, thread.previous) = (Ref::NONE, Ref::NONE);
-        self.answer(caller, kind, (rax >> 32) as u32, server);
+        self.answer(caller, kind, (rax >> 32) as u32, result, server);
         self.switch_to(caller);
         Some(())
     }
 
+    /// Word 0 of a reply, or the bytes that it copies to the caller. `None`: neither.
+    #[inline(always)]
+    fn result_of_reply(&mut self, caller: Ref<Thread>, flags: u16) -> Option<u64> {
+        let [_, result, address, len, ..] = self.threads.peek(self.current).frame.args;
+        if flags == 0 {
+            return Some(result);
+        }
+        let fill = flags == Flags::FILL.bits();
+        if !fill && flags != Flags::DATA.bits() {
+            return None;
+        }
+        let copied = self.reply_data(caller, self.claim(address, len)).ok()? as u64;
+        match fill {
+            false => Some(copied),
+            true => (copied == len).then_some(result),
+        }
+    }
+
     /// Moves an answer from the server's registers to the caller's.
     #[inline(always)]
-    fn answer(&mut self, caller: Ref<Thread>, kind: Kind, label: u32, server: Ref<Thread>) {
-        let from = &self.threads.peek(server).frame;
+    fn answer(&mut self, caller: Ref<Thread>, kind: Kind, label: u32, result: u64, server: Ref<Thread>) {
         if kind == Kind::Posix {
-            let result = from.args[1];
             self.threads.live(caller).frame.rax = result;
             return;
         }
-        let words = from.words(1);
+        let mut words = self.threads.peek(server).frame.words(1);
+        words[0] = result;
         let to = &mut self.threads.live(caller).frame;
         to.rax = label as u64;
         to.set_words(&words);

@@ -56,7 +56,8 @@ impl Core {
     }
 
     /// Copies from the server's memory to the caller's writable buffer.
-    fn reply_data(&mut self, caller: Ref<Thread>, from: Claim) -> Result<i64, Errno> {
+    #[inline(never)]
+    pub fn reply_data(&mut self, caller: Ref<Thread>, from: Claim) -> Result<i64, Errno> {
         let to = self.writable_lease(caller)?;
         let copied = copy_between(from, to, MOST_BYTES).map_err(|side| match side {
             Side::From => Errno::EINVAL,

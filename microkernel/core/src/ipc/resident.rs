@@ -89,6 +89,11 @@ impl Core {
                 self.threads.live(caller).state = State::Ready;
                 Sent::Answered(result)
             }
+            Outcome::Data(bytes) if PLAIN => {
+                let result = self.give_data(caller, bytes);
+                self.threads.live(caller).state = State::Ready;
+                Sent::Answered(result)
+            }
             other => self.apply(number, caller, other),
         };
         self.residents[number as usize % RESIDENTS].service = Some(service);
@@ -116,11 +121,11 @@ impl Core {
     fn apply(&mut self, number: u8, caller: Ref<Thread>, outcome: Outcome<'_>) -> Sent {
         let result = match outcome {
             Outcome::Done(result) => result,
-            Outcome::Data(bytes) => self.give_data(caller, bytes).unwrap_or_else(Errno::negated),
+            Outcome::Data(bytes) => self.give_data(caller, bytes),
             Outcome::Fill(bytes) => match self.give_data(caller, bytes) {
-                Ok(copied) if copied == bytes.len() as i64 => 0,
-                Ok(_) => Errno::EFAULT.negated(),
-                Err(errno) => errno.negated(),
+                copied if copied == bytes.len() as i64 => 0,
+                copied if copied >= 0 => Errno::EFAULT.negated(),
+                errno => errno,
             },
             Outcome::Open { badge, close_on_exec } => {
                 let endpoint = self.residents[number as usize].endpoint;
@@ -143,11 +148,16 @@ impl Core {
         Sent::Answered(self.settle_request(caller, result))
     }
 
-    #[inline(always)]
-    fn give_data(&mut self, caller: Ref<Thread>, bytes: &[u8]) -> Result<i64, Errno> {
-        let copied = self.writable_lease(caller)?.copy_out(bytes).map_err(|_| Errno::EFAULT)?;
+    /// Copies to the caller's writable buffer. Bytes copied, or a negated errno.
+    #[inline(never)]
+    fn give_data(&mut self, caller: Ref<Thread>, bytes: &[u8]) -> i64 {
+        let to = match self.writable_lease(caller) {
+            Ok(to) => to,
+            Err(errno) => return errno.negated(),
+        };
+        let Ok(copied) = to.copy_out(bytes) else { return Errno::EFAULT.negated() };
         self.count_copy(copied);
-        Ok(copied.bytes as i64)
+        copied.bytes as i64
     }
 
     fn forward_from(&mut self, from: u8, caller: Ref<Thread>, to: u8, label: u32, words: [u64; 4]) -> Sent {

@@ -42,6 +42,9 @@ pub struct Console<U> {
     line: LineDiscipline,
     readers: Queue,
     writers: Queue,
+    /// ^C was typed while nobody waited for a line: whoever reads next hears of it, so that it makes no
+    /// difference which of the two came first.
+    is_interrupted: bool,
     /// The kernel log has text that did not fit yet.
     log_waits: bool,
     is_present: bool,
@@ -68,6 +71,7 @@ impl<U: Uart> Console<U> {
             line: LineDiscipline::new(),
             readers: Queue::new(),
             writers: Queue::new(),
+            is_interrupted: false,
             log_waits: false,
             is_present: false,
             watches: false,
@@ -216,6 +220,7 @@ impl<U: Uart> Console<U> {
 
     /// Tells everybody who waits for a line that there will be none.
     fn interrupt_readers(&mut self, host: &mut dyn Host) {
+        self.is_interrupted = self.readers.is_empty();
         while let Some(reader) = self.readers.first() {
             self.readers.remove(reader.token);
             host.reply(reader.token, Errno::EINTR.negated());
@@ -267,11 +272,14 @@ impl<U: Uart> Driver for Console<U> {
         false
     }
 
-    /// Reads a line, or as much of one as fits. EAGAIN: there is none, and O_NONBLOCK. ENOMEM: too many
+    /// Reads a line, or as much of one as fits. EINTR: ^C was typed. EAGAIN: there is none, and O_NONBLOCK. ENOMEM: too many
     /// wait already.
     fn read(&mut self, cx: &mut Cx<'_>, file: OpenDevice, buf: Out) -> Outcome<'_> {
         if buf.len == 0 {
             return Outcome::Done(0);
+        }
+        if core::mem::take(&mut self.is_interrupted) {
+            return Errno::EINTR.into();
         }
         let reader = Request { token: cx.token, lease: buf.lease(), len: buf.len.min(COUNT_MAX), done: 0 };
         if self.readers.is_empty()
