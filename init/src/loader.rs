@@ -29,8 +29,6 @@ pub struct Process {
     pub space: Handle,
     /// The first thread.
     pub thread: Handle,
-    /// Its connection to init, where its faults arrive even if it drops its own handle.
-    pub connection: Option<Handle>,
 }
 
 impl Process {
@@ -60,7 +58,7 @@ impl Process {
         space.grant(&space, slot::SPACE, Rights::MANAGE)?;
         quota.handle().grant(&space, slot::QUOTA, Rights::MANAGE)?;
         let thread = thread(&quota, &space, &image, &stack, priority)?;
-        Ok(Process { quota, space, thread, connection: None })
+        Ok(Process { quota, space, thread })
     }
 
     /// Lets it run. Errors: see [`parley_abi::call::THREAD_START`].

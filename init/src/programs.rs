@@ -32,6 +32,8 @@ const USEFUL: u64 = 1_000_000_000;
 const USELESS: u32 = 5;
 /// What the exit record says of a program that an exception killed; a shell would say it of SIGSEGV.
 const KILLED: i32 = 139;
+/// Exit status of a process that ended without saying how.
+const VANISHED: i32 = 255;
 
 impl Init {
     /// Opens the console.
@@ -74,8 +76,8 @@ impl Init {
     pub(crate) fn start_program(&mut self, path: &CStr, args: &[u8], parent: u32, role: Role) -> Result<u32, Errno> {
         let mut file = File::open(path)?;
         let pid = self.table.reserve()?;
-        let mut process = Process::load(&mut file, args, &self.facts(pid), PROGRAM_PAGES, PROGRAM_PRIORITY)?;
-        self.equip(&mut process, pid, parent, numbers())?;
+        let process = Process::load(&mut file, args, &self.facts(pid), PROGRAM_PAGES, PROGRAM_PRIORITY)?;
+        self.equip(&process, pid, parent, numbers())?;
         sys::handle_grant(process.space.slot(), slot::SYSTEM, slot::SYSTEM, PROGRAM_SYSTEM)?;
         for fd in 0..3 {
             sys::handle_grant(process.space.slot(), fd, fd, Rights::CALL)?;
@@ -95,7 +97,7 @@ impl Init {
 
     /// A process has done what it may not: says so, and takes it down. The request is never answered.
     pub(crate) fn fault(&mut self, cx: &mut Cx<'_>, words: &Words) -> Outcome<'static> {
-        let Some(entry) = cx.root_pid().and_then(|pid| self.table.get(pid)) else { return Outcome::Later };
+        let Some(entry) = self.table.get(cx.badge as u32) else { return Outcome::Later };
         let (pid, fault) = (entry.pid, Fault::from(words));
         let text = fault.describe(table::text(&entry.name), pid, |at| frame(cx.host, cx.token, at));
         cx.host.log(text.as_str());
@@ -105,6 +107,14 @@ impl Init {
             self.conclude(cx.host, role, answers, fault.status());
         }
         Outcome::Later
+    }
+
+    /// The last thread of a process is gone, and it did not say how it ended.
+    pub(crate) fn vanished(&mut self, host: &mut dyn Host, pid: u32) {
+        if let Some(entry) = self.table.running(pid) {
+            log!(Warn, "{} (pid {pid}) ended its last thread without an exit status", table::text(&entry.name));
+            self.ended(host, pid, VANISHED);
+        }
     }
 
     /// Destroys what a process had; says what it was for and who waits for it.

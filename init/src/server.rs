@@ -7,7 +7,7 @@ use parley_abi::msg::{Token, Words, label};
 use parley_abi::slot::{self, service};
 use parley_abi::{Errno, PATH_MAX, boot};
 use parley_proto::init as rows;
-use parley_proto::{Cx, Host, In, OutOf, Outcome, Text, calltable};
+use parley_proto::{Cx, Host, In, OutOf, Outcome, ROOT, Text, calltable};
 use parley_rt::sys;
 
 use crate::archive::Archive;
@@ -72,6 +72,13 @@ impl parley_proto::Service for Init {
         match label {
             label::FAULT => self.fault(cx, words),
             _ => rows::dispatch(self, cx, label, words),
+        }
+    }
+
+    /// Connections for faults have the process id as their badge (see `equip`).
+    fn closed(&mut self, host: &mut dyn Host, badge: u64) {
+        if badge & ROOT == 0 {
+            self.vanished(host, badge as u32);
         }
     }
 

@@ -101,11 +101,10 @@ impl Init {
         facts.archive_len = entry.archive.then_some(self.info.archive_len);
         let mut args = [0; 16];
         args[..entry.name.len()].copy_from_slice(entry.name.as_bytes());
-        let mut process =
-            Process::load(&mut program, &args[..entry.name.len() + 1], &facts, entry.pages, entry.priority)?;
+        let process = Process::load(&mut program, &args[..entry.name.len() + 1], &facts, entry.pages, entry.priority)?;
         let endpoint = Handle::new(sys::endpoint_create(process.quota.handle().slot())?);
         let interrupt = self.entrust(entry, &process.space, &endpoint)?;
-        self.equip(&mut process, pid, INIT, entry.calls.iter().copied())?;
+        self.equip(&process, pid, INIT, entry.calls.iter().copied())?;
         process.start()?;
         let space = process.space_number();
         self.table.insert(pid, INIT, Role::Service(entry.number), table::name(entry.name.as_bytes()), space, process);
@@ -133,7 +132,7 @@ impl Init {
     /// init and to these services. Services that do not run are left out: calls give EBADF.
     pub(crate) fn equip(
         &self,
-        process: &mut Process,
+        process: &Process,
         pid: u32,
         parent: u32,
         services: impl Iterator<Item = u8>,
@@ -141,15 +140,16 @@ impl Init {
         let badge = root_badge(pid, parent);
         let space = &process.space;
         sys::space_table(space.slot(), self.call_table)?;
-        let init = Handle::mint(slot::ENDPOINT, badge)?;
-        sys::space_faults(space.slot(), init.slot())?;
-        init.grant(space, slot::INIT, Rights::CALL)?;
+        Handle::mint(slot::ENDPOINT, badge)?.grant(space, slot::INIT, Rights::CALL)?;
+        // The space holds on to this one until its last thread is gone, and nobody else does: so init hears
+        // of every end, whatever the process does to itself.
+        let faults = Handle::mint(slot::ENDPOINT, u64::from(pid))?;
+        sys::space_faults(space.slot(), faults.slot())?;
         for number in services {
             if let Some(endpoint) = &self.services[usize::from(number)].endpoint {
                 Handle::mint(endpoint.slot(), badge)?.grant(space, slot::of_service(number), Rights::CALL)?;
             }
         }
-        process.connection = Some(init);
         Ok(())
     }
 

@@ -112,6 +112,11 @@ impl<H> Table<H> {
         self.find(pid).ok().map(|at| &self.entries[at])
     }
 
+    /// The process with this id, if it is running.
+    pub fn running(&self, pid: u32) -> Option<&Entry<H>> {
+        self.get(pid).filter(|entry| matches!(entry.state, State::Running(_)))
+    }
+
     /// The running process with the lowest id above `after`.
     pub fn next(&self, after: u32) -> Option<&Entry<H>> {
         self.entries.iter().find(|entry| entry.pid > after && matches!(entry.state, State::Running(_)))

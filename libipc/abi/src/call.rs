@@ -67,7 +67,7 @@ calls! {
 
     /// Create a quota of rsi pages, taken from quota rdi. Returns its slot.
     QUOTA_CREATE = 32 "quota_create",
-    /// Destroy quota rdi, everything it paid for, and every quota below it.
+    /// Destroy quota rdi, everything it paid for, and every quota below it. EDEADLK: it pays for the caller.
     QUOTA_DESTROY = 33 "quota_destroy",
     /// Pages used (bits 0 to 31) and pages granted (bits 32 to 63) of quota rdi.
     QUOTA_INFO = 34 "quota_info",
@@ -86,7 +86,8 @@ calls! {
     UNMAP = 40 "unmap",
     /// Give space rdi the call table rsi.
     SPACE_TABLE = 41 "space_table",
-    /// Faults of space rdi become requests on connection rsi.
+    /// Faults of space rdi become requests on connection rsi. The handle to the space needs WRITE beside
+    /// MANAGE. The space keeps the connection open until its last thread has ended.
     SPACE_FAULTS = 42 "space_faults",
     /// Make a call table of rdx rows (16 bytes each, at rsi), paid by quota rdi. Returns its slot.
     TABLE_CREATE = 43 "table_create",
@@ -132,6 +133,9 @@ calls! {
     THREAD_INFO = 73 "thread_info",
     /// Fill the [`MemInfo`] at rsi, with system handle rdi.
     MEM_INFO = 74 "mem_info",
+    /// Go on taking apart what has no handles left. Calls that drop handles continue as this one until
+    /// nothing is left to do; it can also be made by itself, and then does nothing.
+    REAP = 22 "reap",
     /// Verify the core's own invariants, with system handle rdi. 0, or the number of the first that fails.
     CHECK = 75 "check",
 }

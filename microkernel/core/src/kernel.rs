@@ -66,6 +66,8 @@ pub struct Core {
     pub regions: Slab<Region>,
     /// See [`Submission`].
     pub submissions: Slab<Submission>,
+    /// Objects without handles that are still to be taken apart.
+    pub doomed: u32,
     /// Interrupt lines, by number.
     pub irqs: [Irq; vectors::IRQS],
     /// Threads that could run.
@@ -139,7 +141,8 @@ impl Core {
             self.cpu.tss.hardware.iomap_base = thread.map_base;
             paging::activate(thread.root);
         }
-        if thread.fs_base != self.fs_base && thread.fs_base != 0 {
+        // Not only if they differ: ring 3 can clear the register by loading the selector.
+        if thread.fs_base | self.fs_base != 0 {
             self.fs_base = thread.fs_base;
             fpu::load_fs_base(thread.fs_base);
         }
@@ -168,7 +171,8 @@ impl Core {
         self.resched = false;
         match self.ready.pop(&mut self.threads) {
             Some(next) => {
-                self.slice_end = self.clock.now() + SLICE;
+                let left = core::mem::take(&mut self.threads[next].slice);
+                self.slice_end = self.clock.now() + if left == 0 { SLICE } else { left };
                 self.switch_to(next);
             }
             None => {
@@ -193,11 +197,21 @@ impl Core {
                     self.resched = false;
                     return false;
                 }
-                self.ready.push_front(&mut self.threads, self.current, priority);
+                self.interrupt_turn(priority);
             }
         }
         self.schedule();
         true
+    }
+
+    /// Somebody more urgent goes first: the current thread keeps the rest of its turn.
+    fn interrupt_turn(&mut self, priority: u8) {
+        let left = self.slice_end.saturating_sub(self.clock.now());
+        self.threads[self.current].slice = left;
+        match left {
+            0 => self.ready.push(&mut self.threads, self.current, priority),
+            _ => self.ready.push_front(&mut self.threads, self.current, priority),
+        }
     }
 
     /// Lets the current thread's equals run, if there are any.

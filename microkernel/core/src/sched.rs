@@ -154,6 +154,12 @@ impl Ready {
         (self.occupied as u64) >> priority > 1
     }
 
+    /// Whether somebody at least as urgent as `priority` waits.
+    #[inline(always)]
+    pub fn at_or_above(&self, priority: u8) -> bool {
+        self.occupied >> priority != 0
+    }
+
     /// Whether somebody waits at `priority`.
     pub fn occupied_at(&self, priority: u8) -> bool {
         self.occupied & 1 << priority != 0

@@ -8,6 +8,7 @@ use parley_abi::msg::event;
 
 use crate::kernel::Core;
 use crate::mem::slab::Ref;
+use crate::object::endpoint::Event;
 use crate::object::thread::{State, Thread};
 
 /// Deadlines that one timer interrupt serves: the next one comes at once for the rest.
@@ -54,7 +55,7 @@ impl Core {
                 if let Some(endpoint) = self.endpoints.get_mut(waits_for) {
                     endpoint.receivers.remove(&mut self.threads, at);
                 }
-                self.threads[at].frame.rax = event::TIMEOUT as u64;
+                self.deliver_event(at, &Event::of(event::TIMEOUT));
                 self.wake(at);
             }
             State::Calling | State::Awaiting => {

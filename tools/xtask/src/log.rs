@@ -8,7 +8,7 @@ const BEFORE: usize = 12;
 const AFTER: usize = 80;
 
 /// Words by which the kernel, the loader and init announce trouble.
-const SIGNS: [&str; 4] = ["panic", " error ", "fault:", "cannot boot"];
+const SIGNS: [&str; 6] = ["panic", " error ", " error]", "killed:", "fault:", "cannot boot"];
 
 /// The log from a little before the point where it went wrong, or its end.
 pub fn excerpt(log: &str) -> String {
@@ -29,6 +29,11 @@ pub fn excerpt(log: &str) -> String {
         shown.push_str(&format!("  ... {} lines after\n", lines.len() - to));
     }
     shown
+}
+
+/// The lines of level `error`, for a run that ended in good order all the same.
+pub fn errors(log: &str) -> impl Iterator<Item = &str> {
+    log.lines().filter(|line| line.starts_with('[') && line.contains(" error] "))
 }
 
 fn is_trouble(line: &str) -> bool {

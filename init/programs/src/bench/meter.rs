@@ -73,6 +73,11 @@ impl<'a> Meter<'a> {
         Ok(Meter { options, placement: Placement::Ring3, pair, reading, figures })
     }
 
+    /// Brings the figures of each placement into the order that `place` gives their rows.
+    pub fn sort_by(&mut self, place: impl Fn(&str) -> Option<usize>) {
+        self.figures.sort_unstable_by_key(|figures| (figures.placement as u8, place(figures.row)));
+    }
+
     /// Rows from now on are measured in this placement.
     pub fn set_placement(&mut self, placement: Placement) {
         self.placement = placement;

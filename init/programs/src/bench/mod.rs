@@ -110,13 +110,15 @@ fn have_thread_local_storage() -> Result<(), Failure> {
 
 /// Prints what came out.
 fn finish(options: &Options<'_>, boot: u64, measured: Result<Meter<'_>, Failure>) -> i32 {
-    let meter = match measured {
+    let mut meter = match measured {
         Ok(meter) => meter,
         Err(Failure { row, errno }) => {
             println!("bench: FAIL {row}: {errno}");
             return 1;
         }
     };
+    // In the order of the list, which is not always the one they had to be measured in.
+    meter.sort_by(|row| names().position(|name| name == row));
     match options.human {
         true => print!("{}", Table { unit: options.unit, figures: meter.figures() }),
         false => print!("{}", Lines { unit: options.unit, boot, figures: meter.figures() }),

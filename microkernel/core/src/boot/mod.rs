@@ -100,6 +100,7 @@ fn empty_core(cpu: &'static mut CpuLocal, mut frames: Frames, root: Phys, began:
         memories: Slab::new(root, 4096, &mut frames),
         regions: Slab::new(root, 8192, &mut frames),
         submissions: Slab::new(root, 4096, &mut frames),
+        doomed: 0,
         irqs: [Default::default(); crate::arch::vectors::IRQS],
         ready: Default::default(),
         deadlines: Deadlines::new(Window::new(9, root, 256)),

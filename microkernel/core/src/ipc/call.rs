@@ -74,7 +74,12 @@ impl Core {
         match binding {
             Binding::Resident(service) => {
                 let words = self.threads.peek(caller).words();
-                Ok(self.call_resident::<false>(service, caller, words))
+                let sent = self.call_resident::<false>(service, caller, words);
+                if deadline != 0 && sent == Sent::Waiting && self.threads[caller].state == State::Awaiting {
+                    self.deadlines.set(&mut self.threads, caller, deadline);
+                    self.update_timer();
+                }
+                Ok(sent)
             }
             Binding::Threads => self.send_to_threads(endpoint, caller, deadline).map(|()| Sent::Waiting),
         }
@@ -248,9 +253,12 @@ impl Core {
 
     /// A request that a resident service answered at once, of a caller that is not current.
     fn answered_while_away(&mut self, caller: Ref<Thread>, result: i64) {
-        if self.threads[caller].request.how.kind == Kind::Posix {
-            self.threads[caller].frame.rax = result as u64;
+        let thread = &mut self.threads[caller];
+        if thread.request.how.kind == Kind::Posix {
+            thread.frame.rax = result as u64;
         }
-        self.wake(caller);
+        if thread.state == State::Ready {
+            self.wake(caller);
+        }
     }
 }

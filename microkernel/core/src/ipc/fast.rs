@@ -75,7 +75,7 @@ impl Core {
         let caller = self.awaiting(endpoint, token).ok()?;
         let thread = self.threads.peek(caller);
         let How { kind, reserved, .. } = thread.request.how;
-        if thread.deadline_at != 0 || reserved || kind == Kind::Fault || self.ready.above(thread.priority) {
+        if thread.deadline_at != 0 || reserved || kind == Kind::Fault || self.ready.at_or_above(thread.priority) {
             return None;
         }
         let result = self.result_of_reply(caller, (rax >> 16) as u16)?;

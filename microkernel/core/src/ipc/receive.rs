@@ -66,6 +66,7 @@ impl Core {
             match resumed {
                 Some(caller) if !self.ready.above(self.threads[caller].priority) => {
                     self.switch_to(caller);
+                    self.update_timer(); // its equals, if there are any, get their turn
                     return;
                 }
                 Some(caller) => self.wake(caller),
@@ -74,7 +75,11 @@ impl Core {
             self.schedule();
             return;
         }
-        self.resched |= self.ready.above(self.threads[server].priority);
+        let priority = self.threads[server].priority;
+        self.resched |= self.ready.above(priority);
+        if self.ready.occupied_at(priority) {
+            self.update_timer();
+        }
     }
 
     fn wait_for_event(&mut self, at: Ref<Endpoint>, server: Ref<Thread>, deadline: u64) {

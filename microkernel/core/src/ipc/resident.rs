@@ -262,8 +262,11 @@ impl Host for Seat<'_> {
 
     fn reply(&mut self, token: Token, result: i64) {
         let Ok(caller) = self.caller(token) else { return };
-        if let Some(caller) = self.core.complete(caller, 0, result, [result as u64, 0, 0, 0, 0, 0]) {
-            self.core.wake(caller);
+        match self.core.complete(caller, 0, result, [result as u64, 0, 0, 0, 0, 0]) {
+            // It is still inside the call that asked.
+            Some(caller) if caller == self.core.current => self.core.resched = true,
+            Some(caller) => self.core.wake(caller),
+            None => {}
         }
     }
 

@@ -95,24 +95,32 @@ impl Core {
 
     /// The server has forgotten `badge`. EINVAL: no closing connection of the endpoint has it.
     pub fn forget_closed(&mut self, endpoint: Ref<Endpoint>, badge: u64) -> Result<(), Errno> {
-        let target = self.endpoints.get(endpoint).ok_or(Errno::ESTALE)?;
-        let (mut previous, mut at) = (Ref::NONE, target.closing);
+        let mut at = self.endpoints.get(endpoint).ok_or(Errno::ESTALE)?.closing;
         while let Some(connection) = self.connections.get(at) {
-            let next = connection.next;
             if connection.badge == badge && connection.told {
-                self.unlink_closing(endpoint, previous, next);
+                self.unlink_closing(endpoint, at);
                 self.free_connection(at);
                 return Ok(());
             }
-            (previous, at) = (at, next);
+            at = connection.next;
         }
         Err(Errno::EINVAL)
     }
 
-    fn unlink_closing(&mut self, endpoint: Ref<Endpoint>, previous: Ref<Connection>, next: Ref<Connection>) {
-        match self.connections.get_mut(previous) {
-            Some(previous) => previous.next = next,
-            None => self.endpoints[endpoint].closing = next,
+    /// Takes a connection out of its endpoint's list.
+    fn unlink_closing(&mut self, endpoint: Ref<Endpoint>, gone: Ref<Connection>) {
+        let next = self.connections[gone].next;
+        if self.endpoints[endpoint].closing == gone {
+            self.endpoints[endpoint].closing = next;
+            return;
+        }
+        let mut at = self.endpoints[endpoint].closing;
+        while let Some(connection) = self.connections.get_mut(at) {
+            if connection.next == gone {
+                connection.next = next;
+                return;
+            }
+            at = connection.next;
         }
     }
 
@@ -125,30 +133,34 @@ impl Core {
     }
 
     /// Whoever paid for the connection is gone. The server is told as if the last handle had gone, as
-    /// far as the endpoint's own quota can keep the news.
+    /// far as the endpoint's own quota can keep the news; handles that others hold are stale.
     pub fn drop_connection_by_force(&mut self, at: Ref<Connection>) {
-        let Connection { endpoint, refs, quota, .. } = self.connections[at];
-        let heir = self.endpoints.get(endpoint).map(|target| target.quota);
-        match heir {
-            Some(heir) if heir != quota && self.quotas.charge(heir, Slab::<Connection>::COST).is_ok() => {
-                self.quotas.refund(quota, Slab::<Connection>::COST);
-                self.connections[at].quota = heir;
-                if refs > 0 {
-                    self.connections[at].refs = 0;
-                    self.close_connection(at);
-                }
-            }
-            _ => self.remove_connection(at),
+        let Connection { endpoint, badge, resident, refs, quota, .. } = self.connections[at];
+        let heir = self.endpoints.get(endpoint).map_or(quota, |target| target.quota);
+        if heir == quota || self.quotas.charge(heir, Slab::<Connection>::COST).is_err() {
+            return self.remove_connection(at);
+        }
+        if refs == 0 {
+            self.quotas.refund(quota, Slab::<Connection>::COST);
+            self.connections[at].quota = heir;
+            return;
+        }
+        self.free_connection(at);
+        let news = Connection { endpoint, badge, resident, quota: heir, ..Connection::default() };
+        match self.connections.insert(&mut self.frames, news) {
+            Some(news) => self.close_connection(news),
+            None => self.quotas.refund(heir, Slab::<Connection>::COST),
         }
     }
 
     /// Removes a connection wherever it is linked.
     fn remove_connection(&mut self, at: Ref<Connection>) {
-        let Connection { endpoint, refs, .. } = self.connections[at];
+        let Connection { endpoint, refs, told, .. } = self.connections[at];
         if refs == 0 && self.endpoints.get(endpoint).is_some() {
-            self.connections[at].told = true;
-            let badge = self.connections[at].badge;
-            let _ = self.forget_closed(endpoint, badge);
+            if !told {
+                self.endpoints[endpoint].untold -= 1;
+            }
+            self.unlink_closing(endpoint, at);
         }
         self.free_connection(at);
     }

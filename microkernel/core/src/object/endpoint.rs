@@ -41,6 +41,8 @@ pub struct Endpoint {
     pub server: Ref<Thread>,
     /// Handles to it.
     pub refs: u32,
+    /// It has no handles, and waits to be taken apart.
+    pub doomed: bool,
     /// Who pays.
     pub quota: Ref<Quota>,
 }
@@ -164,7 +166,8 @@ impl Core {
         if self.drop_submission_of(at) {
             return true;
         }
-        let quota = self.endpoints[at].quota;
+        let Endpoint { quota, doomed, .. } = self.endpoints[at];
+        self.no_longer_doomed(doomed);
         self.endpoints.remove(at);
         self.quotas.refund(quota, Slab::<Endpoint>::COST);
         true

@@ -40,6 +40,8 @@ pub struct Memory {
     pub quota: Ref<Quota>,
     /// Size in pages.
     pub pages: u64,
+    /// It has neither handles nor regions, and waits to be taken apart.
+    pub doomed: bool,
     /// Handles to it.
     pub handles: u32,
     /// Regions that map it.
@@ -173,7 +175,7 @@ impl Core {
     /// Frees an object that nothing refers to any more.
     pub fn release_memory(&mut self, at: Ref<Memory>) {
         if self.memories.get(at).is_some_and(|memory| memory.handles == 0 && memory.regions == 0) {
-            while self.free_memory_step(at) {}
+            self.doom_memory(at);
         }
     }
 
@@ -190,7 +192,7 @@ impl Core {
     }
 
     /// Frees up to 512 frames of an object, and with the last of them the object. False: it is gone.
-    fn free_memory_step(&mut self, at: Ref<Memory>) -> bool {
+    pub fn free_memory_step(&mut self, at: Ref<Memory>) -> bool {
         let Some(memory) = self.memories.get_mut(at) else { return false };
         if memory.free_step(&mut self.frames) {
             return true;
@@ -199,7 +201,8 @@ impl Core {
             Backing::Contiguous(_) => Slab::<Memory>::COST,
             _ => Memory::cost(memory.pages),
         };
-        let quota = memory.quota;
+        let (quota, doomed) = (memory.quota, memory.doomed);
+        self.no_longer_doomed(doomed);
         self.memories.remove(at);
         self.quotas.refund(quota, cost);
         false

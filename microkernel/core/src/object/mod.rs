@@ -1,6 +1,7 @@
 //! Kernel objects, a file for each: what a handle can lead to.
 
 pub mod connection;
+pub mod doomed;
 pub mod endpoint;
 pub mod handle;
 pub mod irq;

@@ -9,6 +9,18 @@ use crate::mem::slab::{Object, Ref, Slab};
 use crate::object::memory::Memory;
 use crate::object::space::Space;
 
+/// How far a mapping is.
+#[derive(Clone, Copy, PartialEq, Eq, Default)]
+enum Progress {
+    /// All of it is there.
+    #[default]
+    Complete,
+    /// More pages are to come.
+    Growing,
+    /// There was no memory for all of it: what is there is taken away again.
+    Failed,
+}
+
 /// A run of pages of one memory object, mapped with one protection.
 #[derive(Default)]
 pub struct Region {
@@ -24,6 +36,8 @@ pub struct Region {
     pub first: u64,
     /// Protection bits.
     pub prot: u64,
+    /// How far a mapping is that takes several steps.
+    progress: Progress,
     /// Next region of the space.
     next: Ref<Region>,
 }
@@ -94,16 +108,45 @@ impl Core {
         if wish.first.checked_add(wish.pages).is_none_or(|end| end > memory.pages) {
             return Err(Errno::EINVAL);
         }
+        if let Some(failed) = self.failed_region(&wish) {
+            return self.undo_step(failed, wish.pages);
+        }
         let region = self.region_for(&wish)?;
         let pages = wish.pages.min(STEP);
         for number in 0..pages {
-            if let Err(errno) = self.map_page(region, &wish, number) {
-                self.drop_region_if_empty(region);
-                return Err(errno);
+            if let Err(errno) = self.map_page(&wish, number) {
+                self.regions[region].progress = Progress::Failed;
+                return match self.regions[region].pages {
+                    0 => {
+                        self.drop_region_if_empty(region);
+                        Err(errno)
+                    }
+                    _ => Ok(wish.pages),
+                };
             }
             self.regions[region].pages += 1;
         }
-        Ok(wish.pages - pages)
+        let left = wish.pages - pages;
+        self.regions[region].progress = if left == 0 { Progress::Complete } else { Progress::Growing };
+        Ok(left)
+    }
+
+    /// The region of this wish, if it has turned out that it can't be mapped whole.
+    fn failed_region(&self, wish: &Mapping) -> Option<Ref<Region>> {
+        let mut at = self.spaces[wish.space].regions;
+        while let Some(region) = self.regions.get(at) {
+            if region.progress == Progress::Failed && region.memory == wish.memory {
+                return Some(at);
+            }
+            at = region.next;
+        }
+        None
+    }
+
+    /// Takes a step of a failed mapping away. `left` tells the caller to come again; ENOMEM: it is gone.
+    fn undo_step(&mut self, failed: Ref<Region>, left: u64) -> Result<u64, Errno> {
+        self.unmap_region_step(failed);
+        if self.regions.get(failed).is_some() { Ok(left) } else { Err(Errno::ENOMEM) }
     }
 
     /// The region that the wish continues, or a new one.
@@ -114,7 +157,8 @@ impl Core {
             if region.address < end && wish.address < region.end() {
                 return Err(Errno::EEXIST);
             }
-            if region.end() == wish.address
+            if region.progress == Progress::Growing
+                && region.end() == wish.address
                 && region.memory == wish.memory
                 && region.prot == wish.prot
                 && region.first + region.pages == wish.first
@@ -130,6 +174,11 @@ impl Core {
         }
     }
 
+    fn region_count(&self, space: Ref<Space>) -> u32 {
+        let first = self.regions.get(self.spaces[space].regions);
+        core::iter::successors(first, |region| self.regions.get(region.next)).count() as u32
+    }
+
     fn insert_region(&mut self, wish: &Mapping) -> Result<Ref<Region>, Errno> {
         let space = &mut self.spaces[wish.space];
         let region = Region {
@@ -139,6 +188,7 @@ impl Core {
             pages: 0,
             first: wish.first,
             prot: wish.prot,
+            progress: Progress::Complete,
             next: space.regions,
         };
         self.quotas.charge(space.quota, Slab::<Region>::COST)?;
@@ -155,7 +205,7 @@ impl Core {
         }
     }
 
-    fn map_page(&mut self, _region: Ref<Region>, wish: &Mapping, number: u64) -> Result<(), Errno> {
+    fn map_page(&mut self, wish: &Mapping, number: u64) -> Result<(), Errno> {
         let memory = &mut self.memories[wish.memory];
         let frame = memory.frame(wish.first + number, &mut self.frames).ok_or(Errno::ENOMEM)?;
         let space = &mut self.spaces[wish.space];
@@ -212,6 +262,9 @@ impl Core {
     }
 
     fn split(&mut self, at: Ref<Region>, address: u64) -> Result<(), Errno> {
+        if self.region_count(self.regions[at].space) >= MAX_REGIONS {
+            return Err(Errno::ENOMEM);
+        }
         let Region { space, memory, first, prot, .. } = self.regions[at];
         let front = (address - self.regions[at].address) / PAGE as u64;
         let behind = self.regions[at].pages - front;

@@ -24,6 +24,8 @@ pub struct Space {
     pub table: Ref<Table>,
     /// Where faults of its threads go.
     pub faults: Ref<Connection>,
+    /// It holds on to that connection, as a handle would: while there are threads that could fault.
+    holds_faults: bool,
     /// Its handles.
     pub handles: Handles,
     /// First region of the list.
@@ -38,6 +40,17 @@ pub struct Space {
     pub ports: Option<u8>,
     /// Being taken apart: nothing runs in it any more.
     dying: bool,
+    /// It has no handles, and waits to be taken apart.
+    pub doomed: bool,
+    /// Threads in it.
+    pub threads: u32,
+}
+
+impl Space {
+    /// Nothing may be started in it any more.
+    pub fn is_dying(&self) -> bool {
+        self.dying
+    }
 }
 
 impl Default for Space {
@@ -47,6 +60,7 @@ impl Default for Space {
             root: Phys(0),
             table: Ref::NONE,
             faults: Ref::NONE,
+            holds_faults: false,
             handles: Handles::default(),
             regions: Ref::NONE,
             page_tables: 0,
@@ -54,6 +68,8 @@ impl Default for Space {
             refs: 0,
             ports: None,
             dying: false,
+            doomed: false,
+            threads: 0,
         }
     }
 }
@@ -164,13 +180,13 @@ impl Core {
             kind::ENDPOINT => {
                 let at = handle.reference();
                 if self.endpoints.get_mut(at).is_some_and(|endpoint| add(&mut endpoint.refs)) {
-                    while self.destroy_endpoint_step(at) && self.endpoints.get(at).is_some() {}
+                    self.doom_endpoint(at);
                 }
             }
             kind::SPACE => {
                 let at = handle.reference();
                 if self.spaces.get_mut(at).is_some_and(|space| add(&mut space.refs)) {
-                    while self.destroy_space_step(at) && self.spaces.get(at).is_some() {}
+                    self.doom_space(at);
                 }
             }
             kind::TABLE => {
@@ -189,6 +205,10 @@ impl Core {
         if !self.spaces[at].dying {
             self.spaces[at].dying = true;
             self.stop_threads_of(at);
+            if self.root == self.spaces[at].root {
+                self.root = self.kernel_root;
+                paging::activate(self.root);
+            }
             return true;
         }
         if let Some(thread) = self.threads.find(|thread| thread.space == at) {
@@ -222,14 +242,49 @@ impl Core {
         if let Some(bitmap) = space.ports {
             self.release_ports(bitmap);
         }
-        if self.root == root {
-            self.root = self.kernel_root;
-            paging::activate(self.root);
-        }
         self.frames.put(root);
+        let doomed = self.spaces[at].doomed;
+        self.no_longer_doomed(doomed);
+        self.set_faults(at, Ref::NONE);
         self.spaces.remove(at);
         self.quotas.refund(quota, COST);
         true
+    }
+
+    /// Faults of the space go to `connection` from now on.
+    pub fn set_faults(&mut self, at: Ref<Space>, connection: Ref<Connection>) {
+        self.hold_faults(at, false);
+        self.spaces[at].faults = connection;
+        let threads = self.spaces[at].threads;
+        self.hold_faults(at, threads > 0);
+    }
+
+    /// Holds on to the connection for faults, or lets go of it: whoever is behind it hears that.
+    fn hold_faults(&mut self, at: Ref<Space>, hold: bool) {
+        let space = &mut self.spaces[at];
+        if core::mem::replace(&mut space.holds_faults, hold) == hold {
+            return;
+        }
+        let faults = space.faults;
+        if self.connections.get(faults).is_some_and(|connection| connection.refs > 0) {
+            self.count_handle(Core::connection_handle(faults, Rights::CALL), if hold { 1 } else { -1 });
+        }
+    }
+
+    /// A thread was made in the space.
+    pub fn thread_joined(&mut self, at: Ref<Space>) {
+        self.spaces[at].threads += 1;
+        self.hold_faults(at, true);
+    }
+
+    /// A thread of the space is gone. After the last one nothing can fault, and the space lets go of the
+    /// connection for faults.
+    pub fn thread_left(&mut self, at: Ref<Space>) {
+        let Some(space) = self.spaces.get_mut(at) else { return };
+        space.threads -= 1;
+        if space.threads == 0 {
+            self.hold_faults(at, false);
+        }
     }
 
     fn stop_threads_of(&mut self, space: Ref<Space>) {
@@ -256,6 +311,9 @@ impl Core {
             if let Some(thread) = self.threads.at(index).filter(|&thread| self.threads[thread].space == space) {
                 self.threads[thread].map_base = self.map_base(space);
             }
+        }
+        if self.spaces[space].root == self.root {
+            self.cpu.tss.hardware.iomap_base = self.map_base(space);
         }
         Ok(())
     }

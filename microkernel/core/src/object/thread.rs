@@ -108,6 +108,10 @@ pub struct Thread {
     pub base: u8,
     /// Number of its last request.
     pub calls: u32,
+    /// What is left of a turn that was interrupted, in nanoseconds; 0: a whole one.
+    pub slice: u64,
+    /// The request that its server was told to hurry with: a second notice would say nothing new.
+    pub cancelled: u32,
     /// Its address space.
     pub space: Ref<Space>,
     /// The endpoint it waits on.
@@ -171,7 +175,11 @@ impl Core {
         if new.entry >= USER_END || new.priority as usize >= crate::sched::PRIORITIES {
             return Err(Errno::EINVAL);
         }
-        let root = self.spaces.get(new.space).ok_or(Errno::EBADF)?.root;
+        let space = self.spaces.get(new.space).ok_or(Errno::EBADF)?;
+        if space.is_dying() {
+            return Err(Errno::ESTALE);
+        }
+        let root = space.root;
         let map_base = self.map_base(new.space);
         self.deadlines.make_room(self.threads.count() + 1, &mut self.frames)?;
         self.quotas.charge(new.quota, Slab::<Thread>::COST)?;
@@ -186,10 +194,16 @@ impl Core {
             quota: new.quota,
             ..Thread::default()
         });
-        made.ok_or_else(|| {
-            self.quotas.refund(new.quota, Slab::<Thread>::COST);
-            Errno::ENOMEM
-        })
+        match made {
+            Some(at) => {
+                self.thread_joined(new.space);
+                Ok(at)
+            }
+            None => {
+                self.quotas.refund(new.quota, Slab::<Thread>::COST);
+                Err(Errno::ENOMEM)
+            }
+        }
     }
 
     /// Lets a stopped thread run. EINVAL: it is not stopped.
@@ -226,12 +240,13 @@ impl Core {
         if self.fpu_owner == at {
             self.fpu_owner = Ref::NONE;
         }
-        let Thread { fpu, quota, .. } = self.threads[at];
+        let Thread { fpu, quota, space, .. } = self.threads[at];
         if let Some(page) = fpu {
             self.frames.put(page);
             self.quotas.refund(quota, parley_abi::PAGE as u64);
         }
         self.threads.remove(at);
         self.quotas.refund(quota, Slab::<Thread>::COST);
+        self.thread_left(space);
     }
 }

@@ -109,7 +109,11 @@ impl Core {
                 self.abandon_request(at);
                 self.fail_request(at, Errno::EINTR);
             }
-            State::Awaiting => self.send_cancel(endpoint, token),
+            State::Awaiting if self.threads[at].cancelled == token.generation() => {}
+            State::Awaiting => {
+                self.threads[at].cancelled = token.generation();
+                self.send_cancel(endpoint, token);
+            }
             _ => return Err(Errno::ESRCH),
         }
         Ok(Done::Value(0))

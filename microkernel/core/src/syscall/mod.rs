@@ -10,6 +10,8 @@ use parley_abi::call;
 use parley_abi::msg::Flags;
 
 use crate::kernel::Core;
+use crate::mem::slab::Ref;
+use crate::object::thread::Thread;
 use crate::uaccess::Claim;
 
 /// How a call of the core ended.
@@ -41,6 +43,7 @@ impl Core {
             Some(flags) => self.dispatch(number, flags, label),
             None => Err(Errno::EINVAL),
         };
+        let done = if self.doomed != 0 { self.go_on_reaping(caller, done) } else { done };
         if let Some(thread) = self.threads.get_mut(caller) {
             match done {
                 Ok(Done::Registers) => {}
@@ -50,6 +53,20 @@ impl Core {
             }
         }
         self.settle();
+    }
+
+    /// Takes one step with what has no handles left. A call that has nothing else to report goes on as
+    /// `reap` until all of it is gone.
+    #[cold]
+    fn go_on_reaping(&mut self, caller: Ref<Thread>, done: Result<Done, Errno>) -> Result<Done, Errno> {
+        self.doomed_step();
+        if self.doomed == 0 || done != Ok(Done::Value(0)) {
+            return done;
+        }
+        if let Some(thread) = self.threads.get_mut(caller) {
+            thread.frame.number = call::REAP as u64;
+        }
+        Ok(Done::Again)
     }
 
     /// The table of the core's calls.
@@ -72,6 +89,7 @@ impl Core {
             call::HANDLE_INFO => self.sys_handle_info(),
             call::MINT => self.sys_mint(),
             call::REVOKE => self.sys_revoke(),
+            call::REAP => Ok(Done::Value(0)),
             call::QUOTA_CREATE => self.sys_quota_create(),
             call::QUOTA_DESTROY => self.sys_quota_destroy(),
             call::QUOTA_INFO => self.sys_quota_info(),

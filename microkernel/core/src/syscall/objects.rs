@@ -41,7 +41,7 @@ impl Core {
 
     fn space(&self, slot: u64) -> Result<Ref<Space>, Errno> {
         let at = self.object(slot, kind::SPACE, Rights::MANAGE)?;
-        self.spaces.get(at).map(|_| at).ok_or(Errno::ESTALE)
+        self.spaces.get(at).filter(|space| !space.is_dying()).map(|_| at).ok_or(Errno::ESTALE)
     }
 
     fn managed_thread(&self, slot: u64) -> Result<Ref<Thread>, Errno> {
@@ -103,11 +103,11 @@ impl Core {
         if self.quotas.get(at).is_none() {
             return Ok(Done::Value(0));
         }
-        let more = self.destroy_quota_step(at);
-        if self.threads.get(self.current).is_none() {
-            self.resched = true;
-            return Ok(Done::Registers);
+        let own = [self.spaces[self.current_space()].quota, self.thread().quota];
+        if own.into_iter().any(|quota| self.quotas.is_below(quota, at)) {
+            return Err(Errno::EDEADLK);
         }
+        let more = self.destroy_quota_step(at);
         Ok(if more { Done::Again } else { Done::Value(0) })
     }
 
@@ -148,11 +148,7 @@ impl Core {
     pub(super) fn sys_space_create(&mut self) -> Result<Done, Errno> {
         let [quota, ..] = self.args();
         let at = self.create_space(self.quota(quota)?)?;
-        self.install_new(
-            kind::SPACE,
-            at,
-            |core, at| while core.spaces.get(at).is_some() && core.destroy_space_step(at) {},
-        )
+        self.install_new(kind::SPACE, at, Core::doom_space)
     }
 
     pub(super) fn sys_map(&mut self) -> Result<Done, Errno> {
@@ -188,8 +184,12 @@ impl Core {
 
     pub(super) fn sys_space_faults(&mut self) -> Result<Done, Errno> {
         let [space, connection, ..] = self.args();
-        let space = self.space(space)?;
-        self.spaces[space].faults = self.object::<Connection>(connection, kind::CONNECTION, Rights::CALL)?;
+        let space: Ref<Space> = self.object(space, kind::SPACE, Rights::MANAGE | Rights::WRITE)?;
+        let connection: Ref<Connection> = self.object(connection, kind::CONNECTION, Rights::CALL)?;
+        if self.spaces.get(space).is_none_or(Space::is_dying) || self.connections.get(connection).is_none() {
+            return Err(Errno::ESTALE);
+        }
+        self.set_faults(space, connection);
         Ok(Done::Value(0))
     }
 
@@ -263,8 +263,6 @@ impl Core {
     pub(super) fn sys_endpoint_create(&mut self) -> Result<Done, Errno> {
         let [quota, ..] = self.args();
         let at = self.create_endpoint(self.quota(quota)?, Binding::Threads)?;
-        self.install_new(kind::ENDPOINT, at, |core, at| {
-            while core.endpoints.get(at).is_some() && core.destroy_endpoint_step(at) {}
-        })
+        self.install_new(kind::ENDPOINT, at, Core::doom_endpoint)
     }
 }

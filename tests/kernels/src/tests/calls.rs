@@ -16,8 +16,8 @@ tests![null_call, unknown_core_numbers, unknown_posix_numbers, posix_with_garbag
 /// Last number of the range that is tried.
 const LAST: u16 = FIRST + 0xff;
 /// Calls that take no handle in rdi.
-const NO_HANDLE: [u16; 6] =
-    [call::NULL, call::SET_FS_BASE, call::THREAD_EXIT, call::YIELD, call::CLOCK, call::COUNTERS];
+const NO_HANDLE: [u16; 7] =
+    [call::NULL, call::REAP, call::SET_FS_BASE, call::THREAD_EXIT, call::YIELD, call::CLOCK, call::COUNTERS];
 /// Values that no slot of this process has: closed, out of range, and one that is a slot when cut to
 /// 32 bits.
 const NO_SLOTS: [u64; 7] = [900, 4095, 4096, 0xffff_ffff, 1 << 32 | slot::SPACE as u64, 1 << 63, u64::MAX];

@@ -11,6 +11,7 @@ use crate::boot::Loader;
 use crate::build::Guest;
 use crate::guest::{Job, Rig};
 use crate::kernel::{Kernel, KernelChoice};
+use crate::log;
 use crate::setup::{self, Need};
 use crate::workspace::Workspace;
 
@@ -65,7 +66,10 @@ impl Exec {
     fn on(&self, rig: &Rig, kernel: Kernel) -> Result<u8> {
         let job = self.job(rig, kernel)?;
         let outcome = rig.run(&job, &mut stdout().lock())?;
-        rig.status(kernel, &outcome)
+        let status = rig.status(kernel, &outcome)?;
+        // Why a program could not be started, for example: the log is not the program's output.
+        log::errors(&outcome.log).for_each(|line| eprintln!("{line}"));
+        Ok(status)
     }
 
     fn job(&self, rig: &Rig, kernel: Kernel) -> Result<Job> {

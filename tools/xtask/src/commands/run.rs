@@ -97,6 +97,9 @@ impl Run {
             gdb: None,
         };
         eprintln!("xtask: {} on {accel}; `poweroff` or Ctrl-A X ends it, Ctrl-C goes to the guest", self.kernel);
+        if !stdin().is_terminal() {
+            eprintln!("xtask: keys come from no terminal; `cargo xtask exec` runs a program without one");
+        }
         let _terminal = Terminal::save();
         let end = Running::start(&machine, folder.path())?.wait(None, || Ok(()))?;
         match end {

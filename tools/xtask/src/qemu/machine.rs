@@ -60,7 +60,7 @@ pub struct Machine {
 /// The flags behind every figure in `compare`'s table, also named in its header.
 pub const DETERMINISTIC: [&str; 6] = ["-icount", "shift=0,sleep=off", "-rtc", "base=2026-01-01,clock=vm", "-seed", "1"];
 
-const BARE: [&str; 14] = [
+const BARE: [&str; 13] = [
     "-machine",
     "q35",
     "-cpu",
@@ -71,7 +71,6 @@ const BARE: [&str; 14] = [
     "none",
     "-nodefaults",
     "-no-user-config",
-    "-no-reboot",
     "-device",
     "isa-debug-exit,iobase=0xf4,iosize=0x04",
     "-accel",
@@ -85,6 +84,10 @@ impl Machine {
         args.pair("-m", format!("{}M", self.memory));
         if self.deterministic {
             DETERMINISTIC.iter().for_each(|word| args.word(word));
+        }
+        if !matches!(self.console, Console::Terminal) {
+            // A reset ends the run; only a person wants the machine back.
+            args.word("-no-reboot");
         }
         self.console(&mut args);
         self.log(&mut args);
@@ -179,7 +182,10 @@ mod tests {
     #[test]
     fn the_measuring_machine() {
         let line = line(&machine());
-        assert!(line.contains("-accel tcg -m 64M -icount shift=0,sleep=off -rtc base=2026-01-01"));
+        assert!(
+            line.contains("-no-reboot")
+                && line.contains("-accel tcg -m 64M -icount shift=0,sleep=off -rtc base=2026-01-01")
+        );
         assert!(line.contains("file,id=con,path=c,,om1 -serial chardev:con"), "{line}");
         assert!(line.contains("-serial chardev:log -kernel loader -initrd a,b.tar"), "{line}");
     }
@@ -194,6 +200,7 @@ mod tests {
     fn ctrl_c_reaches_the_guest_at_the_terminal() {
         let line = line(&Machine { console: Console::Terminal, log: None, ..machine() });
         assert!(line.contains("stdio,id=con,signal=off,mux=on -mon chardev=con"), "{line}");
+        assert!(!line.contains("-no-reboot"), "{line}");
     }
 
     #[test]

@@ -8,6 +8,7 @@ use anyhow::Result;
 use serde::Serialize;
 
 use crate::host;
+use crate::kernel::Kernel;
 use crate::qemu::{Accel, DETERMINISTIC};
 use crate::setup::{qemu_program, toolchain};
 use crate::workspace::Workspace;
@@ -97,9 +98,14 @@ impl Header {
         })
     }
 
+    /// How much each kernel executed before the benchmark began.
+    pub fn boots(&self) -> String {
+        let boot = |kernel: Kernel| Some(format!("{kernel} {}", self.boot_instructions.get(kernel.name())?));
+        Kernel::ALL.into_iter().filter_map(boot).collect::<Vec<_>>().join(", ")
+    }
+
     /// Names and values, for the Markdown report.
     pub fn lines(&self) -> Vec<(&'static str, String)> {
-        let boots = self.boot_instructions.iter().map(|(kernel, count)| format!("{kernel} {count}"));
         vec![
             ("QEMU", self.qemu_version.clone()),
             ("CPU", self.cpu_model.clone()),
@@ -108,7 +114,7 @@ impl Header {
             ("unit", self.unit.clone()),
             ("revision", self.git_revision.clone()),
             ("compiler", self.rustc.clone()),
-            ("boot, instructions", boots.collect::<Vec<_>>().join(", ")),
+            ("boot, instructions", self.boots()),
             ("date", self.date.clone()),
         ]
     }

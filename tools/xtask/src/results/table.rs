@@ -23,11 +23,13 @@ pub fn terminal(report: &Report) -> String {
 /// One line above the table: what a person must know to repeat it.
 fn conditions(report: &Report) -> String {
     let header = &report.header;
-    let boots = header.boot_instructions.iter().map(|(kernel, count)| format!("{kernel} {count}"));
-    let boots = boots.collect::<Vec<_>>().join(", ");
     format!(
-        "{}, {}, revision {}\n{} from reset to the benchmark: {boots}",
-        header.qemu_version, header.accelerator, header.git_revision, header.unit
+        "{}, {}, revision {}\n{} from reset to the benchmark: {}",
+        header.qemu_version,
+        header.accelerator,
+        header.git_revision,
+        header.unit,
+        header.boots()
     )
 }
 
