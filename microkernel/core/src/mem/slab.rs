@@ -136,6 +136,13 @@ impl<T: Object> Slab<T> {
         true
     }
 
+    /// Bytes of memory that the next insertion adds to the table: 0 if there is a free slot.
+    pub fn growth(&self) -> u64 {
+        let needed = (self.len as usize + 1) * size_of::<Slot<T>>();
+        let missing = if self.free == 0 { needed.saturating_sub(self.window.bytes()) } else { 0 };
+        (missing as u64).next_multiple_of(parley_abi::PAGE as u64)
+    }
+
     fn grow(&mut self, frames: &mut Frames) -> Option<()> {
         while self.window.bytes() < (self.len as usize + 1) * size_of::<Slot<T>>() {
             self.window.grow(frames)?;

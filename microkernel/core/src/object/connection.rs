@@ -40,6 +40,7 @@ impl Core {
         endpoint: Ref<Endpoint>,
         badge: u64,
     ) -> Result<Ref<Connection>, Errno> {
+        self.quotas.pay_for_growth(self.connections.growth())?;
         self.quotas.charge(quota, Slab::<Connection>::COST)?;
         let resident = self.resident_behind(endpoint);
         let connection = Connection { endpoint, badge, resident, quota, ..Connection::default() };

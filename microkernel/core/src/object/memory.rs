@@ -164,6 +164,7 @@ impl Core {
         cost: u64,
         backing: Backing,
     ) -> Result<Ref<Memory>, Errno> {
+        self.quotas.pay_for_growth(self.memories.growth())?;
         self.quotas.charge(quota, cost)?;
         let memory = Memory { quota, pages, backing, ..Memory::default() };
         self.memories.insert(&mut self.frames, memory).ok_or_else(|| {

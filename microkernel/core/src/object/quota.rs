@@ -34,6 +34,15 @@ impl Slab<Quota> {
         Ok(())
     }
 
+    /// Pays for the growth of a table of objects. Tables never shrink, so this is never refunded: the root
+    /// pays, and what it has promised to others stays there. ENOMEM.
+    pub fn pay_for_growth(&mut self, bytes: u64) -> Result<(), Errno> {
+        match bytes {
+            0 => Ok(()),
+            _ => self.charge(crate::boot::ROOT_QUOTA, bytes),
+        }
+    }
+
     /// Gives `bytes` back.
     pub fn refund(&mut self, quota: Ref<Quota>, bytes: u64) {
         if let Some(account) = self.get_mut(quota) {
@@ -73,6 +82,8 @@ impl Core {
         if self.quotas.depth(parent) >= MAX_DEPTH {
             return Err(Errno::EINVAL);
         }
+        let growth = self.quotas.growth();
+        self.quotas.pay_for_growth(growth)?;
         let cost = limit.checked_add(Slab::<Quota>::COST).ok_or(Errno::ENOMEM)?;
         self.quotas.charge(parent, cost)?;
         let made = self.quotas.insert(&mut self.frames, Quota { parent, limit, used: 0 });

@@ -180,6 +180,7 @@ impl Core {
     }
 
     fn insert_region(&mut self, wish: &Mapping) -> Result<Ref<Region>, Errno> {
+        self.quotas.pay_for_growth(self.regions.growth())?;
         let space = &mut self.spaces[wish.space];
         let region = Region {
             space: wish.space,

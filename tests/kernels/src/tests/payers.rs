@@ -55,9 +55,9 @@ fn a_connection_ends_with_its_payer() -> Verdict {
 
 /// Spaces that hold the only handle to the next: dropping the first takes them all, however many.
 fn a_space_that_holds_spaces() -> Verdict {
-    let scope = Scope::of(800)?;
+    let scope = Scope::of(560)?;
     let mut last = sys::space_create(scope.quota())?;
-    for _ in 0..300 {
+    for _ in 0..200 {
         let next = sys::space_create(scope.quota())?;
         sys::handle_grant(next, last, slot::FREE, Rights::MANAGE)?;
         sys::handle_drop(last)?;
