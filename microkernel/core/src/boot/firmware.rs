@@ -147,7 +147,7 @@ pub fn facts(composition: &Composition) -> Facts {
 
 /// Addresses are virtual up to base revision 2, physical later.
 fn physical(address: u64) -> u64 {
-    if address >= DIRECT { address - DIRECT } else { address }
+    address.checked_sub(DIRECT).unwrap_or(address)
 }
 
 fn image() -> Image {

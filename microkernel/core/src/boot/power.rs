@@ -65,9 +65,6 @@ impl Core {
 
     /// Resets the machine.
     pub fn reset(&mut self) -> Result<Done, Errno> {
-        if self.power.debug_exit {
-            out32(DEBUG_EXIT, ORDERLY);
-        }
         if self.power.reset != 0 {
             out8(self.power.reset, self.power.reset_value);
         }

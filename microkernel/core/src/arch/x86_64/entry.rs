@@ -83,8 +83,9 @@ static mut CPU: CpuLocal = CpuLocal {
 /// The caller holds no other borrow of it. In the core that is so by construction: the one borrow is
 /// made here at boot and kept in `Core`.
 pub unsafe fn cpu_local() -> &'static mut CpuLocal {
+    let place = &raw mut CPU;
     // SAFETY: the caller promises that this is the only borrow.
-    unsafe { &mut *(&raw mut CPU) }
+    unsafe { &mut *place }
 }
 
 impl CpuLocal {

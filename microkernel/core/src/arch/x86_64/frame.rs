@@ -42,7 +42,7 @@ pub struct Frame {
     pub ss: u64,
 }
 
-const _: () = assert!(size_of::<Frame>() == 176 && size_of::<Frame>() % 16 == 0);
+const _: () = assert!(size_of::<Frame>() == 176 && size_of::<Frame>().is_multiple_of(16));
 
 impl Frame {
     /// Registers of a thread that has not run yet: it starts by `iretq`, at `entry`.

@@ -126,23 +126,20 @@ pub fn lookup(root: Phys, address: u64, write: bool) -> Option<*mut u8> {
     if entry & needed != needed {
         return None;
     }
-    Some(Phys((entry & ADDRESS) | address % PAGE as u64).pointer())
+    Some(Phys((entry & ADDRESS) | (address % PAGE as u64)).pointer())
 }
 
 /// Frees one page table of the user half of `root`, deepest first, through `put`. False: none is left.
 /// The user pages themselves belong to memory objects and have been unmapped.
 pub fn free_one_table(root: Phys, put: &mut dyn FnMut(Phys)) -> bool {
     fn free_below(at: Phys, level: u32, entries: usize, put: &mut dyn FnMut(Phys)) -> bool {
-        for entry in table(at)[..entries].iter_mut().filter(|entry| **entry & PRESENT != 0) {
-            let child = Phys(*entry & ADDRESS);
-            if level > 2 && free_below(child, level - 1, ENTRIES, put) {
-                return true;
-            }
+        let Some(entry) = table(at)[..entries].iter_mut().find(|entry| **entry & PRESENT != 0) else { return false };
+        let child = Phys(*entry & ADDRESS);
+        if level == 2 || !free_below(child, level - 1, ENTRIES, put) {
             *entry = 0;
             put(child);
-            return true;
         }
-        false
+        true
     }
     free_below(root, 4, USER_ENTRIES, put)
 }
