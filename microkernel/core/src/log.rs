@@ -61,12 +61,16 @@ pub struct Log {
     ring: [u8; RING],
     read: usize,
     len: usize,
+    reported: u64,
 }
+
+/// Reports that ring 3 can cause are at least this far apart, in nanoseconds: a serial port is slow.
+const BETWEEN_REPORTS: u64 = 10_000_000;
 
 impl Log {
     /// Everything up to `level` goes to the console.
     pub fn new(level: Level) -> Log {
-        Log { level, output: Output::Port(COM1), separate: false, ring: [0; RING], read: 0, len: 0 }
+        Log { level, output: Output::Port(COM1), separate: false, ring: [0; RING], read: 0, len: 0, reported: 0 }
     }
 
     /// The log gets the second serial port for itself.
@@ -98,6 +102,15 @@ impl Log {
         }
         self.len -= count;
         count
+    }
+
+    /// Whether something that ring 3 can cause as often as it likes may be written at time `now`.
+    pub fn may_report(&mut self, now: u64) -> bool {
+        let may = self.reported == 0 || now.saturating_sub(self.reported) >= BETWEEN_REPORTS;
+        if may {
+            self.reported = now.max(1);
+        }
+        may
     }
 
     /// Writes bytes as they are.

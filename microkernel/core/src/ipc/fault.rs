@@ -59,10 +59,14 @@ impl Core {
             panic!("init died: {name} (error {error:#x}) at rip {rip:#x}, rsp {rsp:#x}, address {address:#x}");
         }
         let thread = self.current.index;
-        self.log(
-            Level::Error,
-            format_args!("thread {thread}: {name} (error {error:#x}) at rip {rip:#x}, address {address:#x}; stopped"),
-        );
+        if self.log.may_report(self.clock.now()) {
+            self.log(
+                Level::Error,
+                format_args!(
+                    "thread {thread}: {name} (error {error:#x}) at rip {rip:#x}, address {address:#x}; stopped"
+                ),
+            );
+        }
         let stopped = self.current;
         self.thread().state = State::Stopped;
         self.resched = true;

@@ -256,7 +256,9 @@ global_asm!(
     "push r15",
     "push rcx",
     "push r11",
-    "cld",
+    // Ring 3's flags are its own: AC would let the core touch user pages, DF would turn copies round.
+    "push 2",
+    "popfq",
     "inc qword ptr [rip + {cpu} + {entries}]",
     "lea rsp, [rip + {cpu} + {kernel_top}]",
     "mov rdi, [rip + {cpu} + {core}]",
@@ -291,6 +293,8 @@ global_asm!(
     "7:",
     "cmp qword ptr [rsp], 1",
     "je 9f",
+    "cmp qword ptr [rsp], 2",
+    "je 9f",
     "cmp qword ptr [rsp], 32",
     "jae 10f",
     "push r12",
@@ -314,7 +318,8 @@ global_asm!(
     "and rsp, -16",
     "call {on_kernel_exception}",
     "ud2",
-    // A debug exception in ring 0 can only be one that MOV SS held back (AMD APM, "debug traps"): drop it.
+    // Nothing to do in ring 0: a debug exception (1) can only be one that MOV SS held back (AMD APM, "debug
+    // traps"), and a non-maskable interrupt (2) has no owner here.
     "9:",
     "add rsp, 16",
     "iretq",
