@@ -111,6 +111,28 @@ impl CpuLocal {
 const RSP0: usize = offset_of!(CpuLocal, tss) + offset_of!(TaskStateSegment, privilege_stack_table);
 const KERNEL_TOP: usize = offset_of!(CpuLocal, kernel_stack) + KERNEL_STACK;
 
+/// Pushes the arguments of a call, in the order of [`Frame::args`].
+macro_rules! push_args {
+    () => {
+        "push r12\npush r9\npush r8\npush r10\npush rdx\npush rsi\npush rdi"
+    };
+}
+
+/// Pushes what a function preserves, as it lies below rax in [`Frame`].
+macro_rules! push_saved {
+    () => {
+        "push rbx\npush rbp\npush r13\npush r14\npush r15"
+    };
+}
+
+/// Pops everything from r15 up to r12.
+macro_rules! pop_all {
+    () => {
+        "pop r15\npop r14\npop r13\npop rbp\npop rbx\npop rax\n\
+         pop rdi\npop rsi\npop rdx\npop r10\npop r8\npop r9\npop r12"
+    };
+}
+
 global_asm!(
     ".text",
     ".balign 64",
@@ -125,13 +147,7 @@ global_asm!(
     "push rcx",
     "push rax",
     "push {syscall}",
-    "push r12",
-    "push r9",
-    "push r8",
-    "push r10",
-    "push rdx",
-    "push rsi",
-    "push rdi",
+    push_args!(),
     "inc qword ptr [rip + {cpu} + {entries}]",
     "cmp ax, {first}",
     "jae 2f",
@@ -156,20 +172,12 @@ global_asm!(
     "sysretq",
     "3:",
     "sub rsp, 8",
-    "push rbx",
-    "push rbp",
-    "push r13",
-    "push r14",
-    "push r15",
+    push_saved!(),
     "jmp parley_exit",
     // A call of the core: every register may be part of the message.
     "2:",
     "push rax",
-    "push rbx",
-    "push rbp",
-    "push r13",
-    "push r14",
-    "push r15",
+    push_saved!(),
     "lea rsp, [rip + {cpu} + {kernel_top}]",
     "mov rdi, [rip + {cpu} + {core}]",
     "mov rsi, rax",
@@ -181,19 +189,7 @@ global_asm!(
     "sub rsp, {exit_offset}",
     "cmp dword ptr [rsp + {kind_from_r15}], {syscall}",
     "jne 4f",
-    "pop r15",
-    "pop r14",
-    "pop r13",
-    "pop rbp",
-    "pop rbx",
-    "pop rax",
-    "pop rdi",
-    "pop rsi",
-    "pop rdx",
-    "pop r10",
-    "pop r8",
-    "pop r9",
-    "pop r12",
+    pop_all!(),
     "mov rcx, [rsp + 16]",
     "mov r11, [rsp + 32]",
     "mov rsp, [rsp + 40]",
@@ -202,19 +198,7 @@ global_asm!(
     "sub rsp, 16",
     "pop r11",
     "pop rcx",
-    "pop r15",
-    "pop r14",
-    "pop r13",
-    "pop rbp",
-    "pop rbx",
-    "pop rax",
-    "pop rdi",
-    "pop rsi",
-    "pop rdx",
-    "pop r10",
-    "pop r8",
-    "pop r9",
-    "pop r12",
+    pop_all!(),
     "add rsp, 16",
     "iretq",
     // Vectors. Each stub is STUB_SIZE bytes long and pushes error code and vector.
@@ -241,19 +225,9 @@ global_asm!(
     "test byte ptr [rsp + 24], 3",
     "jz 7f",
     "8:",
-    "push r12",
-    "push r9",
-    "push r8",
-    "push r10",
-    "push rdx",
-    "push rsi",
-    "push rdi",
+    push_args!(),
     "push rax",
-    "push rbx",
-    "push rbp",
-    "push r13",
-    "push r14",
-    "push r15",
+    push_saved!(),
     "push rcx",
     "push r11",
     // Ring 3's flags are its own: AC would let the core touch user pages, DF would turn copies round.
@@ -297,19 +271,9 @@ global_asm!(
     "je 9f",
     "cmp qword ptr [rsp], 32",
     "jae 10f",
-    "push r12",
-    "push r9",
-    "push r8",
-    "push r10",
-    "push rdx",
-    "push rsi",
-    "push rdi",
+    push_args!(),
     "push rax",
-    "push rbx",
-    "push rbp",
-    "push r13",
-    "push r14",
-    "push r15",
+    push_saved!(),
     "push rcx",
     "push r11",
     "cld",
