@@ -6,7 +6,7 @@
 //! and is served there.
 
 use parley_abi::call::{CALL, REPLY_RECV, Rights, kind};
-use parley_abi::msg::{Flags, Token, event};
+use parley_abi::msg::{Flags, Token, WORDS, event};
 
 use crate::kernel::Core;
 use crate::mem::slab::Ref;
@@ -45,10 +45,10 @@ impl Core {
         target.server = receiver;
         let thread = self.threads.live(caller);
         thread.state = State::Awaiting;
-        let (words, token, priority) = (thread.frame.words(how.first as usize), thread.token(caller), thread.priority);
+        let (token, priority) = (thread.token(caller), thread.priority);
+        self.copy_words(caller, how.first as usize, receiver);
         let server = self.threads.live(receiver);
         server.frame.rax = event::REQUEST as u64 | (row.label() as u64) << 32;
-        server.frame.set_words(&words);
         server.frame.r13 = token.0;
         server.frame.r15 = badge;
         server.priority = server.base.max(priority);
@@ -56,70 +56,98 @@ impl Core {
         Some(())
     }
 
-    /// `reply_recv` without deadline, when the caller goes on and the server has nothing to do.
+    /// `reply_recv` without flags and deadline, when the caller goes on and the server has nothing to do.
     #[inline(always)]
     pub fn fast_reply_recv(&mut self, rax: u64) -> Option<()> {
-        if rax as u16 != REPLY_RECV {
+        if rax as u32 != REPLY_RECV as u32 {
             return None;
         }
+        let (endpoint, caller) = self.waiting_caller()?;
         let server = self.current;
-        let frame = &self.threads.peek(server).frame;
+        // Sure from here on.
+        match self.threads.peek(caller).request.how.kind {
+            Kind::Posix => {
+                let result = self.threads.peek(server).frame.args[1];
+                self.threads.live(caller).frame.rax = result;
+            }
+            _ => {
+                self.copy_words(server, 1, caller);
+                self.threads.live(caller).frame.rax = rax >> 32;
+            }
+        }
+        self.wait_and_resume(endpoint, caller);
+        Some(())
+    }
+
+    /// As [`Core::fast_reply_recv`], with bytes that are copied to a POSIX caller.
+    #[inline(never)]
+    pub fn fast_reply_data(&mut self, rax: u64) -> Option<()> {
+        let fill = rax as u32 == REPLY_RECV as u32 | (Flags::FILL.bits() as u32) << 16;
+        if !fill && rax as u32 != REPLY_RECV as u32 | (Flags::DATA.bits() as u32) << 16 {
+            return None;
+        }
+        let (endpoint, caller) = self.waiting_caller()?;
+        if self.threads.peek(caller).request.how.kind != Kind::Posix {
+            return None;
+        }
+        let [_, result, address, len, ..] = self.threads.peek(self.current).frame.args;
+        let copied = self.reply_data(caller, self.claim(address, len)).ok()? as u64;
+        if fill && copied != len {
+            return None; // the slow path copies it again, and says what is wrong
+        }
+        // Sure from here on.
+        self.threads.live(caller).frame.rax = if fill { result } else { copied };
+        self.wait_and_resume(endpoint, caller);
+        Some(())
+    }
+
+    /// The endpoint that the current thread receives on and the caller that it answers, if nothing else
+    /// awaits either of them.
+    #[inline(always)]
+    fn waiting_caller(&self) -> Option<(Ref<Endpoint>, Ref<Thread>)> {
+        let frame = &self.threads.peek(self.current).frame;
         let token = Token(frame.r13);
         if frame.r14 != 0 || token == Token::NONE {
             return None;
         }
-        let endpoint: Ref<Endpoint> = self.object(frame.args[0], kind::ENDPOINT, Rights::RECEIVE).ok()?;
+        let endpoint = self.own_endpoint(frame.args[0])?;
         if !self.endpoints.get(endpoint)?.is_quiet() {
             return None;
         }
         let caller = self.awaiting(endpoint, token).ok()?;
         let thread = self.threads.peek(caller);
         let How { kind, reserved, .. } = thread.request.how;
-        if thread.deadline_at != 0 || reserved || kind == Kind::Fault || self.ready.at_or_above(thread.priority) {
-            return None;
-        }
-        let result = self.result_of_reply(caller, (rax >> 16) as u16)?;
-        // Sure from here on. (What was copied is copied: the slow path would copy it again.)
+        let unusual = reserved || kind == Kind::Fault || thread.deadline_at != 0;
+        if unusual || self.ready.at_or_above(thread.priority) { None } else { Some((endpoint, caller)) }
+    }
+
+    /// The endpoint in `slot` of the current thread's space, if it may receive on it.
+    #[inline(always)]
+    fn own_endpoint(&self, slot: u64) -> Option<Ref<Endpoint>> {
+        let handle = self.spaces.peek(self.current_space()).handles.get(u32::try_from(slot).ok()?)?;
+        handle.is(kind::ENDPOINT, Rights::RECEIVE).then(|| handle.reference())
+    }
+
+    /// The current thread waits on `endpoint`, alone, and `caller` goes on.
+    #[inline(always)]
+    fn wait_and_resume(&mut self, endpoint: Ref<Endpoint>, caller: Ref<Thread>) {
+        let server = self.current;
         self.endpoints.live(endpoint).receivers.set_only(server);
         let thread = self.threads.live(server);
         thread.state = State::Receiving;
         thread.waits_for = endpoint;
         thread.priority = thread.base;
         (thread.next, thread.previous) = (Ref::NONE, Ref::NONE);
-        self.answer(caller, kind, (rax >> 32) as u32, result, server);
         self.switch_to(caller);
-        Some(())
     }
 
-    /// Word 0 of a reply, or the bytes that it copies to the caller. `None`: neither.
+    /// Copies the words of a message between two threads' registers, one after the other, so that no more
+    /// than one is in ours.
     #[inline(always)]
-    fn result_of_reply(&mut self, caller: Ref<Thread>, flags: u16) -> Option<u64> {
-        let [_, result, address, len, ..] = self.threads.peek(self.current).frame.args;
-        if flags == 0 {
-            return Some(result);
+    fn copy_words(&mut self, from: Ref<Thread>, first: usize, to: Ref<Thread>) {
+        for word in 0..WORDS {
+            let value = self.threads.peek(from).frame.args[(first & 1) + word];
+            self.threads.live(to).frame.args[1 + word] = value;
         }
-        let fill = flags == Flags::FILL.bits();
-        if !fill && flags != Flags::DATA.bits() {
-            return None;
-        }
-        let copied = self.reply_data(caller, self.claim(address, len)).ok()? as u64;
-        match fill {
-            false => Some(copied),
-            true => (copied == len).then_some(result),
-        }
-    }
-
-    /// Moves an answer from the server's registers to the caller's.
-    #[inline(always)]
-    fn answer(&mut self, caller: Ref<Thread>, kind: Kind, label: u32, result: u64, server: Ref<Thread>) {
-        if kind == Kind::Posix {
-            self.threads.live(caller).frame.rax = result;
-            return;
-        }
-        let mut words = self.threads.peek(server).frame.words(1);
-        words[0] = result;
-        let to = &mut self.threads.live(caller).frame;
-        to.rax = label as u64;
-        to.set_words(&words);
     }
 }
