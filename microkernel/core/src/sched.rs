@@ -11,8 +11,10 @@ pub const PRIORITIES: usize = 32;
 /// How long a thread runs while others of its priority wait, in nanoseconds.
 pub const SLICE: u64 = 5_000_000;
 
-/// A doubly linked list of threads, through their blocks. A thread is in at most one.
+/// A doubly linked list of threads, through their blocks. A thread is in at most one. (Laid out in order, for
+/// the entry code.)
 #[derive(Clone, Copy, Default)]
+#[repr(C)]
 pub struct Queue {
     first: Ref<Thread>,
     last: Ref<Thread>,
@@ -110,6 +112,9 @@ pub struct Ready {
 }
 
 impl Ready {
+    /// Offset of the map of occupied priorities, for the entry code.
+    pub const OCCUPIED_AT: usize = core::mem::offset_of!(Ready, occupied);
+
     /// Lets a thread wait for its turn, behind its equals.
     pub fn push(&mut self, threads: &mut Slab<Thread>, at: Ref<Thread>, priority: u8) {
         self.queues[priority as usize].push(threads, at);

@@ -1,11 +1,12 @@
-//! The fast path: a request to a waiting server, and the answer to a waiting caller.
+//! Fast paths in Rust: the request of a POSIX row to a waiting server, and a reply that carries data.
 //!
+//! (Messages without either have their short cut in the entry code, [`crate::arch::shortcut`].)
 //! Each is a straight list of checks that changes nothing until it is sure, and then does exactly what
 //! [`super::call`] and [`super::receive`] would have done. Those are the specification: whatever is unusual
 //! (flags, deadlines, handles in replies, events that wait, somebody more urgent) returns `None` here
 //! and is served there.
 
-use parley_abi::call::{CALL, REPLY_RECV, Rights, kind};
+use parley_abi::call::{REPLY_RECV, Rights, kind};
 use parley_abi::msg::{Flags, Token, WORDS, event};
 
 use crate::kernel::Core;
@@ -15,21 +16,6 @@ use crate::object::table::Packed;
 use crate::object::thread::{How, Kind, State, Thread};
 
 impl Core {
-    /// `call` without flags and deadline, to a server that waits.
-    #[inline(always)]
-    pub fn fast_call(&mut self, rax: u64) -> Option<()> {
-        if rax as u32 != CALL as u32 {
-            return None;
-        }
-        let frame = &self.threads.peek(self.current).frame;
-        if frame.r14 != 0 {
-            return None;
-        }
-        let connection = self.open_connection(frame.args[0])?;
-        let (endpoint, badge) = (connection.endpoint, connection.badge);
-        self.hand_over(endpoint, badge, How::in_registers(Kind::Native, 1), Packed::of_label((rax >> 32) as u32))
-    }
-
     /// Gives the current thread's request to the one thread that waits on `endpoint`, and switches to it.
     #[inline(always)]
     pub fn hand_over(&mut self, endpoint: Ref<Endpoint>, badge: u64, how: How, row: Packed) -> Option<()> {
@@ -56,30 +42,8 @@ impl Core {
         Some(())
     }
 
-    /// `reply_recv` without flags and deadline, when the caller goes on and the server has nothing to do.
-    #[inline(always)]
-    pub fn fast_reply_recv(&mut self, rax: u64) -> Option<()> {
-        if rax as u32 != REPLY_RECV as u32 {
-            return None;
-        }
-        let (endpoint, caller) = self.waiting_caller()?;
-        let server = self.current;
-        // Sure from here on.
-        match self.threads.peek(caller).request.how.kind {
-            Kind::Posix => {
-                let result = self.threads.peek(server).frame.args[1];
-                self.threads.live(caller).frame.rax = result;
-            }
-            _ => {
-                self.copy_words(server, 1, caller);
-                self.threads.live(caller).frame.rax = rax >> 32;
-            }
-        }
-        self.wait_and_resume(endpoint, caller);
-        Some(())
-    }
-
-    /// As [`Core::fast_reply_recv`], with bytes that are copied to a POSIX caller.
+    /// `reply_recv` with bytes that are copied to a POSIX caller, when the caller goes on and the server has
+    /// nothing to do.
     #[inline(never)]
     pub fn fast_reply_data(&mut self, rax: u64) -> Option<()> {
         let fill = rax as u32 == REPLY_RECV as u32 | (Flags::FILL.bits() as u32) << 16;

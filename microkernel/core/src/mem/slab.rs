@@ -5,6 +5,7 @@
 //! in the core dangles, and nothing has to hunt down references.
 
 use core::marker::PhantomData;
+use core::mem::offset_of;
 use core::ops::{Index, IndexMut};
 
 use super::frames::{Frames, Phys};
@@ -75,7 +76,23 @@ struct Slot<T> {
     next_free: u32,
 }
 
-const LIVE: u32 = u32::MAX;
+/// Marks a slot that holds an object.
+pub const LIVE: u32 = u32::MAX;
+
+/// Bytes of a slot of the table of `T`, and offsets in it, for the entry code.
+pub const fn slot_size<T>() -> usize {
+    size_of::<Slot<T>>()
+}
+
+/// See [`slot_size`].
+pub const fn generation_at<T>() -> usize {
+    offset_of!(Slot<T>, generation)
+}
+
+/// See [`slot_size`].
+pub const fn next_free_at<T>() -> usize {
+    offset_of!(Slot<T>, next_free)
+}
 
 /// A growing array of `T`, with a free list.
 pub struct Slab<T> {
@@ -98,6 +115,9 @@ impl<T: Object> Slab<T> {
         slab.free = 0;
         slab
     }
+
+    /// Offset of the number of slots, for the entry code.
+    pub const LEN_AT: usize = offset_of!(Slab<T>, len);
 
     /// Bytes of one object, for quotas.
     pub const COST: u64 = size_of::<Slot<T>>() as u64;

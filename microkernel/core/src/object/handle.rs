@@ -14,7 +14,7 @@ pub const NOTHING: u8 = 0;
 /// A slot that is kept for the reply of a request in progress.
 pub const RESERVED: u8 = 0xff;
 
-/// One entry of a handle table.
+/// One entry of a handle table. The entry code reads kind and rights as one 16-bit number.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(C)]
 pub struct Handle {
@@ -85,6 +85,11 @@ impl Default for Handles {
 }
 
 impl Handles {
+    /// Address of the list of pages. A space's slot never moves.
+    pub fn pages_at(&self) -> u64 {
+        self.pages.as_ptr().expose_provenance() as u64
+    }
+
     /// The handle in `slot`, which may be [`NOTHING`]. `None`: there is no such slot (yet).
     #[inline(always)]
     pub fn get(&self, slot: u32) -> Option<&Handle> {

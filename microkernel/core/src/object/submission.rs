@@ -53,6 +53,7 @@ pub struct Submission {
 
 /// A list of submissions.
 #[derive(Default, Clone, Copy)]
+#[repr(C)]
 pub struct List {
     first: Ref<Submission>,
     last: Ref<Submission>,

@@ -108,6 +108,8 @@ pub struct Thread {
     pub base: u8,
     /// Number of its last request.
     pub calls: u32,
+    /// Where the pages of its space's handle table are listed, for the entry code.
+    pub handle_pages: u64,
     /// What is left of a turn that was interrupted, in nanoseconds; 0: a whole one.
     pub slice: u64,
     /// The request that its server was told to hurry with: a second notice would say nothing new.
@@ -179,7 +181,7 @@ impl Core {
         if space.is_dying() {
             return Err(Errno::ESTALE);
         }
-        let root = space.root;
+        let (root, handle_pages) = (space.root, space.handles.pages_at());
         let map_base = self.map_base(new.space);
         self.deadlines.make_room(self.threads.count() + 1, &mut self.frames)?;
         self.quotas.pay_for_growth(self.threads.growth())?;
@@ -188,6 +190,7 @@ impl Core {
             frame: Frame::starting(new.entry, new.stack, new.argument),
             root,
             map_base,
+            handle_pages,
             priority: new.priority,
             base: new.priority,
             calls: last.calls.wrapping_add(1),

@@ -28,15 +28,7 @@ pub enum Done {
 
 impl Core {
     /// A system call from [`call::FIRST`] on.
-    #[inline(always)]
     pub fn native_call(&mut self, rax: u64) {
-        if self.fast_call(rax).is_none() && self.fast_reply_recv(rax).is_none() {
-            self.slow_call(rax);
-        }
-    }
-
-    #[inline(never)]
-    fn slow_call(&mut self, rax: u64) {
         if self.fast_reply_data(rax).is_some() {
             return;
         }

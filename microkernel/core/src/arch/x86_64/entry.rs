@@ -64,7 +64,7 @@ unsafe impl Sync for CpuLocal {}
 
 /// The boot processor's block.
 #[unsafe(no_mangle)]
-static mut CPU: CpuLocal = CpuLocal {
+pub(super) static mut CPU: CpuLocal = CpuLocal {
     guard: [0; 4096],
     kernel_stack: Stack([0; KERNEL_STACK]),
     interrupt_stacks: [const { Stack([0; INTERRUPT_STACK]) }; 4],
@@ -89,6 +89,9 @@ pub unsafe fn cpu_local() -> &'static mut CpuLocal {
 }
 
 impl CpuLocal {
+    /// Offset of the pointer to the core.
+    pub(super) const CORE_AT: usize = offset_of!(CpuLocal, core);
+
     /// Tells the entry code where the core lies.
     pub fn set_core(&mut self, core: *mut Core) {
         self.core = core;
@@ -109,13 +112,31 @@ impl CpuLocal {
 }
 
 /// Offset of rsp0 in [`CpuLocal`].
-const RSP0: usize = offset_of!(CpuLocal, tss) + offset_of!(TaskStateSegment, privilege_stack_table);
+pub(super) const RSP0: usize = offset_of!(CpuLocal, tss) + offset_of!(TaskStateSegment, privilege_stack_table);
+/// Offset of the place where the entry code puts ring 3's stack pointer.
+pub(super) const SCRATCH: usize = offset_of!(CpuLocal, scratch);
 const KERNEL_TOP: usize = offset_of!(CpuLocal, kernel_stack) + KERNEL_STACK;
 
 /// Pushes the arguments of a call, in the order of [`Frame::args`].
 macro_rules! push_args {
     () => {
         "push r12\npush r9\npush r8\npush r10\npush rdx\npush rsi\npush rdi"
+    };
+}
+
+/// Pushes what `syscall` leaves of ring 3's state, as an interrupt would have, and the arguments.
+macro_rules! push_syscall {
+    () => {
+        concat!(
+            "push {user_data}\n",
+            "push qword ptr [rip + {cpu} + {scratch}]\n",
+            "push r11\n",
+            "push {user_code}\n",
+            "push rcx\n",
+            "push rax\n",
+            "push {syscall}\n",
+            push_args!()
+        )
     };
 }
 
@@ -141,18 +162,11 @@ global_asm!(
     "parley_syscall_entry:",
     "mov [rip + {cpu} + {scratch}], rsp",
     "mov rsp, [rip + {cpu} + {rsp0}]",
-    "push {user_data}",
-    "push qword ptr [rip + {cpu} + {scratch}]",
-    "push r11",
-    "push {user_code}",
-    "push rcx",
-    "push rax",
-    "push {syscall}",
-    push_args!(),
-    "inc qword ptr [rip + {cpu} + {entries}]",
     "cmp ax, {first}",
     "jae 2f",
     // A POSIX call: callee-saved registers stay where they are until a switch is certain.
+    push_syscall!(),
+    "inc qword ptr [rip + {cpu} + {entries}]",
     "mov [rip + {cpu} + {posix_frame}], rsp",
     "lea rsp, [rip + {cpu} + {kernel_top}]",
     "mov rdi, [rip + {cpu} + {core}]",
@@ -175,8 +189,17 @@ global_asm!(
     "sub rsp, 8",
     push_saved!(),
     "jmp parley_exit",
-    // A call of the core: every register may be part of the message.
+    // A call of the core. The two by which messages travel, without flags, have a short cut: see `shortcut`.
     "2:",
+    "cmp eax, {call}",
+    "je parley_fast_call",
+    "cmp eax, {reply_recv}",
+    "je parley_fast_reply",
+    // Every register may be part of the message.
+    ".global parley_slow_entry",
+    "parley_slow_entry:",
+    push_syscall!(),
+    "inc qword ptr [rip + {cpu} + {entries}]",
     "push rax",
     push_saved!(),
     "lea rsp, [rip + {cpu} + {kernel_top}]",
@@ -310,6 +333,8 @@ global_asm!(
     kind_from_r15 = const offset_of!(Frame, kind) - offset_of!(Frame, r15),
     stub = const STUB_SIZE,
     on_posix = sym on_posix,
+    call = const parley_abi::call::CALL,
+    reply_recv = const parley_abi::call::REPLY_RECV,
     on_native = sym on_native,
     on_vector = sym on_vector,
     on_kernel_exception = sym on_kernel_exception,

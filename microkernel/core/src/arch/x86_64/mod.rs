@@ -10,4 +10,5 @@ pub mod frame;
 pub mod paging;
 pub mod ports;
 pub mod serial;
+pub mod shortcut;
 pub mod vectors;
