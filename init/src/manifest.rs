@@ -92,7 +92,7 @@ pub const SERVICES: &[Entry] = &[
         file: "svc/vfs",
         pages: 2048, // files that are written live in it
         archive: true,
-        calls: &[service::CHAR],
+        calls: &[service::TIME, service::CHAR],
         ..PLAIN
     },
     Entry { name: "proc", number: service::PROC, file: "svc/proc", ..PLAIN },

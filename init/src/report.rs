@@ -5,6 +5,7 @@
 use alloc::vec::Vec;
 use core::fmt::{self, Write};
 
+use parley_abi::exception::{self, PAGE_FAULT};
 use parley_abi::msg::Words;
 
 /// Frames that are followed at most.
@@ -59,7 +60,11 @@ impl Fault {
         mut read: impl FnMut(u64) -> Option<[u8; 16]>,
     ) -> fmt::Result {
         let Fault { vector, error, rip, rsp, address, rbp } = *self;
-        write!(out, "init: {name} (pid {pid}) killed: {} (vector {vector}, error {error:#x})", exception(vector))?;
+        write!(
+            out,
+            "init: {name} (pid {pid}) killed: {} (vector {vector}, error {error:#x})",
+            exception::name(vector)
+        )?;
         if vector == PAGE_FAULT {
             write!(out, " at address {address:#x}")?;
         }
@@ -85,31 +90,6 @@ fn step(frame: u64, read: &mut impl FnMut(u64) -> Option<[u8; 16]>) -> Option<(u
     let (next, caller) = (words as u64, (words >> 64) as u64);
     let rising = next > frame && next - frame < REACH;
     (caller != 0).then_some((if rising { next } else { 0 }, caller))
-}
-
-const PAGE_FAULT: u64 = 14;
-
-/// Name of an exception (Intel SDM volume 3, table 6-1).
-pub fn exception(vector: u64) -> &'static str {
-    match vector {
-        0 => "divide error",
-        1 => "debug exception",
-        3 => "breakpoint",
-        4 => "overflow",
-        5 => "bound range exceeded",
-        6 => "invalid opcode",
-        7 => "device not available",
-        10 => "invalid TSS",
-        11 => "segment not present",
-        12 => "stack-segment fault",
-        13 => "general protection fault",
-        PAGE_FAULT => "page fault",
-        16 => "floating-point error",
-        17 => "alignment check",
-        19 => "SIMD floating-point exception",
-        21 => "control protection exception",
-        _ => "exception",
-    }
 }
 
 /// Text on the heap that is cut, instead of panicking, where the heap ends.

@@ -3,10 +3,10 @@
 //! Numbers start at [`FIRST`]; below lie the POSIX numbers, whose meaning is a process's call table
 //! ([`crate::row`]). Every call returns a value or a negated [`crate::Errno`] in rax and, unless said
 //! otherwise, changes no other register but rcx and r11. Long ones (`map`, `mem_read`, `mem_write`)
-//! are made again until they are done, and count their arguments on meanwhile. Arguments: `handle` in rdi, then rsi, rdx,
-//! r10, r8, r9. Common errors: EBADF (no such handle, or not of the kind), EPERM (the handle lacks the
-//! right), EINVAL (an argument is out of range), ENOMEM (the quota is used up), EFAULT (a pointer is
-//! not mapped as it needs to be).
+//! are made again until they are done, and count their arguments on meanwhile. Arguments: `handle` in
+//! rdi, then rsi, rdx, r10, r8, r9. Common errors: EBADF (no such handle, or not of the kind), EPERM (the
+//! handle lacks the right), EINVAL (an argument is out of range), ENOMEM (the quota is used up), EFAULT (a
+//! pointer is not mapped as it needs to be).
 
 /// First number of the core's own calls.
 pub const FIRST: u16 = 0x1000;
@@ -39,9 +39,9 @@ calls! {
     /// Set notification bits rsi of the endpoint behind rdi (endpoint, or connection with NOTIFY).
     NOTIFY = 5 "notify",
     /// Copy from lease r10 (0 or 1) of request rsi, offset r8, into the buffer rdx of r9 bytes; rdi is
-    /// the endpoint that owns the token. Text stops after its NUL. Returns bytes copied: at most
-    /// 32 KiB a call, otherwise fewer only where the lease ends or, after some bytes, its memory. Errors: ESTALE, EFAULT (the client's memory), EACCES (no such lease, or it is
-    /// not readable), EINVAL (the own buffer).
+    /// the endpoint that owns the token. Text stops after its NUL. Returns bytes copied: at most 32 KiB a
+    /// call, otherwise fewer only where the lease ends or, after some bytes, its memory. Errors: ESTALE,
+    /// EFAULT (the client's memory), EACCES (no such lease, or it is not readable), EINVAL (the own buffer).
     COPY_IN = 6 "copy_in",
     /// Copy the buffer rdx of r9 bytes to lease r10 at offset r8 of request rsi. As COPY_IN.
     COPY_OUT = 7 "copy_out",

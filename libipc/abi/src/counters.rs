@@ -11,7 +11,8 @@ pub struct Counters {
     pub space_switches: u64,
     /// Bytes the core copied between address spaces, or between a resident service and a client.
     pub bytes_copied: u64,
-    /// Iterations of `rep` string instructions beyond the first of each, the instructions that
-    /// `-icount` counts and `median_collapsed` leaves out.
+    /// Iterations of `rep` string instructions. `-icount` counts each of them, and the instruction itself once
+    /// more when it finds the count at zero: without the iterations each `rep` counts once, which is what
+    /// `median_collapsed` says.
     pub rep_extra: u64,
 }

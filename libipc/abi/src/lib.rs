@@ -9,6 +9,7 @@ pub mod boot;
 pub mod call;
 pub mod counters;
 pub mod errno;
+pub mod exception;
 pub mod info;
 pub mod linux;
 pub mod msg;

@@ -82,6 +82,14 @@ pub struct Timespec {
     pub nsec: i64,
 }
 
+impl Timespec {
+    /// A count of nanoseconds, taken apart.
+    pub const fn from_nanoseconds(count: u64) -> Timespec {
+        const SECOND: u64 = 1_000_000_000;
+        Timespec { sec: (count / SECOND) as i64, nsec: (count % SECOND) as i64 }
+    }
+}
+
 /// `struct timeval`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 #[repr(C)]

@@ -72,7 +72,7 @@ pub fn service(index: u32) -> Result<ServiceInfo, Errno> {
     Ok(info)
 }
 
-/// Shuts the machine down: 0 powers off, 1 resets. EPERM: the caller may not.
+/// Shuts the machine down: 0 powers off, 1 resets. EINVAL: `how` is neither.
 pub fn shutdown(how: u32) -> Result<(), Errno> {
     init::shutdown(&mut Trap, how).map(drop)
 }

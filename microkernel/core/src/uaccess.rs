@@ -142,8 +142,8 @@ pub fn copy_between(mut from: Claim, mut to: Claim, limit: usize) -> Result<Copi
     Ok(done)
 }
 
-/// The one copy loop of the core: eight bytes an iteration, then the rest. Returns the iterations beyond
-/// the first of each `rep`, which are what `-icount` counts and the collapsed figures leave out.
+/// The one copy loop of the core: eight bytes an iteration, then the rest. Returns the iterations, which are
+/// what `-icount` counts and the collapsed figures leave out (see `Counters::rep_extra`).
 ///
 /// # Safety
 /// `from` is readable and `to` is writable for `bytes` bytes.
@@ -155,23 +155,23 @@ unsafe fn copy(to: *mut u8, from: *const u8, bytes: usize) -> u64 {
         if words == 0 {
             core::arch::asm!("rep movsb", inout("rcx") rest => _, inout("rdi") to => _, inout("rsi") from => _,
                 options(nostack, preserves_flags));
-            return rest.saturating_sub(1) as u64;
+            return rest as u64;
         }
         core::arch::asm!("rep movsq", "mov rcx, {rest}", "rep movsb", rest = in(reg) rest,
             inout("rcx") words => _, inout("rdi") to => _, inout("rsi") from => _,
             options(nostack, preserves_flags));
     }
-    (words - 1 + rest.saturating_sub(1)) as u64
+    (words + rest) as u64
 }
 
-/// Clears a page; returns the iterations beyond the first.
+/// Clears a page; returns the iterations.
 pub fn clear_page(page: &mut [u64; ENTRIES]) -> u64 {
     // SAFETY: `rep stosq` writes exactly the array.
     unsafe {
         core::arch::asm!("rep stosq", inout("rcx") ENTRIES => _, inout("rdi") page.as_mut_ptr() => _, in("rax") 0u64,
             options(nostack, preserves_flags));
     }
-    ENTRIES as u64 - 1
+    ENTRIES as u64
 }
 
 #[cfg(test)]
@@ -221,12 +221,12 @@ mod tests {
     }
 
     #[test]
-    fn repetitions_are_counted_beyond_the_first() {
+    fn repetitions_are_counted() {
         let mut frames = host_frames(32);
         let root = space(&mut frames);
         let extra = |len: usize| claim(root, 0, len as u64).copy_out(&vec![0; len]).unwrap().rep_extra;
-        assert_eq!((extra(1), extra(7), extra(8), extra(4096)), (0, 6, 0, 511));
-        assert_eq!(extra(4097), 511, "two copies: a page, and a byte");
+        assert_eq!((extra(1), extra(7), extra(8), extra(4096)), (1, 7, 1, 512));
+        assert_eq!(extra(4097), 513, "two copies: a page, and a byte");
     }
 
     proptest::proptest! {

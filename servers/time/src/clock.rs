@@ -35,11 +35,6 @@ impl Kind {
     }
 }
 
-/// Nanoseconds as seconds and nanoseconds.
-pub const fn timespec(nanoseconds: u64) -> Timespec {
-    Timespec { sec: (nanoseconds / SECOND) as i64, nsec: (nanoseconds % SECOND) as i64 }
-}
-
 /// Nanoseconds as seconds and whole microseconds.
 pub const fn timeval(nanoseconds: u64) -> Timeval {
     Timeval { sec: (nanoseconds / SECOND) as i64, usec: (nanoseconds % SECOND / 1000) as i64 }
@@ -87,7 +82,7 @@ mod tests {
     proptest! {
         #[test]
         fn a_time_survives_the_trip(time: u64) {
-            prop_assert_eq!(nanoseconds(timespec(time)), Ok(time));
+            prop_assert_eq!(nanoseconds(Timespec::from_nanoseconds(time)), Ok(time));
             let coarse = timeval(time);
             prop_assert_eq!(coarse.sec as u64 * 1_000_000 + coarse.usec as u64, time / 1000);
         }

@@ -95,7 +95,7 @@ impl<R: Rtc> time::Time for Time<R> {
             clock::Kind::SinceBoot => cx.host.now(),
             clock::Kind::Date => self.realtime(cx.host),
         };
-        self.timespec = clock::timespec(now);
+        self.timespec = Timespec::from_nanoseconds(now);
         Outcome::Fill(self.timespec.bytes())
     }
 
@@ -108,7 +108,7 @@ impl<R: Rtc> time::Time for Time<R> {
     }
 
     fn time(&mut self, cx: &mut Cx<'_>, seconds: OutOf<Seconds>) -> Outcome<'_> {
-        let now = clock::timespec(self.realtime(cx.host)).sec;
+        let now = Timespec::from_nanoseconds(self.realtime(cx.host)).sec;
         if !seconds.is_null
             && let Err(errno) = seconds.write(cx, &Seconds(now))
         {
@@ -119,6 +119,10 @@ impl<R: Rtc> time::Time for Time<R> {
 
     fn nanosleep(&mut self, cx: &mut Cx<'_>, duration: InOf<Timespec>, left: OutOf<Timespec>) -> Outcome<'_> {
         self.fall_asleep(cx, duration, left).unwrap_or_else(Outcome::from)
+    }
+
+    fn epoch(&mut self, _cx: &mut Cx<'_>) -> Outcome<'_> {
+        Outcome::Done(self.offset.cast_signed())
     }
 }
 
@@ -163,7 +167,7 @@ impl<R: Rtc> Service for Time<R> {
 /// Writes what remains of a sleep. EFAULT: the caller's `left` is not mapped.
 fn tell_remaining(host: &mut dyn Host, sleeper: Sleeper) -> Result<(), Errno> {
     let Some(lease) = sleeper.left else { return Ok(()) };
-    let remaining = clock::timespec(sleeper.wake.saturating_sub(host.now()));
+    let remaining = Timespec::from_nanoseconds(sleeper.wake.saturating_sub(host.now()));
     match host.copy_out(sleeper.token, lease, 0, remaining.bytes())? {
         copied if copied == remaining.bytes().len() => Ok(()),
         _ => Err(Errno::EFAULT),

@@ -111,6 +111,13 @@ fn clocks_show_boot_and_date() {
 }
 
 #[test]
+fn other_services_learn_the_date_of_boot() {
+    let (mut time, mut host) = started();
+    let epoch = ask(&mut time, &mut host, 1, time::label::epoch, [0; 6]);
+    assert_eq!(epoch, Some((DATE * SECOND - BOOT) as i64));
+}
+
+#[test]
 fn null_pointers_and_unknown_clocks() {
     let (mut time, mut host) = started();
     let (einval, efault) = (Some(Errno::EINVAL.negated()), Some(Errno::EFAULT.negated()));

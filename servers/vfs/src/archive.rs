@@ -6,8 +6,9 @@
 use core::fmt::{self, Write};
 use parley_abi::Errno;
 use parley_proto::Host;
-use tar_no_std::{CorruptDataError, PosixHeader, TarArchiveRef, TypeFlag};
+use tar_no_std::{CorruptDataError, PosixHeader, TarArchiveRef, TarFormatDecimal, TypeFlag};
 
+use crate::clock::SECOND;
 use crate::fs::{FileSystem, Ino, Kind};
 use crate::path::Components;
 use crate::ramfs::RamFs;
@@ -17,8 +18,9 @@ const BLOCK: usize = 512;
 /// Longest name in ustar, in bytes: prefix, slash, name.
 type Name = heapless::Vec<u8, 256>;
 
-/// Fills `fs` from an archive. EINVAL: it is broken or holds what a ramfs cannot; the log says where.
-pub fn unpack(fs: &mut RamFs, archive: &'static [u8], host: &mut dyn Host) -> Result<(), Errno> {
+/// Fills `fs` from an archive, at the time `now`. EINVAL: it is broken or holds what a ramfs cannot; the log
+/// says where.
+pub fn unpack(fs: &mut RamFs, archive: &'static [u8], now: u64, host: &mut dyn Host) -> Result<(), Errno> {
     if *archive == [0; 2 * BLOCK] {
         return Ok(()); // what `tar` makes of no files at all, and the reader takes for broken
     }
@@ -28,7 +30,7 @@ pub fn unpack(fs: &mut RamFs, archive: &'static [u8], host: &mut dyn Host) -> Re
     };
     for (block, header) in tar.headers() {
         let name = name_of(header);
-        if let Err(errno) = unpack_entry(fs, archive, block, header, &name) {
+        if let Err(errno) = unpack_entry(fs, archive, block, header, &name, now) {
             return refuse(host, block * BLOCK, core::str::from_utf8(&name).unwrap_or("?"), &errno);
         }
     }
@@ -83,8 +85,9 @@ fn unpack_entry(
     block: usize,
     header: &PosixHeader,
     name: &[u8],
+    now: u64,
 ) -> Result<(), Errno> {
-    let (mode, size, typeflag) = (header.mode, header.size, header.typeflag);
+    let (mode, size, mtime, typeflag) = (header.mode, header.size, header.mtime, header.typeflag);
     let mode = mode.to_flags().map_or(0o644, |flags| flags.bits() as u32);
     match typeflag.try_to_type_flag() {
         Ok(TypeFlag::REGTYPE | TypeFlag::AREGTYPE) => {
@@ -92,17 +95,17 @@ fn unpack_entry(
             let start = (block + 1) * BLOCK;
             let end = start.checked_add(size).ok_or(Errno::EINVAL)?;
             let bytes = archive.get(start..end).ok_or(Errno::EINVAL)?;
-            let (dir, last) = make_way(fs, name)?;
+            let (dir, last) = make_way(fs, name, now)?;
             match fs.lookup(dir, last.ok_or(Errno::EINVAL)?) {
                 Ok(_) => Err(Errno::EEXIST),
-                Err(_) => fs.create_image(dir, last.unwrap_or_default(), bytes, mode).map(|_| ()),
+                Err(_) => fs.create_image(dir, last.unwrap_or_default(), bytes, mode, date(mtime, now)).map(|_| ()),
             }
         }
         Ok(TypeFlag::DIRTYPE) => {
-            let (dir, last) = make_way(fs, name)?;
-            last.map_or(Ok(()), |last| enter(fs, dir, last, mode).map(|_| ()))
+            let (dir, last) = make_way(fs, name, now)?;
+            last.map_or(Ok(()), |last| enter(fs, dir, last, mode, now).map(|_| ()))
         }
-        // Extended headers hold times and owners, which nobody here keeps.
+        // Extended headers hold owners and fractions of seconds, which nobody here keeps.
         Ok(TypeFlag::XHDTYPE | TypeFlag::XGLTYPE) => Ok(()),
         _ => Err(Errno::EINVAL),
     }
@@ -110,7 +113,7 @@ fn unpack_entry(
 
 /// Makes the directories that `path` runs through. Returns the last of them and the last component, which
 /// is `None` for `./`. EINVAL: there is a `..`.
-fn make_way<'p>(fs: &mut RamFs, path: &'p [u8]) -> Result<(Ino, Option<&'p [u8]>), Errno> {
+fn make_way<'p>(fs: &mut RamFs, path: &'p [u8], now: u64) -> Result<(Ino, Option<&'p [u8]>), Errno> {
     let mut dir = fs.root();
     let mut last: Option<&[u8]> = None;
     for component in Components::new(path) {
@@ -119,7 +122,7 @@ fn make_way<'p>(fs: &mut RamFs, path: &'p [u8]) -> Result<(Ino, Option<&'p [u8]>
             b".." => return Err(Errno::EINVAL),
             component => {
                 if let Some(way) = last.replace(component) {
-                    dir = enter(fs, dir, way, 0o755)?;
+                    dir = enter(fs, dir, way, 0o755, now)?;
                 }
             }
         }
@@ -128,10 +131,21 @@ fn make_way<'p>(fs: &mut RamFs, path: &'p [u8]) -> Result<(Ino, Option<&'p [u8]>
 }
 
 /// The directory `name` in `dir`, made if it is not there. ENOTDIR: it is a file.
-fn enter(fs: &mut RamFs, dir: Ino, name: &[u8], mode: u32) -> Result<Ino, Errno> {
+fn enter(fs: &mut RamFs, dir: Ino, name: &[u8], mode: u32, now: u64) -> Result<Ino, Errno> {
     match fs.lookup(dir, name) {
         Ok(ino) if fs.attr(ino).kind == Kind::Directory => Ok(ino),
         Ok(_) => Err(Errno::ENOTDIR),
-        Err(_) => fs.create(dir, name, Kind::Directory, mode),
+        Err(_) => fs.create(dir, name, Kind::Directory, mode, now),
+    }
+}
+
+/// When an entry was last changed, in nanoseconds since 1970. One without a date, as in an archive that was
+/// made to be the same every time, counts as made `now`.
+fn date(mtime: TarFormatDecimal<12>, now: u64) -> u64 {
+    // POSIX writes it in octal, whatever the reader's type says.
+    let digits = mtime.as_inner().as_str_until_first_space().unwrap_or_default();
+    match u64::from_str_radix(digits, 8) {
+        Ok(seconds) if seconds > 0 => seconds.saturating_mul(SECOND),
+        _ => now,
     }
 }

@@ -8,7 +8,7 @@ use parley_abi::slot::service;
 use parley_abi::{Errno, msg::Words};
 use parley_proto::{Host, chardev};
 
-use crate::fs::{Attr, Entry, FIRST_COOKIE, FileSystem, Ino, Kind};
+use crate::fs::{Attr, Entry, FIRST_COOKIE, FileSystem, Ino, Kind, Times};
 
 const ROOT: Ino = 0;
 /// Most devices that are asked for.
@@ -47,18 +47,21 @@ impl Device {
 /// The file system. Device number n of the list is inode n + 1.
 pub struct DevFs {
     devices: Vec<Device>,
+    /// When all of it was made.
+    times: Times,
 }
 
 impl DevFs {
     /// No devices yet.
     pub const fn new() -> DevFs {
-        DevFs { devices: Vec::new() }
+        DevFs { devices: Vec::new(), times: Times::all(0) }
     }
 
-    /// Asks the char service for its devices. Errors are that service's, EINVAL for a device without a
+    /// Asks the char service for its devices, at the time `now`. Errors are that service's, EINVAL for a device without a
     /// proper name, ENOMEM; the devices learnt until then stay.
-    pub fn learn(&mut self, host: &mut dyn Host) -> Result<(), Errno> {
+    pub fn learn(&mut self, host: &mut dyn Host, now: u64) -> Result<(), Errno> {
         self.devices.clear();
+        self.times = Times::all(now);
         for index in 0..MAX_DEVICES {
             let words = [index as u64, 0, 0, 0, 0, 0];
             let reply = match host.call(service::CHAR, chardev::label::device, words) {
@@ -83,12 +86,15 @@ impl FileSystem for DevFs {
     }
 
     fn attr(&self, ino: Ino) -> Attr {
-        match self.device(ino) {
-            Some(device) => {
-                Attr { kind: Kind::Device(device.number), permissions: device.permissions, links: 1, size: 0 }
-            }
-            None => Attr { kind: Kind::Directory, permissions: 0o755, links: 2, size: self.devices.len() as u64 },
-        }
+        let (kind, permissions, links, size) = match self.device(ino) {
+            Some(device) => (Kind::Device(device.number), device.permissions, 1, 0),
+            None => (Kind::Directory, 0o755, 2, self.devices.len() as u64),
+        };
+        Attr { kind, permissions, links, size }
+    }
+
+    fn times(&self, _ino: Ino) -> Times {
+        self.times
     }
 
     fn lookup(&self, dir: Ino, name: &[u8]) -> Result<Ino, Errno> {

@@ -21,6 +21,24 @@ pub enum Kind {
     Device(u64),
 }
 
+/// When an inode was last used, in nanoseconds since 1970 (POSIX.1-2017, XBD 4.9).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Times {
+    /// Its bytes or entries were read.
+    pub accessed: u64,
+    /// Its bytes or entries were changed.
+    pub modified: u64,
+    /// Anything about it was changed.
+    pub changed: u64,
+}
+
+impl Times {
+    /// Of something that was made at `now`.
+    pub const fn all(now: u64) -> Times {
+        Times { accessed: now, modified: now, changed: now }
+    }
+}
+
 /// What is known of an inode.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Attr {
@@ -54,12 +72,20 @@ pub const FIRST_COOKIE: u64 = 2;
 ///
 /// An inode number that does not exist cannot reach it: the namespace gets them from here only, and
 /// holds each one that an open file keeps.
+///
+/// Reading the clock costs more than some reads, so [`FileSystem::entry`], `peek`, `commit` and `truncate`,
+/// which serve open files, only mark times for update, as POSIX allows. The namespace has them
+/// [settled](FileSystem::settle) when somebody looks and when a file is closed. `create`, `remove` and
+/// `rename` are told the time, `now`, in nanoseconds since 1970.
 pub trait FileSystem {
     /// The root directory.
     fn root(&self) -> Ino;
 
     /// Describes an inode.
     fn attr(&self, ino: Ino) -> Attr;
+
+    /// Its times, without what is only marked: see [`FileSystem::settle`].
+    fn times(&self, ino: Ino) -> Times;
 
     /// The inode that `name` names in `dir`. ENOENT: none. ENOTDIR: `dir` is not a directory.
     fn lookup(&self, dir: Ino, name: &[u8]) -> Result<Ino, Errno>;
@@ -91,30 +117,39 @@ pub trait FileSystem {
         let _ = (ino, end);
     }
 
-    /// Gives a file `size` bytes; new ones read as zeros. With the size it has, it drops what `room`
-    /// prepared and nobody committed. EFBIG, EROFS.
+    /// Drops what [`FileSystem::room`] prepared and nobody committed.
+    fn abandon(&mut self, ino: Ino) {
+        let _ = ino;
+    }
+
+    /// Gives a file `size` bytes; new ones read as zeros. EFBIG, EROFS.
     fn truncate(&mut self, ino: Ino, size: u64) -> Result<(), Errno> {
         let _ = (ino, size);
         Err(Errno::EROFS)
     }
 
     /// Makes a file or directory with a name that is not yet there. ENOSPC: no memory. EROFS.
-    fn create(&mut self, dir: Ino, name: &[u8], kind: Kind, permissions: u32) -> Result<Ino, Errno> {
-        let _ = (dir, name, kind, permissions);
+    fn create(&mut self, dir: Ino, name: &[u8], kind: Kind, permissions: u32, now: u64) -> Result<Ino, Errno> {
+        let _ = (dir, name, kind, permissions, now);
         Err(Errno::EROFS)
     }
 
     /// Removes a name. ENOTEMPTY: it names a directory that has entries. EROFS.
-    fn remove(&mut self, dir: Ino, name: &[u8]) -> Result<(), Errno> {
-        let _ = (dir, name);
+    fn remove(&mut self, dir: Ino, name: &[u8], now: u64) -> Result<(), Errno> {
+        let _ = (dir, name, now);
         Err(Errno::EROFS)
     }
 
     /// Moves a name, replacing what the new one named, which is of the same kind. The caller knows that a
     /// directory does not move below itself. ENOTEMPTY, ENOSPC, EROFS; then nothing has changed.
-    fn rename(&mut self, from: Ino, name: &[u8], to: Ino, new_name: &[u8]) -> Result<(), Errno> {
-        let _ = (from, name, to, new_name);
+    fn rename(&mut self, from: Ino, name: &[u8], to: Ino, new_name: &[u8], now: u64) -> Result<(), Errno> {
+        let _ = (from, name, to, new_name, now);
         Err(Errno::EROFS)
+    }
+
+    /// Sets the times that are marked for update to what `clock` says, which is asked only if there are any.
+    fn settle(&mut self, ino: Ino, clock: &mut dyn FnMut() -> u64) {
+        let _ = (ino, clock);
     }
 
     /// An open file refers to the inode: it lives until [`FileSystem::release`], even without a name.

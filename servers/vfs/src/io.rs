@@ -14,6 +14,7 @@ use crate::Vfs;
 use crate::dirents::Records;
 use crate::namespace::{Namespace, Node};
 use crate::ramfs::clip;
+use crate::table::OpenFile;
 
 /// Most bytes that one request moves: what bounds a stay in ring 0.
 pub const TRANSFER_MAX: u64 = 1 << 20;
@@ -42,10 +43,7 @@ impl File for Vfs {
     fn fstat(&mut self, cx: &mut Cx<'_>, stat: OutOf<Stat>) -> Outcome<'_> {
         match self.files.get(cx.badge) {
             Ok(_) if stat.is_null => Errno::EFAULT.into(),
-            Ok(file) => {
-                self.stat = self.names.stat(file.node);
-                Outcome::Fill(self.stat.bytes())
-            }
+            Ok(&mut OpenFile { node, .. }) => Outcome::Fill(self.describe(node, cx.host).bytes()),
             Err(errno) => errno.into(),
         }
     }
@@ -192,8 +190,7 @@ fn fill_page(
         }
         nothing => {
             // The page may hold bytes beyond the end that nobody committed: drop them.
-            let size = names.attr(node).size;
-            names.truncate(node, size)?;
+            names.abandon(node);
             nothing.map(|_| 0)
         }
     }

@@ -11,6 +11,7 @@
 extern crate alloc;
 
 mod archive;
+mod clock;
 mod devfs;
 mod dirents;
 mod fs;
@@ -39,6 +40,7 @@ pub use table::MAX_OPEN;
 /// About 12 KiB, most of it the buffers that paths and directory entries are copied through.
 pub struct Vfs {
     archive: &'static [u8],
+    clock: clock::Clock,
     names: namespace::Namespace,
     files: table::Table,
     /// The path of the request, and the second one of `rename`.
@@ -55,6 +57,7 @@ impl Vfs {
     pub fn new(archive: &'static [u8]) -> Vfs {
         Vfs {
             archive,
+            clock: clock::Clock::new(),
             names: namespace::Namespace::new(),
             files: table::Table::new(),
             path: [0; PATH_MAX],
@@ -63,23 +66,35 @@ impl Vfs {
             stat: Stat::default(),
         }
     }
+
+    /// What `stat` says of a node, once the times that are marked have been set.
+    fn describe(&mut self, node: namespace::Node, host: &mut dyn Host) -> &Stat {
+        self.names.settle(node, &mut || self.clock.now(host));
+        self.stat = self.names.stat(node);
+        &self.stat
+    }
 }
 
 impl Service for Vfs {
     /// Unpacks the archive and mounts the devices. EINVAL: the archive is broken; the log says where.
     /// ENOTDIR: it has a file in the place of /dev. ENOSPC: no memory.
-    /// Without a char service, or with a confused one, there are fewer devices and a line in the log.
+    /// Without a char service, or with a confused one, there are fewer devices and a line in the log; without
+    /// a time service, files are dated as if the machine had been started in 1970.
     fn start(&mut self, host: &mut dyn Host) -> Result<(), Errno> {
-        self.names.ram.format()?;
-        archive::unpack(&mut self.names.ram, self.archive, host)?;
-        if let Err(errno) = self.names.mount_dev() {
+        if let Err(errno) = self.clock.learn(host) {
+            archive::log(host, format_args!("vfs: files are dated 1970: the time service answered {errno}"));
+        }
+        let now = self.clock.now(host);
+        self.names.ram.format(now)?;
+        archive::unpack(&mut self.names.ram, self.archive, now, host)?;
+        if let Err(errno) = self.names.mount_dev(now) {
             archive::log(
                 host,
                 format_args!("vfs: cannot mount /dev: {errno}; the boot archive has a file of that name?"),
             );
             return Err(errno);
         }
-        if let Err(errno) = self.names.dev.learn(host) {
+        if let Err(errno) = self.names.dev.learn(host, now) {
             archive::log(host, format_args!("vfs: /dev is incomplete: the char service answered {errno}"));
         }
         Ok(())
@@ -94,8 +109,10 @@ impl Service for Vfs {
         }
     }
 
-    fn closed(&mut self, _host: &mut dyn Host, badge: u64) {
+    #[inline(never)] // rare: the loop that serves requests must not save registers for it
+    fn closed(&mut self, host: &mut dyn Host, badge: u64) {
         if let Some(file) = self.files.remove(badge) {
+            self.names.settle(file.node, &mut || self.clock.now(host));
             self.names.release(file.node);
         }
     }

@@ -24,12 +24,9 @@ impl Rows for Vfs {
     }
 
     fn stat(&mut self, cx: &mut Cx<'_>, path: Text, stat: OutOf<Stat>) -> Outcome<'_> {
-        match self.stat_path(cx, path) {
+        match self.find(cx, path) {
             Ok(_) if stat.is_null => Errno::EFAULT.into(),
-            Ok(found) => {
-                self.stat = found;
-                Outcome::Fill(self.stat.bytes())
-            }
+            Ok(node) => Outcome::Fill(self.describe(node, cx.host).bytes()),
             Err(errno) => errno.into(),
         }
     }
@@ -68,7 +65,7 @@ impl Vfs {
         let found = self.names.walk(path)?;
         let node = match found.node {
             Some(node) => open_existing(&mut self.names, &found, node, flags)?,
-            None => open_new(&mut self.names, &found, flags, mode)?,
+            None => open_new(&mut self.names, &found, flags, mode, self.clock.now(cx.host))?,
         };
         if let Kind::Device(device) = self.names.attr(node).kind {
             let words = [device, flags as u64, 0, 0];
@@ -79,11 +76,10 @@ impl Vfs {
         Ok(Outcome::Open { badge, close_on_exec: has(flags, open::CLOEXEC) })
     }
 
-    fn stat_path(&mut self, cx: &mut Cx<'_>, path: Text) -> Result<Stat, Errno> {
+    fn find(&mut self, cx: &mut Cx<'_>, path: Text) -> Result<Node, Errno> {
         check_root(cx)?;
         let path = path.read(cx, &mut self.path)?;
-        let (_, node) = self.names.existing(path)?;
-        Ok(self.names.stat(node))
+        self.names.existing(path).map(|(_, node)| node)
     }
 
     fn make_directory(&mut self, cx: &mut Cx<'_>, path: Text, mode: u32) -> Result<(), Errno> {
@@ -92,7 +88,8 @@ impl Vfs {
         if found.node.is_some() {
             return Err(Errno::EEXIST);
         }
-        self.names.create(found.dir, found.name, Kind::Directory, mode & PERMISSIONS).map(|_| ())
+        let now = self.clock.now(cx.host);
+        self.names.create(found.dir, found.name, Kind::Directory, mode & PERMISSIONS, now).map(|_| ())
     }
 
     fn remove_directory(&mut self, cx: &mut Cx<'_>, path: Text) -> Result<(), Errno> {
@@ -103,7 +100,7 @@ impl Vfs {
             b"." if node != crate::namespace::ROOT => Err(Errno::EINVAL),
             _ if found.is_mount() => Err(Errno::EBUSY),
             _ if !self.names.is_directory(node) => Err(Errno::ENOTDIR),
-            name => self.names.remove(found.dir, name),
+            name => self.names.remove(found.dir, name, self.clock.now(cx.host)),
         }
     }
 
@@ -113,7 +110,7 @@ impl Vfs {
         if self.names.is_directory(node) {
             return Err(Errno::EISDIR);
         }
-        self.names.remove(found.dir, found.name)
+        self.names.remove(found.dir, found.name, self.clock.now(cx.host))
     }
 
     fn move_name(&mut self, cx: &mut Cx<'_>, from: Text, to: Text) -> Result<(), Errno> {
@@ -123,7 +120,7 @@ impl Vfs {
         let (from, moved) = self.names.existing(from)?;
         let to = self.names.walk(to)?;
         check_rename(&self.names, &from, moved, &to)?;
-        self.names.rename(from.dir, from.name, to.dir, to.name)
+        self.names.rename(from.dir, from.name, to.dir, to.name, self.clock.now(cx.host))
     }
 }
 
@@ -147,14 +144,14 @@ fn open_existing(names: &mut Namespace, found: &Found<'_>, node: Node, flags: u3
 }
 
 /// What `open` makes of a name that is not there.
-fn open_new(names: &mut Namespace, found: &Found<'_>, flags: u32, mode: u32) -> Result<Node, Errno> {
+fn open_new(names: &mut Namespace, found: &Found<'_>, flags: u32, mode: u32, now: u64) -> Result<Node, Errno> {
     if !has(flags, open::CREAT) {
         return Err(Errno::ENOENT);
     }
     if found.slash {
         return Err(Errno::EISDIR);
     }
-    names.create(found.dir, found.name, Kind::File, mode & PERMISSIONS)
+    names.create(found.dir, found.name, Kind::File, mode & PERMISSIONS, now)
 }
 
 fn open_file(names: &Namespace, node: Node, flags: u32) -> OpenFile {

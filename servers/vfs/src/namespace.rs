@@ -6,7 +6,7 @@
 //! directory yet.
 
 use parley_abi::Errno;
-use parley_abi::linux::{Stat, mode};
+use parley_abi::linux::{Stat, Timespec, mode};
 
 use crate::devfs::DevFs;
 use crate::fs::{Attr, Entry, FIRST_COOKIE, FileSystem, Ino, Kind};
@@ -71,12 +71,12 @@ impl Namespace {
         Namespace { ram: RamFs::new(), dev: DevFs::new(), mount: None }
     }
 
-    /// Lays devfs over /dev, which is made if it is not there. ENOTDIR, ENOSPC.
-    pub fn mount_dev(&mut self) -> Result<(), Errno> {
+    /// Lays devfs over /dev, which is made if it is not there, at the time `now`. ENOTDIR, ENOSPC.
+    pub fn mount_dev(&mut self, now: u64) -> Result<(), Errno> {
         let over = match self.ram.lookup(ROOT.ino, b"dev") {
             Ok(ino) if self.ram.attr(ino).kind != Kind::Directory => return Err(Errno::ENOTDIR),
             Ok(ino) => ino,
-            Err(_) => self.ram.create(ROOT.ino, b"dev", Kind::Directory, 0o755)?,
+            Err(_) => self.ram.create(ROOT.ino, b"dev", Kind::Directory, 0o755, now)?,
         };
         self.mount = Some(Mount { over: Node { fs: RAM, ino: over }, root: Node { fs: DEV, ino: self.dev.root() } });
         Ok(())
@@ -170,7 +170,7 @@ impl Namespace {
     /// Describes a node as `stat` does. Inode numbers are one more than the file system's, so that none
     /// is 0.
     pub fn stat(&self, node: Node) -> Stat {
-        let attr = self.attr(node);
+        let (attr, times) = (self.attr(node), self.fs(node).times(node.ino));
         let (kind, rdev) = match attr.kind {
             Kind::File => (mode::IFREG, 0),
             Kind::Directory => (mode::IFDIR, 0),
@@ -185,6 +185,9 @@ impl Namespace {
             size: attr.size as i64,
             blksize: parley_abi::PAGE as i64,
             blocks: if attr.kind == Kind::File { attr.size.div_ceil(512) as i64 } else { 0 },
+            atime: Timespec::from_nanoseconds(times.accessed),
+            mtime: Timespec::from_nanoseconds(times.modified),
+            ctime: Timespec::from_nanoseconds(times.changed),
             ..Stat::default()
         }
     }
@@ -219,28 +222,38 @@ impl Namespace {
         self.fs_mut(node).commit(node.ino, end);
     }
 
+    /// See [`FileSystem::abandon`].
+    pub fn abandon(&mut self, node: Node) {
+        self.fs_mut(node).abandon(node.ino);
+    }
+
     /// See [`FileSystem::truncate`].
     pub fn truncate(&mut self, node: Node, size: u64) -> Result<(), Errno> {
         self.fs_mut(node).truncate(node.ino, size)
     }
 
     /// See [`FileSystem::create`].
-    pub fn create(&mut self, dir: Node, name: &[u8], kind: Kind, permissions: u32) -> Result<Node, Errno> {
-        let ino = self.fs_mut(dir).create(dir.ino, name, kind, permissions)?;
+    pub fn create(&mut self, dir: Node, name: &[u8], kind: Kind, permissions: u32, now: u64) -> Result<Node, Errno> {
+        let ino = self.fs_mut(dir).create(dir.ino, name, kind, permissions, now)?;
         Ok(Node { fs: dir.fs, ino })
     }
 
     /// See [`FileSystem::remove`].
-    pub fn remove(&mut self, dir: Node, name: &[u8]) -> Result<(), Errno> {
-        self.fs_mut(dir).remove(dir.ino, name)
+    pub fn remove(&mut self, dir: Node, name: &[u8], now: u64) -> Result<(), Errno> {
+        self.fs_mut(dir).remove(dir.ino, name, now)
     }
 
     /// See [`FileSystem::rename`]. EXDEV: the directories are in different file systems.
-    pub fn rename(&mut self, from: Node, name: &[u8], to: Node, new_name: &[u8]) -> Result<(), Errno> {
+    pub fn rename(&mut self, from: Node, name: &[u8], to: Node, new_name: &[u8], now: u64) -> Result<(), Errno> {
         if from.fs != to.fs {
             return Err(Errno::EXDEV);
         }
-        self.fs_mut(from).rename(from.ino, name, to.ino, new_name)
+        self.fs_mut(from).rename(from.ino, name, to.ino, new_name, now)
+    }
+
+    /// See [`FileSystem::settle`].
+    pub fn settle(&mut self, node: Node, clock: &mut dyn FnMut() -> u64) {
+        self.fs_mut(node).settle(node.ino, clock);
     }
 
     /// See [`FileSystem::hold`].

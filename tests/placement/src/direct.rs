@@ -89,6 +89,9 @@ impl Host for DirectHost<'_> {
         panic!("nothing here is answered later");
     }
     fn call(&mut self, to: u8, label: u32, words: Words) -> Result<Words, Errno> {
+        if to == service::TIME {
+            return Err(Errno::ENXIO); // nobody tells the date here: files are made in 1970
+        }
         assert_eq!((to, label), (service::CHAR, chardev::label::device));
         let devices = self.devices.take().ok_or(Errno::ENXIO)?;
         let mut host = DirectHost { arena: self.arena.clone(), lent: [Lent::Nothing; 2], devices: None };

@@ -1,4 +1,4 @@
-//! `ls [-l] [PATH]...`: the names in a directory, or a file's own.
+//! `ls [-al] [PATH]...`: the names in a directory, or a file's own.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -15,40 +15,52 @@ use crate::path::{c_string, join};
 
 /// Runs it.
 pub fn run(args: &[&str]) -> i32 {
-    let (options, mut paths): (Vec<&str>, Vec<&str>) = args.iter().partition(|arg| arg.starts_with('-'));
-    if options.iter().any(|&option| option != "-l") {
-        eprintln!("usage: ls [-l] [PATH]...");
+    let (options, mut paths): (Vec<&str>, Vec<&str>) =
+        args.iter().partition(|arg| arg.len() > 1 && arg.starts_with('-'));
+    let letters = || options.iter().flat_map(|option| option[1..].chars());
+    if letters().any(|letter| !"al".contains(letter)) {
+        eprintln!("usage: ls [-al] [PATH]...");
         return MISUSED;
     }
+    let shown = Shown { all: letters().any(|letter| letter == 'a'), long: letters().any(|letter| letter == 'l') };
     if paths.is_empty() {
         paths.push("/");
     }
-    let long = !options.is_empty();
-    paths.iter().fold(0, |status, path| match list(path, long) {
+    paths.iter().fold(0, |status, path| match list(path, shown) {
         Ok(()) => status,
         Err(errno) => complain("ls", path, errno),
     })
 }
 
-fn list(path: &str, long: bool) -> Result<(), Errno> {
+/// What the options ask for.
+#[derive(Clone, Copy)]
+struct Shown {
+    /// Names that begin with a dot as well.
+    all: bool,
+    /// What is known of each.
+    long: bool,
+}
+
+fn list(path: &str, shown: Shown) -> Result<(), Errno> {
     let stat = posix::stat(&c_string(path)?)?;
     if stat.mode & IFMT != IFDIR {
-        show(path, long.then_some(&stat));
+        show(path, shown.long.then_some(&stat));
         return Ok(());
     }
-    for name in names(path)? {
-        if long {
+    let names = names(path)?;
+    for name in names.iter().filter(|name| shown.all || !name.starts_with('.')) {
+        if shown.long {
             // A file that went away since the directory was read is not an error.
-            let stat = posix::stat(&c_string(&join(path, &name))?);
-            stat.iter().for_each(|stat| show(&name, Some(stat)));
+            let stat = posix::stat(&c_string(&join(path, name))?);
+            stat.iter().for_each(|stat| show(name, Some(stat)));
         } else {
-            show(&name, None);
+            show(name, None);
         }
     }
     Ok(())
 }
 
-/// The names in directory `path`, sorted, those that begin with a dot left out.
+/// The names in directory `path`, sorted.
 fn names(path: &str) -> Result<Vec<String>, Errno> {
     let fd = posix::open(&c_string(path)?, open::RDONLY | open::DIRECTORY, 0)?;
     let names = read_names(fd);
@@ -65,7 +77,7 @@ fn read_names(fd: u32) -> Result<Vec<String>, Errno> {
             return Ok(names);
         }
         let read = buffer.get(..read).ok_or(Errno::EIO)?;
-        names.extend(entries(read).filter(|entry| !entry.name.starts_with('.')).map(|entry| String::from(entry.name)));
+        names.extend(entries(read).map(|entry| String::from(entry.name)));
     }
 }
 

@@ -30,13 +30,15 @@ fn one(path: &str) -> i32 {
 fn show(path: &str, stat: &Stat) {
     println!("  file: {path}");
     println!("  type: {}, mode {:04o} ({})", kind(stat.mode), stat.mode & 0o7777, permissions(stat.mode));
-    println!("  size: {} bytes, {} blocks of 512, best read in {}", stat.size, stat.blocks, stat.blksize);
-    println!(" inode: {} on device {}, {} links", stat.ino, stat.dev, stat.nlink);
+    println!("  size: {} bytes, in blocks of 512: {}, best read in {}", stat.size, stat.blocks, stat.blksize);
+    println!(" inode: {} on device {}, links: {}", stat.ino, stat.dev, stat.nlink);
     if stat.mode & IFMT == IFCHR {
         let (major, minor) = device(stat.rdev);
         println!("device: major {major}, minor {minor}");
     }
-    println!("change: {}", DateTime::from_unix(stat.mtime.sec));
+    for (what, time) in [("access", stat.atime), ("modify", stat.mtime), ("change", stat.ctime)] {
+        println!("{what}: {}", DateTime::from_unix(time.sec));
+    }
 }
 
 /// The type of a file in words.

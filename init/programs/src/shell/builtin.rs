@@ -23,7 +23,7 @@ macro_rules! builtins {
 const BUILTINS: &[Builtin] = builtins! {
     "help" "this list" help,
     "history" "lines typed so far; !N repeats line N, !! the last" history,
-    "ls" "[-l] [PATH]...  names in a directory" |_, args| ls::run(args),
+    "ls" "[-al] [PATH]...  names in a directory" |_, args| ls::run(args),
     "cat" "FILE...  files to the console" |_, args| cat::run(args),
     "echo" "WORD...  the words; > FILE or >> FILE sends them there" |_, args| echo::run(args),
     "stat" "PATH...  what is known about a file" |_, args| stat::run(args),

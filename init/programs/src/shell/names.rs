@@ -30,7 +30,7 @@ pub fn touch(args: &[&str]) -> i32 {
 
 /// `mv FROM TO`
 pub fn mv(args: &[&str]) -> i32 {
-    let &[from, to] = args else {
+    let (&[from, to], false) = (args, have_options(args)) else {
         eprintln!("usage: mv FROM TO");
         return MISUSED;
     };
@@ -38,9 +38,15 @@ pub fn mv(args: &[&str]) -> i32 {
     renamed.map_or_else(|errno| complain("mv", from, errno), |_| 0)
 }
 
+/// One of them looks like an option. There are none, and `mkdir -p` shall not make a directory of that name
+/// (`mkdir ./-p` does).
+fn have_options(args: &[&str]) -> bool {
+    args.iter().any(|arg| arg.len() > 1 && arg.starts_with('-'))
+}
+
 /// Does `change` to each path. `usage` begins with the command's name.
 fn each(usage: &str, args: &[&str], change: impl Fn(&CStr) -> Result<(), Errno>) -> i32 {
-    if args.is_empty() {
+    if args.is_empty() || have_options(args) {
         eprintln!("usage: {usage}");
         return MISUSED;
     }

@@ -1,7 +1,7 @@
 //! Programs: started, waited for, and their end reported.
 
 use alloc::vec::Vec;
-use parley_abi::Errno;
+use parley_abi::{Errno, exception};
 use parley_posix::{self as posix, eprintln};
 
 use crate::commands::complain;
@@ -14,6 +14,10 @@ const KILLED: i32 = 256;
 pub fn run(word: &str, args: &[&str]) -> i32 {
     match start_and_wait(word, args) {
         Ok(status) => report(word, status),
+        Err(Errno::ENOENT) if matches!(word, "cd" | "pwd") => {
+            eprintln!("sh: {word}: there is no working directory; every path begins at /");
+            127
+        }
         Err(Errno::ENOENT) if !word.contains('/') => {
             eprintln!("sh: {word}: command not found (try 'help')");
             127
@@ -37,26 +41,10 @@ fn report(word: &str, status: i32) -> i32 {
     match status {
         0 => {}
         ..KILLED => eprintln!("{word}: exit status {status}"),
-        _ => eprintln!("{word}: killed by exception {} ({})", status - KILLED, exception(status - KILLED)),
+        _ => {
+            let vector = status - KILLED;
+            eprintln!("{word}: killed by exception {vector} ({})", exception::name(vector as u64));
+        }
     }
     status
-}
-
-/// Name of an exception (Intel SDM volume 3, table 6-1).
-fn exception(vector: i32) -> &'static str {
-    match vector {
-        0 => "divide error",
-        1 => "debug",
-        3 => "breakpoint",
-        4 => "overflow",
-        6 => "invalid opcode",
-        7 => "no FPU",
-        12 => "stack fault",
-        13 => "general protection",
-        14 => "page fault",
-        16 => "x87 floating point",
-        17 => "alignment check",
-        19 => "SIMD floating point",
-        _ => "see the processor's manual",
-    }
 }

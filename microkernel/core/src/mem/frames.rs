@@ -47,7 +47,7 @@ pub struct Frames {
     first: u64,
     free: u64,
     total: u64,
-    /// Iterations of `rep` beyond the first, from clearing frames; see `Counters::rep_extra`.
+    /// Iterations of `rep` from clearing frames; see `Counters::rep_extra`.
     pub rep_extra: u64,
 }
 

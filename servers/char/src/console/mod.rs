@@ -272,8 +272,8 @@ impl<U: Uart> Driver for Console<U> {
         false
     }
 
-    /// Reads a line, or as much of one as fits. EINTR: ^C was typed. EAGAIN: there is none, and O_NONBLOCK. ENOMEM: too many
-    /// wait already.
+    /// Reads a line, or as much of one as fits. EINTR: ^C was typed. EAGAIN: there is none, and O_NONBLOCK.
+    /// ENOMEM: too many wait already.
     fn read(&mut self, cx: &mut Cx<'_>, file: OpenDevice, buf: Out) -> Outcome<'_> {
         if buf.len == 0 {
             return Outcome::Done(0);

@@ -4,7 +4,7 @@
 //! hole (zeros). So a program file costs no memory beside the archive, and a sparse file only its pages.
 //!
 //! Invariants: the image ends within the file; bytes of owned pages beyond the file's end are zero,
-//! except between `room` and `truncate`, which restores it.
+//! except between `room` and `abandon`, which restores it.
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -78,18 +78,27 @@ impl Content {
         self.size = self.size.max(end.min(MAX_FILE as u64) as usize);
     }
 
+    /// Drops what `room` prepared and nobody committed.
+    pub fn abandon(&mut self) {
+        self.resize(self.size);
+    }
+
     /// Cuts or extends the file; see [`crate::fs::FileSystem::truncate`].
     pub fn truncate(&mut self, size: u64) -> Result<(), Errno> {
         if size > MAX_FILE as u64 {
             return Err(Errno::EFBIG);
         }
-        self.size = size as usize;
-        self.image = clip(self.image, self.size);
-        self.pages.truncate(self.size.div_ceil(PAGE));
-        if let Some(Some(last)) = self.pages.get_mut(self.size / PAGE) {
-            last[self.size % PAGE..].fill(0);
-        }
+        self.resize(size as usize);
         Ok(())
+    }
+
+    fn resize(&mut self, size: usize) {
+        self.size = size;
+        self.image = clip(self.image, size);
+        self.pages.truncate(size.div_ceil(PAGE));
+        if let Some(Some(last)) = self.pages.get_mut(size / PAGE) {
+            last[size % PAGE..].fill(0);
+        }
     }
 }
 
@@ -169,7 +178,7 @@ mod tests {
     fn what_was_not_committed_is_not_seen() {
         let mut content = Content::default();
         content.room(10).unwrap().fill(9);
-        content.truncate(0).unwrap();
+        content.abandon();
         put(&mut content, 20, b"a");
         assert_eq!(bytes(&content)[..20], [0; 20]);
     }

@@ -1,16 +1,16 @@
 //! The root file system: files and directories in memory.
 //!
 //! It is filled from the boot archive ([`crate::archive`]) and writable. Inodes lie in one table; a
-//! number is used again once the inode has neither a name nor an open file. There are no times: the
-//! rows of the time service carry buffers, which one service cannot lend another, so `stat` reports 0.
+//! number is used again once the inode has neither a name nor an open file.
 
 mod content;
 mod directory;
 
 use alloc::vec::Vec;
+use core::cell::Cell;
 use parley_abi::Errno;
 
-use crate::fs::{Attr, Entry, FileSystem, Ino, Kind};
+use crate::fs::{Attr, Entry, FileSystem, Ino, Kind, Times};
 pub use content::{Content, MAX_FILE, clip};
 use directory::Directory;
 
@@ -24,7 +24,18 @@ struct Inode {
     links: u32,
     /// Open files that refer to it.
     holders: u32,
+    times: Times,
+    /// It was read, and the time of that is not known yet. A cell, for it is all that reading changes.
+    is_read: Cell<bool>,
+    /// It was written, and the time of that is not known yet.
+    is_written: bool,
     body: Body,
+}
+
+impl Inode {
+    fn modify(&mut self, now: u64) {
+        (self.times.modified, self.times.changed) = (now, now);
+    }
 }
 
 enum Body {
@@ -46,16 +57,23 @@ impl RamFs {
         RamFs { inodes: Vec::new(), free: None }
     }
 
-    /// Makes an empty root directory. ENOSPC.
-    pub fn format(&mut self) -> Result<(), Errno> {
+    /// Makes an empty root directory, at the time `now`. ENOSPC.
+    pub fn format(&mut self, now: u64) -> Result<(), Errno> {
         self.inodes.clear();
         self.free = None;
-        self.allocate(Body::Directory(Directory::new(ROOT)), 0o755, 2).map(|_| ())
+        self.allocate(Body::Directory(Directory::new(ROOT)), 0o755, 2, now).map(|_| ())
     }
 
-    /// Makes a file with these bytes, which stay where they are. EFBIG, ENOSPC.
-    pub fn create_image(&mut self, dir: Ino, name: &[u8], bytes: &'static [u8], mode: u32) -> Result<Ino, Errno> {
-        self.insert(dir, name, Body::File(Content::from_image(bytes)?), mode)
+    /// Makes a file with these bytes, which stay where they are, dated `time`. EFBIG, ENOSPC.
+    pub fn create_image(
+        &mut self,
+        dir: Ino,
+        name: &[u8],
+        bytes: &'static [u8],
+        mode: u32,
+        time: u64,
+    ) -> Result<Ino, Errno> {
+        self.insert(dir, name, Body::File(Content::from_image(bytes)?), mode, time)
     }
 
     fn inode(&self, ino: Ino) -> Result<&Inode, Errno> {
@@ -83,9 +101,21 @@ impl RamFs {
         }
     }
 
+    /// As [`RamFs::content_mut`], for a change: the file is marked.
+    fn written(&mut self, ino: Ino) -> Result<&mut Content, Errno> {
+        match self.inodes.get_mut(ino as usize) {
+            Some(Inode { body: Body::File(content), is_written, .. }) => {
+                *is_written = true;
+                Ok(content)
+            }
+            _ => Err(Errno::EISDIR),
+        }
+    }
+
     /// Puts an inode into the table. ENOSPC.
-    fn allocate(&mut self, body: Body, permissions: u32, links: u32) -> Result<Ino, Errno> {
-        let inode = Inode { permissions, links, holders: 0, body };
+    fn allocate(&mut self, body: Body, permissions: u32, links: u32, now: u64) -> Result<Ino, Errno> {
+        let times = Times::all(now);
+        let inode = Inode { permissions, links, holders: 0, times, is_read: Cell::new(false), is_written: false, body };
         if let Some(ino) = self.free
             && let Some(slot) = self.inodes.get_mut(ino as usize)
             && let Body::Free(next) = slot.body
@@ -103,15 +133,30 @@ impl RamFs {
     }
 
     /// Enters a new inode into `dir`. ENOSPC; then nothing has changed.
-    fn insert(&mut self, dir: Ino, name: &[u8], body: Body, permissions: u32) -> Result<Ino, Errno> {
+    fn insert(&mut self, dir: Ino, name: &[u8], body: Body, permissions: u32, now: u64) -> Result<Ino, Errno> {
         let is_directory = matches!(body, Body::Directory(_));
         let name = self.directory_mut(dir)?.prepare(name)?;
-        let ino = self.allocate(body, permissions, if is_directory { 2 } else { 1 })?;
+        let ino = self.allocate(body, permissions, if is_directory { 2 } else { 1 }, now)?;
         self.directory_mut(dir)?.enter(name, ino);
+        self.modify(dir, now);
         if is_directory {
             self.count_links(dir, 1);
         }
         Ok(ino)
+    }
+
+    /// Its names have changed.
+    fn change(&mut self, ino: Ino, now: u64) {
+        if let Some(inode) = self.inodes.get_mut(ino as usize) {
+            inode.times.changed = now;
+        }
+    }
+
+    /// A name was entered into the directory, or removed.
+    fn modify(&mut self, dir: Ino, now: u64) {
+        if let Some(inode) = self.inodes.get_mut(dir as usize) {
+            inode.modify(now);
+        }
     }
 
     fn count_links(&mut self, ino: Ino, by: i32) {
@@ -158,6 +203,10 @@ impl FileSystem for RamFs {
         Attr { kind, permissions: inode.permissions, links: inode.links, size }
     }
 
+    fn times(&self, ino: Ino) -> Times {
+        self.inodes.get(ino as usize).map(|inode| inode.times).unwrap_or_default()
+    }
+
     fn lookup(&self, dir: Ino, name: &[u8]) -> Result<Ino, Errno> {
         self.directory(dir)?.lookup(name)
     }
@@ -167,13 +216,19 @@ impl FileSystem for RamFs {
     }
 
     fn entry(&self, dir: Ino, cookie: u64) -> Option<Entry<'_>> {
-        let (name, next) = self.directory(dir).ok()?.at(cookie)?;
+        let inode = self.inode(dir).ok()?;
+        let Body::Directory(directory) = &inode.body else { return None };
+        inode.is_read.set(true);
+        let (name, next) = directory.at(cookie)?;
         Some(Entry { name: &name.name, ino: name.ino, kind: self.attr(name.ino).kind, next })
     }
 
     fn peek(&self, ino: Ino, offset: u64) -> &[u8] {
-        match self.inodes.get(ino as usize).map(|inode| &inode.body) {
-            Some(Body::File(content)) => content.peek(offset),
+        match self.inodes.get(ino as usize) {
+            Some(Inode { body: Body::File(content), is_read, .. }) => {
+                is_read.set(true);
+                content.peek(offset)
+            }
             _ => &[],
         }
     }
@@ -183,39 +238,47 @@ impl FileSystem for RamFs {
     }
 
     fn commit(&mut self, ino: Ino, end: u64) {
-        if let Ok(content) = self.content_mut(ino) {
+        if let Ok(content) = self.written(ino) {
             content.commit(end);
         }
     }
 
-    fn truncate(&mut self, ino: Ino, size: u64) -> Result<(), Errno> {
-        self.content_mut(ino)?.truncate(size)
+    fn abandon(&mut self, ino: Ino) {
+        if let Ok(content) = self.content_mut(ino) {
+            content.abandon();
+        }
     }
 
-    fn create(&mut self, dir: Ino, name: &[u8], kind: Kind, permissions: u32) -> Result<Ino, Errno> {
+    fn truncate(&mut self, ino: Ino, size: u64) -> Result<(), Errno> {
+        self.written(ino)?.truncate(size)
+    }
+
+    fn create(&mut self, dir: Ino, name: &[u8], kind: Kind, permissions: u32, now: u64) -> Result<Ino, Errno> {
         let body = match kind {
             Kind::File => Body::File(Content::default()),
             Kind::Directory => Body::Directory(Directory::new(dir)),
             Kind::Device(_) => return Err(Errno::EPERM),
         };
-        self.insert(dir, name, body, permissions)
+        self.insert(dir, name, body, permissions, now)
     }
 
-    fn remove(&mut self, dir: Ino, name: &[u8]) -> Result<(), Errno> {
+    fn remove(&mut self, dir: Ino, name: &[u8], now: u64) -> Result<(), Errno> {
         let ino = self.lookup(dir, name)?;
         self.check_empty(ino)?;
         let is_directory = self.directory(ino).is_ok();
         self.directory_mut(dir)?.leave(name);
+        self.modify(dir, now);
         if is_directory {
             self.count_links(dir, -1);
             self.count_links(ino, -1);
         }
         self.count_links(ino, -1);
+        self.change(ino, now);
         self.collect(ino);
         Ok(())
     }
 
-    fn rename(&mut self, from: Ino, name: &[u8], to: Ino, new_name: &[u8]) -> Result<(), Errno> {
+    fn rename(&mut self, from: Ino, name: &[u8], to: Ino, new_name: &[u8], now: u64) -> Result<(), Errno> {
         let moved = self.lookup(from, name)?;
         let replaced = self.lookup(to, new_name).ok();
         if replaced == Some(moved) {
@@ -225,16 +288,34 @@ impl FileSystem for RamFs {
         let entered = self.directory_mut(to)?.prepare(new_name)?;
         // From here on nothing can fail.
         if replaced.is_some() {
-            self.remove(to, new_name)?;
+            self.remove(to, new_name, now)?;
         }
         self.directory_mut(from)?.leave(name);
         self.directory_mut(to)?.enter(entered, moved);
+        self.modify(from, now);
+        self.modify(to, now);
+        self.change(moved, now);
         if let Ok(directory) = self.directory_mut(moved) {
             directory.parent = to;
             self.count_links(from, -1);
             self.count_links(to, 1);
         }
         Ok(())
+    }
+
+    fn settle(&mut self, ino: Ino, clock: &mut dyn FnMut() -> u64) {
+        let Some(inode) = self.inodes.get_mut(ino as usize) else { return };
+        let is_read = inode.is_read.take();
+        if !is_read && !inode.is_written {
+            return;
+        }
+        let now = clock();
+        if is_read {
+            inode.times.accessed = now;
+        }
+        if core::mem::take(&mut inode.is_written) {
+            inode.modify(now);
+        }
     }
 
     fn hold(&mut self, ino: Ino) {
@@ -257,20 +338,20 @@ mod tests {
 
     fn fs() -> RamFs {
         let mut fs = RamFs::new();
-        fs.format().unwrap();
+        fs.format(0).unwrap();
         fs
     }
 
     #[test]
     fn links_are_counted_as_unix_counts_them() {
         let mut fs = fs();
-        let a = fs.create(ROOT, b"a", Kind::Directory, 0o755).unwrap();
-        fs.create(a, b"b", Kind::Directory, 0o755).unwrap();
-        let c = fs.create(ROOT, b"c", Kind::Directory, 0o755).unwrap();
+        let a = fs.create(ROOT, b"a", Kind::Directory, 0o755, 0).unwrap();
+        fs.create(a, b"b", Kind::Directory, 0o755, 0).unwrap();
+        let c = fs.create(ROOT, b"c", Kind::Directory, 0o755, 0).unwrap();
         assert_eq!((fs.attr(ROOT).links, fs.attr(a).links), (4, 3));
-        fs.rename(a, b"b", c, b"d").unwrap();
+        fs.rename(a, b"b", c, b"d", 0).unwrap();
         assert_eq!((fs.attr(a).links, fs.attr(c).links), (2, 3));
-        fs.rename(ROOT, b"c", ROOT, b"a").unwrap();
+        fs.rename(ROOT, b"c", ROOT, b"a", 0).unwrap();
         assert_eq!(fs.attr(ROOT).links, 3);
         assert_eq!(fs.lookup(ROOT, b"a"), Ok(c));
     }
@@ -278,15 +359,15 @@ mod tests {
     #[test]
     fn an_open_file_outlives_its_name_and_then_its_number_is_free() {
         let mut fs = fs();
-        let file = fs.create(ROOT, b"f", Kind::File, 0o644).unwrap();
+        let file = fs.create(ROOT, b"f", Kind::File, 0o644, 0).unwrap();
         fs.hold(file);
-        fs.remove(ROOT, b"f").unwrap();
+        fs.remove(ROOT, b"f", 0).unwrap();
         fs.room(file, 0).unwrap()[0] = b'x';
         fs.commit(file, 1);
         assert_eq!(fs.peek(file, 0), b"x");
-        assert_ne!(fs.create(ROOT, b"g", Kind::File, 0o644), Ok(file));
+        assert_ne!(fs.create(ROOT, b"g", Kind::File, 0o644, 0), Ok(file));
         fs.release(file);
-        assert_eq!(fs.create(ROOT, b"h", Kind::File, 0o644), Ok(file));
+        assert_eq!(fs.create(ROOT, b"h", Kind::File, 0o644, 0), Ok(file));
         assert!(fs.peek(file, 0).is_empty());
     }
 
@@ -294,14 +375,14 @@ mod tests {
     fn a_walk_sees_what_stays_exactly_once() {
         let mut fs = fs();
         for name in [b"a", b"b", b"c", b"d"] {
-            fs.create(ROOT, name, Kind::File, 0o644).unwrap();
+            fs.create(ROOT, name, Kind::File, 0o644, 0).unwrap();
         }
         let first = fs.entry(ROOT, 2).unwrap();
         assert_eq!(first.name, b"a");
         let next = first.next;
-        fs.remove(ROOT, b"a").unwrap();
-        fs.remove(ROOT, b"b").unwrap();
-        fs.create(ROOT, b"e", Kind::File, 0o644).unwrap();
+        fs.remove(ROOT, b"a", 0).unwrap();
+        fs.remove(ROOT, b"b", 0).unwrap();
+        fs.create(ROOT, b"e", Kind::File, 0o644, 0).unwrap();
         let mut seen = Vec::new();
         let mut cookie = next;
         while let Some(entry) = fs.entry(ROOT, cookie) {

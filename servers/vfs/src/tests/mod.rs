@@ -4,13 +4,14 @@ mod bytes;
 mod model;
 mod posix;
 mod start;
+mod times;
 
 use alloc::vec::Vec;
 use parley_abi::linux::{Plain, Stat};
 use parley_abi::msg::{Token, Words};
 use parley_abi::slot::service;
 use parley_abi::{Errno, linux::makedev};
-use parley_proto::{Cx, Host, Outcome, Service, chardev, file, root_badge, vfs};
+use parley_proto::{Cx, Host, Outcome, Service, chardev, file, root_badge, time, vfs};
 
 use crate::Vfs;
 
@@ -34,7 +35,12 @@ pub struct TestHost {
     pub mapped: Option<usize>,
     pub log: std::string::String,
     pub no_char: bool,
+    /// Nanoseconds since boot.
+    pub now: u64,
 }
+
+/// Nanoseconds between 1970 and boot, as the time service would tell.
+pub const EPOCH: u64 = 1_767_225_600_000_000_000;
 
 impl TestHost {
     fn fault(&self, end: usize) -> bool {
@@ -44,7 +50,7 @@ impl TestHost {
 
 impl Host for TestHost {
     fn now(&mut self) -> u64 {
-        0
+        self.now
     }
     fn copy_in(&mut self, token: Token, lease: u8, offset: u64, into: &mut [u8]) -> Result<usize, Errno> {
         assert_eq!(token, TOKEN);
@@ -69,6 +75,9 @@ impl Host for TestHost {
     }
     fn reply(&mut self, _token: Token, _result: i64) {}
     fn call(&mut self, to: u8, label: u32, words: Words) -> Result<Words, Errno> {
+        if (to, label) == (service::TIME, time::label::epoch) {
+            return Ok([EPOCH, 0, 0, 0, 0, 0]);
+        }
         assert_eq!((to, label), (service::CHAR, chardev::label::device));
         let name = |text: &[u8; 8]| u64::from_le_bytes(*text);
         match words[0] {

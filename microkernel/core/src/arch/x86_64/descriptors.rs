@@ -1,5 +1,6 @@
 //! GDT, TSS and IDT: the tables that tell the processor where ring 0 begins.
 
+use core::arch::asm;
 use core::mem::offset_of;
 use x86_64::VirtAddr;
 use x86_64::instructions::tables::{lgdt, lidt, load_tss};
@@ -145,7 +146,8 @@ pub fn load(cpu: &'static mut CpuLocal) {
     };
     let (gdt, idt) = (&raw const cpu.descriptors.gdt, &raw const cpu.descriptors.idt);
     // SAFETY: 1. both tables lie in the CPU's block, which is never freed or moved; 2. the selectors
-    // loaded are those just written; 3. every gate leads to a stub of the entry code.
+    // loaded are those just written; 3. every gate leads to a stub of the entry code; 4. a null LDT is one
+    // without descriptors.
     unsafe {
         lgdt(&pointer(gdt.cast(), size_of::<[u64; 7]>()));
         CS::set_reg(SegmentSelector(KERNEL_CODE));
@@ -156,5 +158,8 @@ pub fn load(cpu: &'static mut CpuLocal) {
         GS::set_reg(SegmentSelector(0));
         lidt(&pointer(idt.cast(), size_of::<[Gate; 256]>()));
         load_tss(SegmentSelector(TSS));
+        // No local descriptors. After a reset the register covers the first 64 KiB of linear addresses, where
+        // ring 3 could put gates into ring 0.
+        asm!("lldt {:x}", in(reg) 0u16, options(nostack, nomem, preserves_flags));
     }
 }
