@@ -99,17 +99,28 @@ impl Rig {
     pub fn run(&self, job: &Job, out: &mut dyn Write) -> Result<Outcome> {
         let folder = self.run_folder()?;
         let machine = self.machine(job, folder.path())?;
+        let mut running = Running::start(&machine, folder.path())?;
+        self.attend(&mut running, folder.path(), job.timeout, out)
+    }
+
+    /// Waits for the end of a machine that [`Rig::machine`] described and that runs in `folder`.
+    pub fn attend(
+        &self,
+        running: &mut Running,
+        folder: &Path,
+        limit: Duration,
+        out: &mut dyn Write,
+    ) -> Result<Outcome> {
         let mut tee = Tee { out, copy: Vec::new() };
         let (mut newlines, mut filter) = (Newlines::default(), ExitFilter::default());
-        let mut running = Running::start(&machine, folder.path())?;
-        let mut console = Tail::new(folder.path().join("com1"));
-        let end = running.wait(Some(job.timeout), || {
+        let mut console = Tail::new(folder.join("com1"));
+        let end = running.wait(Some(limit), || {
             let fresh = newlines.undo(console.read()?);
             Ok(filter.write(&fresh, &mut tee)?)
         })?;
         filter.write(&newlines.finish(), &mut tee)?;
         let status = filter.finish(&mut tee)?;
-        let log = read_log(&folder.path().join("com2"));
+        let log = read_log(&folder.join("com2"));
         Ok(Outcome { end, status, stdout: tee.copy, log })
     }
 
@@ -137,7 +148,8 @@ impl Rig {
         }
     }
 
-    fn machine(&self, job: &Job, folder: &Path) -> Result<Machine> {
+    /// The machine that runs the job, with its files in `folder`.
+    pub fn machine(&self, job: &Job, folder: &Path) -> Result<Machine> {
         let cmdline = compose(LogPort::Com2, "info", &job.program);
         let launch = Launch { kernel: job.kernel, cmdline: &cmdline, archive: &job.archive };
         Ok(Machine {

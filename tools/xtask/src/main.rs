@@ -3,7 +3,8 @@
 //! Each command is a file in `commands/`. Everything they share is a module beside this one:
 //! `setup` finds or installs what is missing, `build` makes the guest files, `archive` packs
 //! them, `qemu` boots them, `guest` runs one program in them, `log` and `symbols` explain what
-//! went wrong, `limine` makes the bootable image, `results` holds the figures.
+//! went wrong, `limine` makes the bootable image, `results` holds the figures, `trace` takes one
+//! of them apart, `size` counts the tree.
 
 mod archive;
 mod boot;
@@ -11,6 +12,7 @@ mod build;
 mod children;
 mod cmdline;
 mod commands;
+mod elf_file;
 mod exit_record;
 mod guest;
 mod host;
@@ -24,7 +26,9 @@ mod qemu;
 mod results;
 mod session;
 mod setup;
+mod size;
 mod symbols;
+mod trace;
 mod workspace;
 
 use std::process::ExitCode;

@@ -4,6 +4,8 @@
 //! so that the log of a CI run still says where the time went.
 
 use std::io::{IsTerminal, stderr};
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
@@ -27,6 +29,35 @@ pub fn step(what: impl Into<String>) -> Step {
     bar.set_message(shown.clone());
     bar.enable_steady_tick(Duration::from_millis(120));
     Step { bar: Some(bar), shown }
+}
+
+/// A step that is announced only if it is still under way after a second.
+pub struct Late {
+    over: Option<Sender<()>>,
+    announcer: Option<JoinHandle<()>>,
+}
+
+/// Begins a step that is mostly over at once, such as a build with nothing to build.
+pub fn late(what: &'static str) -> Late {
+    let (over, waiting) = channel();
+    let announcer = thread::spawn(move || {
+        if waiting.recv_timeout(Duration::from_secs(1)) == Err(RecvTimeoutError::Timeout) {
+            let _step = step(what);
+            // Ends with the sender.
+            waiting.recv().ok();
+        }
+    });
+    Late { over: Some(over), announcer: Some(announcer) }
+}
+
+impl Drop for Late {
+    fn drop(&mut self) {
+        drop(self.over.take());
+        // Joined, so that the line is gone before the next one is printed.
+        if let Some(announcer) = self.announcer.take() {
+            announcer.join().ok();
+        }
+    }
 }
 
 impl Step {

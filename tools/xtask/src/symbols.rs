@@ -10,10 +10,41 @@ use std::path::Path;
 use addr2line::{Loader, demangle_auto};
 
 use crate::build::Guest;
+use crate::elf_file::ElfFile;
 use crate::kernel::Kernel;
 
 /// The lowest address of ring 0.
 const KERNEL_HALF: u64 = 0xffff_8000_0000_0000;
+
+/// The folders of this repository's sources.
+const OURS: [&str; 6] = ["/microkernel/", "/servers/", "/libipc/", "/init/", "/tests/", "/tools/"];
+
+/// Where an instruction belongs.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Located {
+    /// The symbol before it.
+    pub symbol: String,
+    /// Bytes behind the symbol.
+    pub offset: u64,
+    /// The functions it was written in, the innermost first; the outermost is the one that was not inlined.
+    pub inlined: Vec<Written>,
+}
+
+/// A function in the source.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Written {
+    /// Its name, without a path: the line tables have none.
+    pub name: String,
+    /// Its file, from the source folder on.
+    pub file: String,
+}
+
+impl Written {
+    /// Whether it is in this repository rather than in Rust's library or somebody's crate.
+    pub fn is_ours(&self) -> bool {
+        OURS.iter().any(|root| self.file.starts_with(&root[1..]))
+    }
+}
 
 /// What explains the addresses in one kernel's log.
 pub struct Symbols<'a> {
@@ -46,6 +77,22 @@ impl<'a> Symbols<'a> {
         annotated
     }
 
+    /// The function around an instruction of `program`, by its file name; of the kernel for the empty name.
+    pub fn locate(&mut self, program: &str, address: u64) -> Option<Located> {
+        let loader = self.loader_of(program)?;
+        let symbol = loader.find_symbol_info(address)?;
+        let start = symbol.address();
+        let name = demangle_auto(symbol.name().into(), None);
+        let mut located = Located { symbol: tidy(&name), offset: address - start, inlined: Vec::new() };
+        located.inlined = functions(loader, address).unwrap_or_default();
+        if located.symbol.starts_with("__") {
+            // The linker's name for a boundary; what begins there may have one of its own.
+            let own = ElfFile::read(self.file(program)?).ok()?.name_at(start);
+            located.symbol = own.unwrap_or(located.symbol);
+        }
+        Some(located)
+    }
+
     fn explain(&mut self, site: &Site, innermost: bool) -> Option<String> {
         let loader = self.loader(site)?;
         let call = describe(loader, site.address - 1);
@@ -55,6 +102,10 @@ impl<'a> Symbols<'a> {
 
     fn loader(&mut self, site: &Site) -> Option<&Loader> {
         let key = if site.address >= KERNEL_HALF { "" } else { site.program.as_deref()? };
+        self.loader_of(key)
+    }
+
+    fn loader_of(&mut self, key: &str) -> Option<&Loader> {
         if !self.loaders.contains_key(key) {
             let loader = self.file(key).and_then(|path| Loader::new(path).ok());
             self.loaders.insert(key.to_owned(), loader);
@@ -63,12 +114,32 @@ impl<'a> Symbols<'a> {
     }
 
     /// The full ELF of a program by its file name; of the kernel for the empty name.
-    fn file(&self, name: &str) -> Option<&'a Path> {
+    pub fn file(&self, name: &str) -> Option<&'a Path> {
         if name.is_empty() {
             return Some(&self.guest.kernel(self.kernel).symbols);
         }
         let named = |&(path, _): &(&str, _)| path.rsplit('/').next() == Some(name);
         self.guest.programs().find(named).map(|(_, program)| program.symbols.as_path())
+    }
+}
+
+/// The functions at this address, the innermost first.
+fn functions(loader: &Loader, address: u64) -> Option<Vec<Written>> {
+    let mut frames = loader.find_frames(address).ok()?;
+    let mut written = Vec::new();
+    while let Ok(Some(frame)) = frames.next() {
+        let file = frame.location.and_then(|place| place.file).map_or("?", shorten);
+        let name = frame.function.and_then(|name| Some(name.demangle().ok()?.into_owned()));
+        written.extend(name.map(|name| Written { name, file: file.to_owned() }));
+    }
+    Some(written)
+}
+
+/// A path without `<impl ...>` segments: the module before them says enough.
+fn tidy(path: &str) -> String {
+    match (path.find("<impl "), path.find(">::")) {
+        (Some(start), Some(end)) if start > 0 && start < end => format!("{}{}", &path[..start], &path[end + 3..]),
+        _ => path.to_owned(),
     }
 }
 
@@ -107,8 +178,7 @@ fn parse(line: &str) -> Option<Site> {
 
 /// The path from the source folder on: what comes before is the same in every line.
 fn shorten(file: &str) -> &str {
-    let roots = ["/microkernel/", "/servers/", "/libipc/", "/init/", "/tests/", "/tools/", "/library/"];
-    let start = roots.iter().filter_map(|root| file.rfind(root)).min();
+    let start = OURS.iter().chain(&["/library/"]).filter_map(|root| file.rfind(root)).min();
     start.map_or(file, |at| &file[at + 1..])
 }
 
@@ -124,6 +194,12 @@ mod tests {
         assert_eq!(user, Site { address: 0x401234, program: Some("vfs".into()) });
         assert_eq!(parse("at 0x0 (vfs)"), None);
         assert_eq!(parse("looked at 0xyz"), None);
+    }
+
+    #[test]
+    fn blocks_of_methods_are_no_part_of_a_path() {
+        assert_eq!(tidy("core::ipc::call::<impl core::kernel::Core>::hand_over"), "core::ipc::call::hand_over");
+        assert_eq!(tidy("<core::Core>::next"), "<core::Core>::next");
     }
 
     #[test]

@@ -62,7 +62,7 @@ fn shim(workspace: &Workspace, core: Core) -> Result<PathBuf> {
     cargo.args(["build", "--quiet", "--profile", "image", "--lib", "-p", SHIM]);
     core.apply(&mut cargo);
     without_host_flags(&mut cargo);
-    let _step = progress::step("building the C shim");
+    let _step = progress::late("building the C shim");
     host::output(&mut cargo)?;
     Ok(workspace.target.join(Path::new(toolchain::TARGET)).join("image").join(LIBRARY))
 }

@@ -8,10 +8,10 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 
-use crate::host;
 use crate::kernel::Kernel;
 use crate::setup::toolchain::Core;
 use crate::workspace::Workspace;
+use crate::{host, progress};
 
 const LOADER: &str = "direct-boot";
 const INIT: &str = "parley-init";
@@ -34,17 +34,18 @@ pub fn guest_packages(workspace: &Workspace, kernels: &[Kernel]) -> Result<Vec<S
     Ok(names)
 }
 
-/// Builds them; compiler messages and progress go to stderr as cargo prints them.
+/// Builds them; compiler messages go to stderr as cargo prints them.
 pub fn build(workspace: &Workspace, core: Core, kernels: &[Kernel]) -> Result<Artifacts> {
     let mut cargo = host::cargo();
     cargo.current_dir(&workspace.root);
-    cargo.args(["build", "--profile", "image", "--bins"]);
+    cargo.args(["build", "--quiet", "--profile", "image", "--bins"]);
     cargo.arg("--message-format=json-render-diagnostics");
     for package in guest_packages(workspace, kernels)? {
         cargo.args(["-p", &package]);
     }
     core.apply(&mut cargo);
     without_host_flags(&mut cargo);
+    let _step = progress::late("building the guest");
     let mut artifacts = BTreeMap::<_, Vec<_>>::new();
     for artifact in run(&mut cargo)? {
         let built = (artifact.target.name, artifact.executable.expect("filtered by run"));

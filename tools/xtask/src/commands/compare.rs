@@ -10,7 +10,7 @@ use crate::build::Guest;
 use crate::guest::{Job, MEMORY, Rig};
 use crate::kernel::{Kernel, KernelChoice};
 use crate::qemu::{Accel, AccelChoice};
-use crate::results::{self, Bench, Header, LOOPBACK, Report, Row, Setting};
+use crate::results::{self, Baseline, Bench, Header, LOOPBACK, Report, Row, Setting};
 use crate::setup::{self, Need};
 use crate::workspace::Workspace;
 use crate::{parallel, progress};
@@ -30,6 +30,9 @@ pub struct Compare {
     /// Measure twice and fail unless both give the same figures
     #[arg(long)]
     repeat: bool,
+    /// Write the figures to tests/bench/baseline.json, which `cargo xtask test` holds them to
+    #[arg(long)]
+    update_baseline: bool,
     /// What executes the guest's instructions; tcg counts them exactly
     #[arg(long, value_enum, default_value = "tcg")]
     accel: AccelChoice,
@@ -43,6 +46,9 @@ pub struct Compare {
 
 impl Compare {
     pub fn run(self) -> Result<u8> {
+        if self.update_baseline && (self.kernel != KernelChoice::All || self.accel.resolve() != Accel::Tcg) {
+            bail!("--update-baseline wants every kernel's counted instructions: no other --kernel or --accel with it");
+        }
         setup::ensure(&[Need::Qemu])?;
         let workspace = Workspace::find()?;
         let kernels = self.kernel.kernels();
@@ -56,6 +62,11 @@ impl Compare {
         }
         print!("{}", results::terminal(&report));
         write(&rig.workspace, &report)?;
+        if self.update_baseline {
+            let path = Baseline::path(&rig.workspace);
+            Baseline::of(&report)?.write(&path)?;
+            println!("written: {}", path.display());
+        }
         Ok(0)
     }
 

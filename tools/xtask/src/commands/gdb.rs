@@ -3,10 +3,8 @@
 use std::fmt::Write;
 use std::path::Path;
 use std::process::Command;
-use std::thread;
-use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use clap::Args;
 
 use super::MachineOptions;
@@ -57,7 +55,7 @@ impl Gdb {
         std::fs::write(&script, commands(&rig.guest, self.kernel, &socket))?;
 
         let mut running = Running::start(&machine, folder.path())?;
-        wait_for(&socket, &mut running)?;
+        running.wait_for_gdb(&socket)?;
         let mut gdb = Command::new("gdb");
         gdb.arg("-q").arg("-x").arg(&script).args(&self.arguments);
         let status = gdb.status().context("cannot start gdb")?;
@@ -114,18 +112,4 @@ fn only_commands(guest: &Guest, kernel: Kernel) -> String {
 
 fn quoted(path: &Path) -> String {
     format!("\"{}\"", path.display())
-}
-
-fn wait_for(socket: &Path, running: &mut Running) -> Result<()> {
-    let deadline = Instant::now() + Duration::from_secs(10);
-    while !socket.exists() {
-        if let Some(end) = running.try_end()? {
-            bail!("no machine to debug: {}", end.describe());
-        }
-        if Instant::now() > deadline {
-            bail!("QEMU does not open its gdb socket {}", socket.display());
-        }
-        thread::sleep(Duration::from_millis(20));
-    }
-    Ok(())
 }

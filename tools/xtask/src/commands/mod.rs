@@ -4,10 +4,13 @@ mod build;
 mod compare;
 mod doctor;
 mod exec;
+mod fuzz;
 mod gdb;
 mod image;
 mod run;
+mod size;
 mod test;
+mod trace;
 
 use anyhow::Result;
 use clap::{Args, Subcommand};
@@ -21,7 +24,10 @@ pub enum Command {
     Test(test::Test),
     Run(run::Run),
     Exec(exec::Exec),
+    Fuzz(fuzz::Fuzz),
     Image(image::Image),
+    Trace(trace::Trace),
+    Size(size::Size),
     Gdb(gdb::Gdb),
     Doctor(doctor::Doctor),
     Build(build::Build),
@@ -35,7 +41,10 @@ impl Command {
             Command::Test(command) => command.run(),
             Command::Run(command) => command.run(),
             Command::Exec(command) => command.run(),
+            Command::Fuzz(command) => command.run(),
             Command::Image(command) => command.run(),
+            Command::Trace(command) => command.run(),
+            Command::Size(command) => command.run(),
             Command::Gdb(command) => command.run(),
             Command::Doctor(command) => command.run(),
             Command::Build(command) => command.run(),

@@ -1,9 +1,11 @@
-//! QEMU: which accelerator, which command line, and a machine that is running.
+//! QEMU: which accelerator, which command line, a machine that is running, and one that is stepped.
 
 mod accel;
 mod machine;
 mod running;
+mod stub;
 
 pub use accel::{Accel, AccelChoice, probe};
 pub use machine::{Boot, Console, DETERMINISTIC, Machine};
 pub use running::{End, Running};
+pub use stub::{Place, Stub};

@@ -6,7 +6,7 @@ use std::process::{ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 
 use super::{Console, Machine};
 use crate::children::Tracked;
@@ -14,6 +14,9 @@ use crate::setup;
 
 /// How often we look whether a machine has ended and what it wrote.
 const TICK: Duration = Duration::from_millis(5);
+
+/// How long QEMU may take to open gdb's socket.
+const GDB_OPENS: Duration = Duration::from_secs(10);
 
 /// How a machine ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -105,6 +108,21 @@ impl Running {
             }
             thread::sleep(TICK);
         }
+    }
+
+    /// Waits until it can be reached at [`Machine::gdb`].
+    pub fn wait_for_gdb(&mut self, socket: &Path) -> Result<()> {
+        let deadline = Instant::now() + GDB_OPENS;
+        while !socket.exists() {
+            if let Some(end) = self.try_end()? {
+                bail!("no machine to debug: {}", end.describe());
+            }
+            if Instant::now() > deadline {
+                bail!("QEMU does not open its gdb socket {}", socket.display());
+            }
+            thread::sleep(TICK);
+        }
+        Ok(())
     }
 
     /// Ends it without asking.

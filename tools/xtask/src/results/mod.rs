@@ -1,9 +1,11 @@
 //! The figures: one row for each kernel and operation, and the report made of them.
 
+mod baseline;
 mod header;
 mod parse;
 mod table;
 
+pub use baseline::Baseline;
 pub use header::{Header, Setting, promised_rows};
 pub use parse::{Bench, parse};
 pub use table::{markdown, terminal};

@@ -8,5 +8,5 @@ mod console;
 mod play;
 mod script;
 
-pub use play::play;
+pub use play::{PROMPT, play};
 pub use script::Script;

@@ -17,7 +17,7 @@ use crate::qemu::{Accel, Console as Com1, End, Machine, Running};
 use crate::symbols::Symbols;
 
 /// What the shell shows when it waits for a command.
-const PROMPT: &[u8] = b"parley$ ";
+pub const PROMPT: &[u8] = b"parley$ ";
 
 /// Firmware and boot menu, before the first prompt, under emulation.
 const FIRMWARE: Duration = Duration::from_secs(90);

@@ -5,14 +5,14 @@
 //! after the other; those in QEMU run two at a time.
 
 mod bad_boot;
+mod bench_cases;
 mod c_posix;
 mod exec_cases;
+mod fuzz_cases;
 mod host_cases;
 mod ktest;
 mod report;
 mod sessions;
-
-use std::time::Duration;
 
 use anyhow::Result;
 use clap::Args;
@@ -23,8 +23,6 @@ use crate::guest::Rig;
 use crate::kernel::Kernel;
 use crate::limine::Limine;
 use crate::parallel;
-use crate::qemu::Accel;
-use crate::results::Setting;
 use crate::session::Script;
 use crate::setup::{self, Need};
 use crate::workspace::Workspace;
@@ -71,6 +69,8 @@ pub struct Case<T> {
     name: String,
     /// It reports tests of its own, which `--filter` may name.
     several: bool,
+    /// It boots through Limine.
+    needs_limine: bool,
     work: Work<T>,
 }
 
@@ -79,12 +79,17 @@ impl<T: 'static> Case<T> {
     pub fn one(name: impl Into<String>, work: impl Fn(&T) -> Verdict + Send + Sync + 'static) -> Case<T> {
         let name = name.into();
         let named = name.clone();
-        Case { name, several: false, work: Box::new(move |on| vec![(named.clone(), work(on))]) }
+        Case { name, several: false, needs_limine: false, work: Box::new(move |on| vec![(named.clone(), work(on))]) }
     }
 
     /// A program with tests of its own.
     pub fn several(name: impl Into<String>, work: impl Fn(&T) -> Vec<Named> + Send + Sync + 'static) -> Case<T> {
-        Case { name: name.into(), several: true, work: Box::new(work) }
+        Case { name: name.into(), several: true, needs_limine: false, work: Box::new(work) }
+    }
+
+    /// The same, and only to be tried with Limine's files.
+    pub fn through_limine(self) -> Case<T> {
+        Case { needs_limine: true, ..self }
     }
 }
 
@@ -93,7 +98,7 @@ impl Test {
         let workspace = Workspace::find()?;
         let mut host = host_cases::cases();
         let mut machines = machine_cases(&workspace)?;
-        let mut measuring = vec![Case::one("compare/deterministic", deterministic)];
+        let mut measuring = bench_cases::cases();
         if let Some(filter) = &self.filter {
             self.select(filter, &mut host, &mut machines, &mut measuring);
         }
@@ -107,7 +112,8 @@ impl Test {
             report.run(case, &workspace);
         }
         if !machines.is_empty() || !measuring.is_empty() {
-            match rig(workspace) {
+            let limine = machines.iter().any(|case| case.needs_limine);
+            match rig(workspace, limine) {
                 Ok(rig) => {
                     parallel::map(machines, |case| report.run(&case, &rig));
                     // Alone: it measures two kernels at a time by itself.
@@ -143,6 +149,7 @@ fn machine_cases(workspace: &Workspace) -> Result<Vec<Case<Rig>>> {
     for kernel in Kernel::ALL {
         cases.push(ktest::case(kernel));
         cases.push(c_posix::case(kernel));
+        cases.push(fuzz_cases::case(kernel));
         cases.extend(exec_cases::cases(kernel));
         cases.extend(sessions::cases(&scripts, kernel, Loader::Direct));
         cases.extend(bad_boot::cases(kernel));
@@ -155,21 +162,15 @@ fn machine_cases(workspace: &Workspace) -> Result<Vec<Case<Rig>>> {
     Ok(cases)
 }
 
-/// Builds the guest; Limine is taken along when it can be had.
-fn rig(workspace: Workspace) -> Result<Rig> {
+/// Builds the guest; Limine is taken along when tests want it and it can be had.
+fn rig(workspace: Workspace, with_limine: bool) -> Result<Rig> {
     setup::ensure(&[Need::Qemu])?;
-    setup::try_ensure(&[Need::Xorriso, Need::Ovmf]);
+    if with_limine {
+        setup::try_ensure(&[Need::Xorriso, Need::Ovmf]);
+    }
     let guest = Guest::build(&workspace, &Kernel::ALL)?;
-    let limine = Limine::obtain(&workspace);
-    let limine = limine.inspect_err(|error| eprintln!("xtask: no Limine tests: {error:#}")).ok();
+    let limine = with_limine
+        .then(|| Limine::obtain(&workspace))
+        .and_then(|limine| limine.inspect_err(|error| eprintln!("xtask: no Limine tests: {error:#}")).ok());
     Ok(Rig { workspace, guest, limine })
-}
-
-/// Two whole measurements must agree in every figure.
-fn deterministic(rig: &Rig) -> Verdict {
-    let setting = Setting { accel: Accel::Tcg, deterministic: true };
-    let limit = Duration::from_secs(120);
-    let measure = || super::compare::measure(rig, &Kernel::ALL, setting, crate::guest::MEMORY, limit);
-    let both = measure().and_then(|first| Ok((first, measure()?)));
-    both.and_then(|(first, second)| super::compare::same(&first.rows, &second.rows)).into()
 }

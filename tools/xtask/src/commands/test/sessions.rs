@@ -24,10 +24,11 @@ fn case(script: Script, kernel: Kernel, loader: Loader) -> Case<Rig> {
         Loader::LimineBios => "limine-bios",
         Loader::LimineUefi => "limine-uefi",
     };
-    Case::one(format!("{kernel}/{way}/{}", script.name), move |rig: &Rig| match obstacle(rig, loader) {
+    let case = Case::one(format!("{kernel}/{way}/{}", script.name), move |rig: &Rig| match obstacle(rig, loader) {
         Some(why) => Verdict::Skipped(why),
         None => play(rig, &script, kernel, loader).into(),
-    })
+    });
+    if loader == Loader::Direct { case } else { case.through_limine() }
 }
 
 /// Why this loader cannot be tried on this machine.

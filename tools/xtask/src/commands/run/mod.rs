@@ -1,5 +1,7 @@
 //! `run`: the system in this terminal.
 
+mod piped;
+
 use std::io::{IsTerminal, stdin};
 
 use anyhow::{Result, bail};
@@ -20,7 +22,8 @@ use crate::workspace::Workspace;
 /// Boot one kernel with its shell in this terminal
 ///
 /// Every key goes to the guest, Ctrl-C too. Ctrl-A X ends the machine from outside, Ctrl-A C
-/// reaches QEMU's monitor and comes back.
+/// reaches QEMU's monitor and comes back. When stdin is no terminal, its lines are typed at the
+/// shell's prompts.
 #[derive(Args)]
 pub struct Run {
     /// Which kernel
@@ -92,16 +95,22 @@ impl Run {
             accel,
             memory: memory_for(loader, self.machine.memory),
             deterministic: false,
-            console: Console::Terminal,
+            console: if stdin().is_terminal() { Console::Terminal } else { Console::Pipes },
             log: None,
             gdb: None,
         };
-        eprintln!("xtask: {} on {accel}; `poweroff` or Ctrl-A X ends it, Ctrl-C goes to the guest", self.kernel);
-        if !stdin().is_terminal() {
-            eprintln!("xtask: keys come from no terminal; `cargo xtask exec` runs a program without one");
-        }
-        let _terminal = Terminal::save();
-        let end = Running::start(&machine, folder.path())?.wait(None, || Ok(()))?;
+        let end = match machine.console {
+            Console::Terminal => {
+                let kernel = self.kernel;
+                eprintln!("xtask: {kernel} on {accel}; `poweroff` or Ctrl-A X ends it, Ctrl-C goes to the guest");
+                let _terminal = Terminal::save();
+                Running::start(&machine, folder.path())?.wait(None, || Ok(()))?
+            }
+            _ => {
+                eprintln!("xtask: {} on {accel}; typing what comes from stdin, then `poweroff`", self.kernel);
+                piped::attend(&mut Running::start(&machine, folder.path())?)?
+            }
+        };
         match end {
             End::Orderly => Ok(0),
             end => bail!("{}: {}", self.kernel, end.describe()),
