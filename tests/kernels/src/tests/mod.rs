@@ -1,6 +1,7 @@
 //! The table of tests: a file for each thing that the system promises.
 
 mod answers;
+mod bomb_survival;
 mod bombs;
 mod calls;
 mod cleanup;
@@ -31,6 +32,12 @@ mod registers;
 mod scheduling;
 mod segments;
 mod submissions;
+mod traps_addresses;
+mod traps_flags;
+mod traps_fpu;
+mod traps_segments;
+mod traps_tlb;
+mod traps_vectors;
 mod victims;
 
 use crate::tool::verdict::Test;
@@ -53,6 +60,12 @@ const FILES: &[&[Test]] = &[
     fairness::TESTS,
     faults::TESTS,
     segments::TESTS,
+    traps_flags::TESTS,
+    traps_addresses::TESTS,
+    traps_segments::TESTS,
+    traps_vectors::TESTS,
+    traps_tlb::TESTS,
+    traps_fpu::TESTS,
     clocks::TESTS,
     files::TESTS,
     descriptors::TESTS,
@@ -66,6 +79,7 @@ const FILES: &[&[Test]] = &[
     elf::TESTS,
     fuzz::TESTS,
     bombs::TESTS,
+    bomb_survival::TESTS,
     submissions::TESTS,
     payers::TESTS,
     cleanup::TESTS,

@@ -27,6 +27,7 @@ pub struct Sandbox {
     /// Where its faults arrive.
     pub faults: u32,
     code: u32,
+    data: u32,
     thread: Option<u32>,
 }
 
@@ -39,6 +40,8 @@ pub struct Fault {
     pub vector: u64,
     /// Instruction pointer.
     pub at: u64,
+    /// Stack pointer.
+    pub stack: u64,
     /// Faulting address, of a page fault.
     pub address: u64,
 }
@@ -55,19 +58,40 @@ impl Sandbox {
         sys::map(space, code, CODE_AT, 0, 1, prot::READ | prot::EXECUTE)?;
         let data = scope.mem(1)?;
         sys::map(space, data, DATA_AT, 0, 1, prot::READ | prot::WRITE)?;
-        Ok(Sandbox { scope, space, faults, code, thread: None })
+        Ok(Sandbox { scope, space, faults, code, data, thread: None })
+    }
+
+    /// What pays for it.
+    pub fn scope(&self) -> &Scope {
+        &self.scope
     }
 
     /// Starts `code` and waits for its fault. A thread that ran before is killed.
     pub fn run(&mut self, code: &[u8]) -> Verdict<Fault> {
+        self.start(code)?;
+        self.fault()
+    }
+
+    /// Starts `code`. A thread that ran before is killed.
+    pub fn start(&mut self, code: &[u8]) -> Result<(), Errno> {
         self.stop()?;
         sys::mem_write(self.code, 0, code)?;
-        let new = NewThread { entry: CODE_AT, stack: DATA_AT + PAGE as u64, argument: 0, priority: own_priority() };
+        self.start_at(CODE_AT)
+    }
+
+    /// Starts a thread at `entry`. EINVAL: the core refuses that address.
+    pub fn start_at(&mut self, entry: u64) -> Result<(), Errno> {
+        self.stop()?;
+        let new = NewThread { entry, stack: DATA_AT + PAGE as u64, argument: 0, priority: own_priority() };
         // SAFETY: the thread runs in an address space that holds nothing of Rust's.
         let thread = unsafe { sys::thread_create(self.space, self.scope.quota(), new) }?;
         self.thread = Some(thread);
-        sys::thread_start(thread)?;
-        self.fault()
+        sys::thread_start(thread)
+    }
+
+    /// Copies what lies in the data page from `offset` on.
+    pub fn read_data(&self, offset: u64, into: &mut [u8]) -> Result<(), Errno> {
+        sys::mem_read(self.data, offset, into)
     }
 
     /// Lets the thread go on where it faulted, and waits for its next fault.
@@ -84,7 +108,8 @@ impl Sandbox {
         killed
     }
 
-    fn fault(&mut self) -> Verdict<Fault> {
+    /// Waits for the next fault.
+    pub fn fault(&mut self) -> Verdict<Fault> {
         loop {
             match sys::reply_recv(self.faults, &Reply::NONE, soon())? {
                 Event::Request { token, badge: BADGE, label: label::FAULT, words } => {
@@ -106,7 +131,7 @@ impl Drop for Sandbox {
 }
 
 impl Fault {
-    fn of(token: Token, [vector, _, at, _, address, _]: Words) -> Fault {
-        Fault { token, vector, at, address }
+    fn of(token: Token, [vector, _, at, stack, address, _]: Words) -> Fault {
+        Fault { token, vector, at, stack, address }
     }
 }
