@@ -147,9 +147,15 @@ pub trait FileSystem {
         Err(Errno::EROFS)
     }
 
-    /// Sets the times that are marked for update to what `clock` says, which is asked only if there are any.
-    fn settle(&mut self, ino: Ino, clock: &mut dyn FnMut() -> u64) {
-        let _ = (ino, clock);
+    /// Whether times of the inode are marked for update.
+    fn is_marked(&self, ino: Ino) -> bool {
+        let _ = ino;
+        false
+    }
+
+    /// Sets the times that are marked for update.
+    fn settle(&mut self, ino: Ino, now: u64) {
+        let _ = (ino, now);
     }
 
     /// An open file refers to the inode: it lives until [`FileSystem::release`], even without a name.

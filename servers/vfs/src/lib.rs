@@ -67,9 +67,17 @@ impl Vfs {
         }
     }
 
-    /// What `stat` says of a node, once the times that are marked have been set.
+    /// Sets the times of a node that are marked.
+    #[inline]
+    fn settle(&mut self, node: namespace::Node, host: &mut dyn Host) {
+        if self.names.is_marked(node) {
+            self.names.settle(node, self.clock.now(host));
+        }
+    }
+
+    /// What `stat` says of a node.
     fn describe(&mut self, node: namespace::Node, host: &mut dyn Host) -> &Stat {
-        self.names.settle(node, &mut || self.clock.now(host));
+        self.settle(node, host);
         self.stat = self.names.stat(node);
         &self.stat
     }
@@ -109,10 +117,9 @@ impl Service for Vfs {
         }
     }
 
-    #[inline(never)] // rare: the loop that serves requests must not save registers for it
     fn closed(&mut self, host: &mut dyn Host, badge: u64) {
         if let Some(file) = self.files.remove(badge) {
-            self.names.settle(file.node, &mut || self.clock.now(host));
+            self.settle(file.node, host);
             self.names.release(file.node);
         }
     }

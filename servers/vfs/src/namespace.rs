@@ -251,9 +251,14 @@ impl Namespace {
         self.fs_mut(from).rename(from.ino, name, to.ino, new_name, now)
     }
 
+    /// See [`FileSystem::is_marked`].
+    pub fn is_marked(&self, node: Node) -> bool {
+        self.fs(node).is_marked(node.ino)
+    }
+
     /// See [`FileSystem::settle`].
-    pub fn settle(&mut self, node: Node, clock: &mut dyn FnMut() -> u64) {
-        self.fs_mut(node).settle(node.ino, clock);
+    pub fn settle(&mut self, node: Node, now: u64) {
+        self.fs_mut(node).settle(node.ino, now);
     }
 
     /// See [`FileSystem::hold`].

@@ -303,14 +303,13 @@ impl FileSystem for RamFs {
         Ok(())
     }
 
-    fn settle(&mut self, ino: Ino, clock: &mut dyn FnMut() -> u64) {
+    fn is_marked(&self, ino: Ino) -> bool {
+        self.inodes.get(ino as usize).is_some_and(|inode| inode.is_read.get() || inode.is_written)
+    }
+
+    fn settle(&mut self, ino: Ino, now: u64) {
         let Some(inode) = self.inodes.get_mut(ino as usize) else { return };
-        let is_read = inode.is_read.take();
-        if !is_read && !inode.is_written {
-            return;
-        }
-        let now = clock();
-        if is_read {
+        if inode.is_read.take() {
             inode.times.accessed = now;
         }
         if core::mem::take(&mut inode.is_written) {
