@@ -99,6 +99,7 @@ fn space_bomb() -> Verdict {
     survive(call(SPACE_CREATE, &[Some(QUOTA)]), 8)
 }
 
+/// The threads are less urgent than the shell. With its own priority each would get a slice before it.
 fn thread_bomb() -> Verdict {
     let at = CODE_AT as u32;
     let create = call(THREAD_CREATE, &[Some(SPACE), Some(QUOTA), Some(at), Some(0), Some(0), Some(1)]);
