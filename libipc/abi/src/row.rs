@@ -176,7 +176,12 @@ const fn lease(bytes: [u8; 4]) -> Option<LeaseRow> {
     if bytes[1] >= word_limit {
         return None;
     }
-    Some(LeaseRow { shape, word: bytes[1], size: u16::from_le_bytes([bytes[2], bytes[3]]) })
+    let size = u16::from_le_bytes([bytes[2], bytes[3]]);
+    // The core looks for the NUL of a text in one go: it must not be far.
+    if matches!(shape, Shape::Text) && size as usize > crate::PATH_MAX {
+        return None;
+    }
+    Some(LeaseRow { shape, word: bytes[1], size })
 }
 
 #[cfg(test)]
@@ -205,5 +210,11 @@ mod tests {
         bytes[8] = Shape::Write as u8;
         bytes[9] = 5;
         assert_eq!(Row::from_bytes(&bytes), None, "word 6 does not exist");
+        let mut bytes = Row::NONE.to_bytes();
+        bytes[8] = Shape::Text as u8;
+        bytes[10..12].copy_from_slice(&4096u16.to_le_bytes());
+        assert!(Row::from_bytes(&bytes).is_some(), "text of PATH_MAX bytes");
+        bytes[10..12].copy_from_slice(&4097u16.to_le_bytes());
+        assert_eq!(Row::from_bytes(&bytes), None, "text that is too long to look through");
     }
 }
