@@ -5,9 +5,6 @@ use parley_abi::call::ThreadInfo;
 use parley_abi::slot;
 use parley_rt::sys;
 
-/// Numbers that are tried when a thread ends between two questions.
-const NUMBERS: u32 = 4096;
-
 /// Describes every thread. EPERM, EBADF: this process may not ask, and the list ends.
 pub fn all() -> impl Iterator<Item = Result<ThreadInfo, Errno>> {
     let mut next = Some(0);
@@ -30,7 +27,6 @@ pub fn all() -> impl Iterator<Item = Result<ThreadInfo, Errno>> {
 fn following(number: u32, answer: Result<u32, Errno>) -> Option<u32> {
     match answer {
         Ok(next) => (next > number).then_some(next),
-        Err(Errno::ESRCH) => (number < NUMBERS).then_some(number + 1),
         Err(_) => None,
     }
 }

@@ -128,8 +128,8 @@ calls! {
     CLOCK = 71 "clock",
     /// Fill the [`crate::counters::Counters`] at rdi.
     COUNTERS = 72 "counters",
-    /// Describe thread number rsi to the [`ThreadInfo`] at rdx, with system handle rdi. Returns the
-    /// number of the next thread, 0 after the last. ESRCH: no such thread.
+    /// Describe the first thread whose number is at least rsi to the [`ThreadInfo`] at rdx, with system handle
+    /// rdi. Returns the number of the next thread, 0 after the last. ESRCH: there is none.
     THREAD_INFO = 73 "thread_info",
     /// Fill the [`MemInfo`] at rsi, with system handle rdi.
     MEM_INFO = 74 "mem_info",
@@ -198,7 +198,7 @@ pub struct ThreadInfo {
     pub space: u32,
     /// See [`state`].
     pub state: u32,
-    /// Priority, 0 (idle) to 31.
+    /// Priority it was given, 0 (idle) to 31. While it serves a request it runs at the caller's.
     pub priority: u32,
     /// Endpoint it waits for, or u32::MAX.
     pub waits_for: u32,

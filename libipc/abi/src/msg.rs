@@ -59,11 +59,11 @@ bitflags::bitflags! {
     }
 }
 
-/// Names one request in progress: the caller's thread and the generation of its call.
+/// Names one request in progress: the caller's thread and which of its requests.
 ///
 /// It belongs to the receive right of the endpoint that took the request. A server may keep it and
 /// answer later. Never 0.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, PartialOrd, Ord, Hash, Default)]
 #[repr(transparent)]
 pub struct Token(pub u64);
 
@@ -71,15 +71,15 @@ impl Token {
     /// No request: what r13 holds when there is nothing to answer.
     pub const NONE: Token = Token(0);
 
-    /// The token of `thread`'s request number `generation` (never 0).
+    /// The token of request number `generation` of the thread whose object number is `thread` (never 0).
     pub const fn new(thread: u32, generation: u32) -> Token {
         Token((generation as u64) << 32 | thread as u64)
     }
-    /// Index of the calling thread.
+    /// Object number of the calling thread.
     pub const fn thread(self) -> u32 {
         self.0 as u32
     }
-    /// Which of that thread's calls.
+    /// Which of that thread's requests.
     pub const fn generation(self) -> u32 {
         (self.0 >> 32) as u32
     }

@@ -44,8 +44,7 @@ fn endpoint_queues_hold_waiting_threads(core: &Core) -> bool {
             thread.state == state && thread.waits_for == at
         };
         endpoint.callers.iter(&core.threads).all(|thread| waits(thread, State::Calling))
-            && endpoint.receivers.iter(&core.threads).all(|thread| waits(thread, State::Receiving))
-            && (endpoint.receivers.is_empty() || endpoint.callers.is_empty())
+            && endpoint.is_consistent(|thread| waits(thread, State::Receiving), &core.threads)
     })
 }
 

@@ -42,12 +42,10 @@ pub struct Core {
     pub root: Phys,
     /// Whose registers the FPU holds.
     pub fpu_owner: Ref<Thread>,
-    /// Whether CR0.TS is set, so that the next FPU instruction traps.
-    pub fpu_locked: bool,
-    /// CR0 without TS.
+    /// CR0 that is loaded.
     pub cr0: u64,
-    /// FS base that is loaded.
-    pub fs_base: u64,
+    /// Whether the processor has instructions for segment bases.
+    pub fast_bases: bool,
     /// Threads, and what else handles lead to.
     pub threads: Slab<Thread>,
     /// See [`Space`].
@@ -141,15 +139,11 @@ impl Core {
             self.cpu.tss.hardware.iomap_base = thread.map_base;
             paging::activate(thread.root);
         }
-        // Not only if they differ: ring 3 can clear the register by loading the selector.
-        if thread.fs_base | self.fs_base != 0 {
-            self.fs_base = thread.fs_base;
-            fpu::load_fs_base(thread.fs_base);
-        }
-        let lock = self.fpu_owner != next;
-        if lock != self.fpu_locked {
-            self.fpu_locked = lock;
-            fpu::lock(lock, self.cr0);
+        // Not only if they differ: ring 3 can change the registers.
+        fpu::load_bases(thread.fs_base, self.fast_bases);
+        if thread.cr0 != self.cr0 {
+            self.cr0 = thread.cr0;
+            fpu::load_cr0(thread.cr0);
         }
     }
 
@@ -159,6 +153,12 @@ impl Core {
         thread.state = State::Ready;
         let priority = thread.priority;
         self.ready.push(&mut self.threads, at, priority);
+        self.has_become_ready(priority);
+    }
+
+    /// A thread of this priority is in the ready queue now: it goes first if it is more urgent, and its
+    /// equals let it have a turn.
+    pub fn has_become_ready(&mut self, priority: u8) {
         match self.threads.get(self.current) {
             Some(current) if priority < current.priority => {}
             Some(current) if priority == current.priority => self.update_timer(),
@@ -177,6 +177,7 @@ impl Core {
             }
             None => {
                 self.current = Ref::NONE;
+                self.idle.kind = 0; // left by iretq, which forgets how it was entered
                 self.cpu.set_frame(&raw mut self.idle);
             }
         }

@@ -11,10 +11,8 @@ pub const PRIORITIES: usize = 32;
 /// How long a thread runs while others of its priority wait, in nanoseconds.
 pub const SLICE: u64 = 5_000_000;
 
-/// A doubly linked list of threads, through their blocks. A thread is in at most one. (Laid out in order, for
-/// the entry code.)
+/// A doubly linked list of threads, through their blocks. A thread is in at most one.
 #[derive(Clone, Copy, Default)]
-#[repr(C)]
 pub struct Queue {
     first: Ref<Thread>,
     last: Ref<Thread>,
@@ -27,22 +25,9 @@ impl Queue {
         self.first == Ref::NONE
     }
 
-    /// The one thread in it, if it is alone.
-    #[inline(always)]
-    pub fn only(&self) -> Option<Ref<Thread>> {
-        (self.first == self.last && self.first != Ref::NONE).then_some(self.first)
-    }
-
-    /// Empties a queue of one; the thread's own links are left as they are.
-    #[inline(always)]
-    pub fn clear(&mut self) {
-        *self = Queue::default();
-    }
-
-    /// Makes `at`, whose links are empty, the only thread in it.
-    #[inline(always)]
-    pub fn set_only(&mut self, at: Ref<Thread>) {
-        (self.first, self.last) = (at, at);
+    /// The thread that [`Queue::pop`] takes out next, or [`Ref::NONE`].
+    pub fn first(&self) -> Ref<Thread> {
+        self.first
     }
 
     /// Adds a thread at the end.
@@ -65,6 +50,32 @@ impl Queue {
             None => self.last = at,
         }
         self.first = at;
+    }
+
+    /// Adds a thread behind those that are as urgent, and before those that are less.
+    pub fn push_by_priority(&mut self, threads: &mut Slab<Thread>, at: Ref<Thread>) {
+        let priority = threads[at].priority;
+        let is_less = |thread: &Thread| thread.priority < priority;
+        if threads.get(self.first).is_some_and(is_less) {
+            return self.push_front(threads, at);
+        }
+        let mut before = self.last;
+        while let Some(thread) = threads.get(before)
+            && is_less(thread)
+        {
+            before = thread.previous;
+        }
+        let after = threads.get(before).map_or(Ref::NONE, |before| before.next);
+        let thread = &mut threads[at];
+        (thread.previous, thread.next) = (before, after);
+        match threads.get_mut(before) {
+            Some(before) => before.next = at,
+            None => self.first = at,
+        }
+        match threads.get_mut(after) {
+            Some(after) => after.previous = at,
+            None => self.last = at,
+        }
     }
 
     /// Takes the first thread out.

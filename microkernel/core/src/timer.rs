@@ -53,7 +53,7 @@ impl Core {
         match state {
             State::Receiving => {
                 if let Some(endpoint) = self.endpoints.get_mut(waits_for) {
-                    endpoint.receivers.remove(&mut self.threads, at);
+                    endpoint.remove_receiver(&mut self.threads, at);
                 }
                 self.deliver_event(at, &Event::of(event::TIMEOUT));
                 self.wake(at);

@@ -21,7 +21,7 @@ use crate::object::quota::Quota;
 use parley_abi::PAGE;
 
 /// The quota that everything is paid from in the end: the first that is made.
-pub const ROOT_QUOTA: Ref<Quota> = Ref::new(1, 1);
+pub const ROOT_QUOTA: Ref<Quota> = Ref::nth(1, 1);
 
 /// What makes one image different from another: who lives in ring 0.
 pub struct Composition {
@@ -60,6 +60,7 @@ pub fn start(composition: &Composition) -> ! {
     paging::activate(root); // the core's own map: W^X, guard page, nothing of the loader's
     firmware::reclaim(&facts, &mut frames); // the loader's memory is free now
     let mut core = empty_core(cpu, frames, root, began);
+    core.fast_bases = found.bases;
     let place = &raw mut core;
     core.cpu.set_core(place); // where the entry code finds it
     core.apply_options(&facts); // log level, second serial port, debug exit
@@ -88,9 +89,8 @@ fn empty_core(cpu: &'static mut CpuLocal, mut frames: Frames, root: Phys, began:
         resched: false,
         root,
         fpu_owner: Ref::NONE,
-        fpu_locked: true,
-        cr0: fpu::unlocked(),
-        fs_base: 0,
+        cr0: fpu::cr0(),
+        fast_bases: false,
         threads: Slab::new(root, 4096, &mut frames),
         spaces: Slab::new(root, 2048, &mut frames),
         connections: Slab::new(root, 16384, &mut frames),

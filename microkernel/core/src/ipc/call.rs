@@ -50,7 +50,6 @@ impl Core {
     #[inline(always)]
     pub fn note_request(&mut self, endpoint: Ref<Endpoint>, badge: u64, how: How, row: Packed) -> Ref<Thread> {
         let thread = self.threads.live(self.current);
-        thread.calls = thread.calls.wrapping_add(1);
         thread.waits_for = endpoint;
         (thread.request.how, thread.request.row, thread.request.badge) = (how, row, badge);
         self.current
@@ -88,7 +87,7 @@ impl Core {
     /// Hands the current thread's request to a receiver and switches to it, or queues it.
     #[inline(always)]
     fn send_to_threads(&mut self, endpoint: Ref<Endpoint>, caller: Ref<Thread>, deadline: u64) -> Result<(), Errno> {
-        let receiver = self.endpoints.live(endpoint).receivers.pop(&mut self.threads);
+        let receiver = self.endpoints.live(endpoint).take_receiver(&mut self.threads);
         match receiver {
             Some(receiver) => {
                 self.deliver_request(endpoint, caller, receiver);
@@ -121,62 +120,85 @@ impl Core {
             self.cancel_reservation(caller);
             return Err(Errno::ESTALE);
         }
-        self.endpoints[endpoint].callers.push(&mut self.threads, caller);
-        self.threads[caller].state = State::Calling;
+        self.wait_in_queue(endpoint, caller);
         if deadline != 0 {
             self.deadlines.set(&mut self.threads, caller, deadline);
         }
-        let priority = self.threads[caller].priority;
-        self.lend_priority(endpoint, priority);
         Ok(())
     }
 
-    /// Follows who waits for whom from `endpoint` on: true if that leads back to `caller`. The server of
-    /// an endpoint is the thread that received last.
+    /// The request of `caller`, which is in no queue, waits until a thread receives it. Whoever received last is
+    /// lent the caller's priority.
+    fn wait_in_queue(&mut self, at: Ref<Endpoint>, caller: Ref<Thread>) {
+        let thread = &mut self.threads[caller];
+        thread.state = State::Calling;
+        let priority = thread.priority;
+        let endpoint = &mut self.endpoints[at];
+        endpoint.add_caller(&mut self.threads, caller);
+        let server = endpoint.server;
+        self.lend_priority(server, priority);
+    }
+
+    /// Whom a thread waits for: the one that was given its request, or that received last where it is queued.
+    fn waits_for(&self, at: Ref<Thread>) -> Option<Ref<Thread>> {
+        let thread = self.threads.get(at)?;
+        match thread.state {
+            State::Awaiting => Some(thread.served_by),
+            State::Calling => self.endpoints.get(thread.waits_for).map(|endpoint| endpoint.server),
+            _ => None,
+        }
+    }
+
+    /// Follows who waits for whom from `endpoint` on: true if that leads back to `caller`.
     fn waits_for_itself(&self, endpoint: Ref<Endpoint>, caller: Ref<Thread>) -> bool {
-        let mut at = endpoint;
+        let mut at = self.endpoints.get(endpoint).map(|endpoint| endpoint.server);
         for _ in 0..LONGEST_CHAIN {
-            let Some(target) = self.endpoints.get(at) else { return false };
-            if target.server == caller {
-                return true;
-            }
-            match self.threads.get(target.server) {
-                Some(server) if matches!(server.state, State::Calling | State::Awaiting) => at = server.waits_for,
-                _ => return false,
+            match at {
+                Some(thread) if thread == caller => return true,
+                Some(thread) => at = self.waits_for(thread),
+                None => return false,
             }
         }
         false
     }
 
-    /// Raises the server of `endpoint`, and whomever it waits for in turn, to `priority`.
-    fn lend_priority(&mut self, endpoint: Ref<Endpoint>, priority: u8) {
-        let mut at = endpoint;
+    /// Raises a thread, and whomever it waits for in turn, to `priority`.
+    pub fn lend_priority(&mut self, to: Ref<Thread>, priority: u8) {
+        let mut at = to;
         for _ in 0..LONGEST_CHAIN {
-            let Some(target) = self.endpoints.get(at) else { return };
-            let server = target.server;
-            let Some(thread) = self.threads.get_mut(server) else { return };
+            let Some(thread) = self.threads.get_mut(at) else { return };
             if thread.priority >= priority {
                 return;
             }
-            let old = core::mem::replace(&mut thread.priority, priority);
+            let (old, endpoint) = (core::mem::replace(&mut thread.priority, priority), thread.waits_for);
             match thread.state {
-                State::Ready if server != self.current => {
-                    self.ready.remove(&mut self.threads, server, old);
-                    self.ready.push(&mut self.threads, server, priority);
-                    return;
+                State::Ready if at != self.current => {
+                    self.ready.remove(&mut self.threads, at, old);
+                    self.ready.push(&mut self.threads, at, priority);
+                    return self.has_become_ready(priority);
                 }
-                State::Calling | State::Awaiting => at = self.threads[server].waits_for,
-                _ => return,
+                State::Calling => {
+                    let Some(endpoint) = self.endpoints.get_mut(endpoint) else { return };
+                    endpoint.callers.remove(&mut self.threads, at);
+                    endpoint.add_caller(&mut self.threads, at);
+                }
+                _ => {}
+            }
+            match self.waits_for(at) {
+                Some(server) => at = server,
+                None => return,
             }
         }
     }
 
-    /// Puts a request into the registers of a receiver, which is in no queue any more.
+    /// Puts a request into the registers of a receiver, which is in no queue any more, and lets it work in the
+    /// caller's turn.
     #[inline(always)]
     pub fn deliver_request(&mut self, endpoint: Ref<Endpoint>, caller: Ref<Thread>, receiver: Ref<Thread>) {
         let thread = self.threads.live(caller);
         thread.state = State::Awaiting;
-        let (words, token) = (thread.words(), thread.token(caller));
+        thread.served_by = receiver;
+        let (words, token) = (thread.words(), thread.token);
         let (label, badge, priority) = (thread.request.row.label(), thread.request.badge, thread.priority);
         self.endpoints.live(endpoint).server = receiver;
         self.deadlines.clear(&mut self.threads, receiver);
@@ -185,7 +207,7 @@ impl Core {
         server.frame.set_words(&words);
         server.frame.r13 = token.0;
         server.frame.r15 = badge;
-        server.priority = server.base.max(priority);
+        (server.serving, server.priority) = (token, priority);
     }
 
     /// Keeps a descriptor and a connection for the reply, on the caller's account, so that it can't fail.
@@ -228,15 +250,12 @@ impl Core {
                     self.answered_while_away(caller, result);
                 }
             }
-            Some(Binding::Threads) => match self.endpoints[endpoint].receivers.pop(&mut self.threads) {
+            Some(Binding::Threads) => match self.endpoints[endpoint].take_receiver(&mut self.threads) {
                 Some(receiver) => {
                     self.deliver_request(endpoint, caller, receiver);
                     self.wake(receiver);
                 }
-                None => {
-                    self.endpoints[endpoint].callers.push(&mut self.threads, caller);
-                    self.threads[caller].state = State::Calling;
-                }
+                None => self.wait_in_queue(endpoint, caller),
             },
         }
     }
@@ -245,6 +264,7 @@ impl Core {
     pub fn readdress(&mut self, caller: Ref<Thread>, endpoint: Ref<Endpoint>, label: u32, words: [u64; 4]) {
         let [a, b, c, d] = words;
         let thread = &mut self.threads[caller];
+        thread.end_request();
         thread.request.row.set_label(label);
         thread.request.words = [a, b, c, d, 0, 0];
         thread.request.how.stored = true;

@@ -58,7 +58,7 @@ impl Core {
         if self.current == self.init {
             panic!("init died: {name} (error {error:#x}) at rip {rip:#x}, rsp {rsp:#x}, address {address:#x}");
         }
-        let thread = self.current.index;
+        let thread = self.current.index();
         if self.log.may_report(self.clock.now()) {
             self.log(
                 Level::Error,
@@ -78,8 +78,12 @@ impl Core {
         for index in 0..self.threads.len() {
             let Some(at) = self.threads.at(index) else { continue };
             let thread = &self.threads[at];
-            let served = self.endpoints.get(thread.waits_for).is_some_and(|endpoint| endpoint.server == server);
-            if served && matches!(thread.state, State::Calling | State::Awaiting) {
+            let served = match thread.state {
+                State::Awaiting => thread.served_by == server,
+                State::Calling => self.endpoints.get(thread.waits_for).is_some_and(|endpoint| endpoint.server == server),
+                _ => false,
+            };
+            if served {
                 self.abandon_request(at);
                 self.fail_request(at, Errno::ESTALE);
             }
@@ -102,11 +106,16 @@ impl Core {
             fpu::initialise(page);
             self.threads[thread].fpu = Some(page);
         }
-        fpu::lock(false, self.cr0);
-        self.fpu_locked = false;
-        if let Some(page) = self.threads.get(self.fpu_owner).and_then(|owner| owner.fpu) {
-            fpu::save(page);
+        let (locked, unlocked) = (fpu::locked(self.cr0), fpu::unlocked(self.cr0));
+        self.cr0 = unlocked;
+        fpu::load_cr0(unlocked);
+        if let Some(owner) = self.threads.get_mut(self.fpu_owner) {
+            owner.cr0 = locked;
+            if let Some(page) = owner.fpu {
+                fpu::save(page);
+            }
         }
+        self.threads[thread].cr0 = unlocked;
         fpu::restore(self.threads[thread].fpu.expect("set above"));
         self.fpu_owner = thread;
     }

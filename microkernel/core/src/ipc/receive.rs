@@ -50,8 +50,6 @@ impl Core {
     #[inline(always)]
     fn receive(&mut self, at: Ref<Endpoint>, deadline: u64, resumed: Option<Ref<Thread>>) {
         let server = self.current;
-        let thread = &mut self.threads[server];
-        thread.priority = thread.base;
         if self.take_pending(at, server) {
             if let Some(caller) = resumed {
                 self.wake(caller);
@@ -85,7 +83,7 @@ impl Core {
     fn wait_for_event(&mut self, at: Ref<Endpoint>, server: Ref<Thread>, deadline: u64) {
         self.threads[server].state = State::Receiving;
         self.threads[server].waits_for = at;
-        self.endpoints[at].receivers.push(&mut self.threads, server);
+        self.endpoints[at].add_receiver(&mut self.threads, server, deadline == 0);
         if deadline != 0 {
             self.deadlines.set(&mut self.threads, server, deadline);
             self.update_timer();
@@ -100,6 +98,11 @@ impl Core {
             && let Some(event) = self.next_event(at)
         {
             self.deliver_event(server, &event);
+            // Whoever is queued has a server that is no less urgent.
+            let first = self.endpoints[at].callers.first();
+            if let Some(priority) = self.threads.get(first).map(|first| first.priority) {
+                self.lend_priority(server, priority);
+            }
             return true;
         }
         match self.endpoints[at].callers.pop(&mut self.threads) {

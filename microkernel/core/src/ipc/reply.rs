@@ -18,9 +18,9 @@ impl Core {
     /// The caller that waits for an answer to `token` from `endpoint`. ESTALE.
     #[inline(always)]
     pub fn awaiting(&self, endpoint: Ref<Endpoint>, token: Token) -> Result<Ref<Thread>, Errno> {
-        let caller = self.threads.at(token.thread()).ok_or(Errno::ESTALE)?;
+        let caller = self.threads.at_place(token.thread()).ok_or(Errno::ESTALE)?;
         let thread = &self.threads[caller];
-        let waits = thread.calls == token.generation() && thread.state == State::Awaiting;
+        let waits = thread.token == token && thread.state == State::Awaiting;
         if waits && thread.waits_for == endpoint { Ok(caller) } else { Err(Errno::ESTALE) }
     }
 
@@ -96,6 +96,7 @@ impl Core {
             self.cancel_reservation(caller);
         }
         let thread = self.threads.live(caller);
+        thread.end_request();
         match thread.request.how.kind {
             Kind::Posix => thread.frame.rax = result as u64,
             Kind::Native => {
@@ -118,6 +119,7 @@ impl Core {
         self.deadlines.clear(&mut self.threads, caller);
         self.cancel_reservation(caller);
         let thread = &mut self.threads[caller];
+        thread.end_request();
         if thread.request.how.kind == Kind::Fault {
             thread.state = State::Stopped;
             return;
@@ -128,8 +130,7 @@ impl Core {
 
     /// The caller goes away: its server hears of it, if it has the request already.
     pub fn abandon_request(&mut self, caller: Ref<Thread>) {
-        let Thread { state, waits_for, .. } = self.threads[caller];
-        let token = self.threads[caller].token(caller);
+        let Thread { state, waits_for, token, .. } = self.threads[caller];
         self.cancel_reservation(caller);
         match state {
             State::Calling => {
@@ -138,7 +139,9 @@ impl Core {
                 }
             }
             State::Awaiting => {
-                self.threads[caller].state = State::Stopped;
+                let thread = &mut self.threads[caller];
+                thread.state = State::Stopped;
+                thread.end_request();
                 self.send_cancel(waits_for, token);
             }
             _ => {}

@@ -81,7 +81,7 @@ impl Core {
         let Some(service) = place.service.take() else { return self.refuse(caller, Errno::EDEADLK) };
         let thread = self.threads.live(caller);
         thread.state = State::Awaiting;
-        let (label, badge, token) = (thread.request.row.label(), thread.request.badge, thread.token(caller));
+        let (label, badge, token) = (thread.request.row.label(), thread.request.badge, thread.token);
         let mut seat = Seat { core: self, service: number };
         let outcome = service.request(&mut Cx { host: &mut seat, token, badge }, label, &words);
         let sent = match outcome {
@@ -139,6 +139,7 @@ impl Core {
                 if caller == self.current {
                     self.resched = true;
                 }
+                self.threads[caller].served_by = Ref::NONE;
                 return Sent::Waiting;
             }
             Outcome::Forward { service, label, words } => {

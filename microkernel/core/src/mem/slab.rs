@@ -1,8 +1,11 @@
 //! A typed table of kernel objects, and the references into it.
 //!
-//! A [`Ref`] is an index and a generation. An object can be destroyed at any time, whoever still refers
-//! to it: the slot's generation moves on, and every reference to the old one finds nothing. So nothing
-//! in the core dangles, and nothing has to hunt down references.
+//! A [`Ref`] is a place in the table and a generation. An object can be destroyed at any time, whoever still
+//! refers to it: the slot's generation moves on, and every reference to the old one finds nothing. So
+//! nothing in the core dangles, and nothing has to hunt down references.
+//!
+//! The place is counted in bytes, and each slot knows the reference to what it holds: to find an object and
+//! to be sure of it is one addition and one comparison.
 
 use core::marker::PhantomData;
 use core::mem::offset_of;
@@ -14,8 +17,8 @@ use super::window::{self, Window};
 /// Names an object in a [`Slab`]. May be stale. Aligned, so that it is moved as one word.
 #[repr(C, align(8))]
 pub struct Ref<T> {
-    /// Which slot.
-    pub index: u32,
+    /// Which slot: its first byte, counted from the start of the table.
+    pub place: u32,
     /// Which of the objects that the slot has held.
     pub generation: u32,
     what: PhantomData<fn() -> T>,
@@ -26,21 +29,21 @@ impl<T> Ref<T> {
     pub const NONE: Ref<T> = Ref::new(0, 0);
 
     /// A reference from its parts. They must be those of one that a slab gave out; what ring 3 claims goes
-    /// through [`Slab::at`].
-    pub const fn new(index: u32, generation: u32) -> Ref<T> {
-        Ref { index, generation, what: PhantomData }
+    /// through [`Slab::at_place`].
+    pub const fn new(place: u32, generation: u32) -> Ref<T> {
+        Ref { place, generation, what: PhantomData }
     }
 
     /// Both parts as one number.
     #[inline(always)]
     pub const fn key(self) -> u64 {
-        (self.generation as u64) << 32 | self.index as u64
+        (self.generation as u64) << 32 | self.place as u64
     }
 
     /// The same numbers, said to name another kind of object.
     #[inline(always)]
     pub const fn cast<U>(self) -> Ref<U> {
-        Ref::new(self.index, self.generation)
+        Ref::new(self.place, self.generation)
     }
 }
 
@@ -58,7 +61,19 @@ impl<T> PartialEq for Ref<T> {
 impl<T> Eq for Ref<T> {}
 impl<T> core::fmt::Debug for Ref<T> {
     fn fmt(&self, out: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        write!(out, "{}.{}", self.index, self.generation)
+        write!(out, "{:#x}.{}", self.place, self.generation)
+    }
+}
+
+impl<T: Object> Ref<T> {
+    /// The object in slot `index` of its table, which held `generation - 1` others before.
+    pub const fn nth(index: u32, generation: u32) -> Ref<T> {
+        Ref::new(index * size_of::<Slot<T>>() as u32, generation)
+    }
+
+    /// Number of the slot.
+    pub const fn index(self) -> u32 {
+        self.place / size_of::<Slot<T>>() as u32
     }
 }
 
@@ -71,27 +86,18 @@ pub trait Object: Default {
 #[repr(C, align(16))]
 struct Slot<T> {
     value: T,
-    generation: u32,
+    /// The reference that finds the object; in a free slot, the next one to be given out.
+    me: Ref<T>,
     /// Next free slot, 0 after the last; [`LIVE`] while the slot holds an object.
     next_free: u32,
 }
 
 /// Marks a slot that holds an object.
-pub const LIVE: u32 = u32::MAX;
+const LIVE: u32 = u32::MAX;
 
-/// Bytes of a slot of the table of `T`, and offsets in it, for the entry code.
-pub const fn slot_size<T>() -> usize {
-    size_of::<Slot<T>>()
-}
-
-/// See [`slot_size`].
-pub const fn generation_at<T>() -> usize {
-    offset_of!(Slot<T>, generation)
-}
-
-/// See [`slot_size`].
-pub const fn next_free_at<T>() -> usize {
-    offset_of!(Slot<T>, next_free)
+/// Where a slot keeps the reference to its object, for the entry code.
+pub const fn me_at<T>() -> usize {
+    offset_of!(Slot<T>, me)
 }
 
 /// A growing array of `T`, with a free list.
@@ -111,13 +117,10 @@ impl<T: Object> Slab<T> {
         let window = Window::new(T::WINDOW, root, pages);
         let mut slab = Slab { window, len: 0, free: 0, live: 0, what: PhantomData };
         slab.grow(frames).expect("boot: no memory for a table of objects");
-        slab.slots_mut()[0].generation = u32::MAX; // so that `Ref::NONE` matches nothing
+        slab.slots_mut()[0].me = Ref::new(0, u32::MAX); // so that `Ref::NONE` matches nothing
         slab.free = 0;
         slab
     }
-
-    /// Offset of the number of slots, for the entry code.
-    pub const LEN_AT: usize = offset_of!(Slab<T>, len);
 
     /// Bytes of one object, for quotas.
     pub const COST: u64 = size_of::<Slot<T>>() as u64;
@@ -134,12 +137,12 @@ impl<T: Object> Slab<T> {
         }
         let index = self.free;
         let slot = &mut self.slots_mut()[index as usize];
-        let generation = slot.generation;
+        let me = slot.me;
         slot.value = make(&slot.value);
         let next = core::mem::replace(&mut slot.next_free, LIVE);
         self.free = next;
         self.live += 1;
-        Some(Ref::new(index, generation))
+        Some(me)
     }
 
     /// Frees the object's slot. Every reference to it is stale from now on.
@@ -148,10 +151,10 @@ impl<T: Object> Slab<T> {
             return false;
         }
         let free = self.free;
-        let slot = &mut self.slots_mut()[at.index as usize];
-        slot.generation = slot.generation.wrapping_add(1).max(1);
+        let slot = &mut self.slots_mut()[at.index() as usize];
+        slot.me.generation = at.generation.wrapping_add(1).max(1);
         slot.next_free = free;
-        self.free = at.index;
+        self.free = at.index();
         self.live -= 1;
         true
     }
@@ -171,7 +174,8 @@ impl<T: Object> Slab<T> {
         // are page-aligned and slots are laid out as an array; 2. no reference covers it, as `len` does
         // not yet count it.
         unsafe {
-            self.base().add(self.len as usize).write(Slot { value: T::default(), generation: 1, next_free: self.free });
+            let slot = Slot { value: T::default(), me: Ref::nth(self.len, 1), next_free: self.free };
+            self.base().add(self.len as usize).write(slot);
         }
         self.free = self.len;
         self.len += 1;
@@ -196,9 +200,9 @@ impl<T: Object> Slab<T> {
     /// there, and slots never go away.
     #[inline(always)]
     fn slot(&self, at: Ref<T>) -> *mut Slot<T> {
-        debug_assert!(at.index < self.len);
+        debug_assert!(at.index() < self.len);
         // SAFETY: the slot is there.
-        unsafe { self.base().add(at.index as usize) }
+        unsafe { self.base().byte_add(at.place as usize) }
     }
 
     #[inline(always)]
@@ -212,7 +216,7 @@ impl<T: Object> Slab<T> {
     pub fn get(&self, at: Ref<T>) -> Option<&T> {
         // SAFETY: every reference names a slot that was written (see `slot`); `self` is borrowed.
         let slot = unsafe { &*self.slot(at) };
-        (slot.generation == at.generation).then_some(&slot.value)
+        (slot.me == at).then_some(&slot.value)
     }
 
     /// The object, to be changed, unless the reference is stale.
@@ -220,7 +224,7 @@ impl<T: Object> Slab<T> {
     pub fn get_mut(&mut self, at: Ref<T>) -> Option<&mut T> {
         // SAFETY: as `get`, and `self` is borrowed exclusively.
         let slot = unsafe { &mut *self.slot(at) };
-        (slot.generation == at.generation).then_some(&mut slot.value)
+        (slot.me == at).then_some(&mut slot.value)
     }
 
     /// The object behind a reference that an invariant keeps alive, such as the running thread.
@@ -243,7 +247,18 @@ impl<T: Object> Slab<T> {
     /// The live object in slot `index`.
     pub fn at(&self, index: u32) -> Option<Ref<T>> {
         let slot = self.slots().get(index as usize)?;
-        (slot.next_free == LIVE).then_some(Ref::new(index, slot.generation))
+        (slot.next_free == LIVE).then_some(slot.me)
+    }
+
+    /// The live object whose slot is at `place`: what ring 3 says a reference is.
+    pub fn at_place(&self, place: u32) -> Option<Ref<T>> {
+        self.at(Ref::<T>::new(place, 0).index()).filter(|at| at.place == place)
+    }
+
+    /// The first live object whose slot is at `place` or behind.
+    pub fn from_place(&self, place: u32) -> Option<Ref<T>> {
+        let first = place.div_ceil(size_of::<Slot<T>>() as u32);
+        (first..self.len).find_map(|index| self.at(index))
     }
 
     /// References to all live objects.
@@ -313,7 +328,7 @@ mod tests {
         let first = slab.insert(&mut frames, 7).unwrap();
         assert!(slab.remove(first));
         let second = slab.insert(&mut frames, 8).unwrap();
-        assert_eq!(first.index, second.index, "the slot is used again");
+        assert_eq!(first.index(), second.index(), "the slot is used again");
         assert_eq!((slab.get(first), slab.get(second)), (None, Some(&8)));
         assert!(!slab.remove(first));
     }

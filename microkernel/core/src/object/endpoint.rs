@@ -20,14 +20,26 @@ pub enum Binding {
     Resident(u8),
 }
 
+/// [`Endpoint::door`] where nothing is going on.
+pub const OPEN: Ref<Thread> = Ref::NONE;
+/// [`Endpoint::door`] where there is, or has been, more than the door can say.
+pub const BUSY: Ref<Thread> = Ref::new(0, 1);
+/// [`Endpoint::door`] of a service that is linked into ring 0.
+pub const RESIDENT: Ref<Thread> = Ref::new(0, 2);
+/// [`Endpoint::door`] where threads wait in the queue: several, or with deadlines.
+pub const CROWDED: Ref<Thread> = Ref::new(0, 3);
+
 /// An endpoint.
 #[derive(Default)]
 pub struct Endpoint {
     /// Who serves it.
     pub binding: Binding,
-    /// Threads that wait for an event.
-    pub receivers: Queue,
-    /// Threads whose requests wait to be received.
+    /// What the entry code looks at: the one thread that waits for an event, if it waits without a deadline and
+    /// nothing else is going on here ([`OPEN`]: nothing at all is). Otherwise [`BUSY`], [`CROWDED`] or [`RESIDENT`].
+    pub door: Ref<Thread>,
+    /// Threads that wait for an event, if the door does not say it all.
+    receivers: Queue,
+    /// Threads whose requests wait to be received, the most urgent first.
     pub callers: Queue,
     /// Notification bits that are set.
     pub bits: u64,
@@ -37,7 +49,7 @@ pub struct Endpoint {
     pub untold: u32,
     /// Events of [submissions](crate::object::submission): requests to be received, answers to be collected, cancellations.
     pub events: crate::object::submission::List,
-    /// The thread that received last: who lends its ear, and gets the caller's priority.
+    /// The thread that received last: whoever queues lends it its priority.
     pub server: Ref<Thread>,
     /// Handles to it.
     pub refs: u32,
@@ -69,14 +81,88 @@ impl Event {
 }
 
 impl Endpoint {
-    /// Nobody calls, nobody waits, and nothing has happened.
+    /// Nobody calls, and nothing has happened.
     #[inline(always)]
-    pub fn is_quiet(&self) -> bool {
-        self.bits == 0
-            && self.untold == 0
-            && self.events.is_empty()
-            && self.callers.is_empty()
-            && self.receivers.is_empty()
+    fn is_quiet(&self) -> bool {
+        self.bits == 0 && self.untold == 0 && self.events.is_empty() && self.callers.is_empty()
+    }
+
+    /// The thread that the door names.
+    #[inline(always)]
+    fn at_door(&self) -> Option<Ref<Thread>> {
+        (self.door.place != 0).then_some(self.door)
+    }
+
+    /// Something is there that no receiver has taken.
+    pub fn mark_busy(&mut self) {
+        if self.door == OPEN {
+            self.door = BUSY;
+        }
+    }
+
+    /// A thread waits here from now on; `alone` if it has no deadline.
+    #[inline(always)]
+    pub fn add_receiver(&mut self, threads: &mut Slab<Thread>, at: Ref<Thread>, alone: bool) {
+        if alone && self.at_door().is_none() && self.receivers.is_empty() && self.is_quiet() {
+            self.door = at;
+            return;
+        }
+        if let Some(first) = self.at_door() {
+            self.receivers.push(threads, first);
+        }
+        self.door = CROWDED;
+        self.receivers.push(threads, at);
+    }
+
+    /// Takes out the thread that has waited longest.
+    #[inline(always)]
+    pub fn take_receiver(&mut self, threads: &mut Slab<Thread>) -> Option<Ref<Thread>> {
+        match self.at_door() {
+            Some(at) => {
+                self.door = OPEN;
+                Some(at)
+            }
+            None => {
+                let at = self.receivers.pop(threads);
+                self.note_empty();
+                at
+            }
+        }
+    }
+
+    /// A thread no longer waits here.
+    pub fn remove_receiver(&mut self, threads: &mut Slab<Thread>, at: Ref<Thread>) {
+        if self.door == at {
+            self.door = OPEN;
+            return;
+        }
+        self.receivers.remove(threads, at);
+        self.note_empty();
+    }
+
+    fn note_empty(&mut self) {
+        if self.door == CROWDED && self.receivers.is_empty() {
+            self.door = BUSY;
+        }
+    }
+
+    /// Queues a caller, before those that are less urgent.
+    pub fn add_caller(&mut self, threads: &mut Slab<Thread>, at: Ref<Thread>) {
+        self.mark_busy();
+        self.callers.push_by_priority(threads, at);
+    }
+
+    /// Whether door and queues agree, for checks.
+    pub fn is_consistent(&self, mut waits: impl FnMut(Ref<Thread>) -> bool, threads: &Slab<Thread>) -> bool {
+        let idle = self.receivers.is_empty() || self.callers.is_empty();
+        let at_rest = self.is_quiet() && self.receivers.is_empty();
+        let door = match self.at_door() {
+            Some(at) => at_rest && waits(at) && threads[at].deadline_at == 0,
+            None if self.door == OPEN => at_rest,
+            None if self.door == RESIDENT => self.binding != Binding::Threads,
+            None => (self.door == CROWDED) != self.receivers.is_empty(),
+        };
+        idle && door && self.receivers.iter(threads).all(waits)
     }
 }
 
@@ -89,7 +175,8 @@ impl Core {
     pub fn create_endpoint(&mut self, quota: Ref<Quota>, binding: Binding) -> Result<Ref<Endpoint>, Errno> {
         self.quotas.pay_for_growth(self.endpoints.growth())?;
         self.quotas.charge(quota, Slab::<Endpoint>::COST)?;
-        let endpoint = Endpoint { quota, binding, ..Endpoint::default() };
+        let door = if binding == Binding::Threads { OPEN } else { RESIDENT };
+        let endpoint = Endpoint { quota, binding, door, ..Endpoint::default() };
         self.endpoints.insert(&mut self.frames, endpoint).ok_or_else(|| {
             self.quotas.refund(quota, Slab::<Endpoint>::COST);
             Errno::ENOMEM
@@ -100,13 +187,21 @@ impl Core {
     pub fn endpoint_has_event(&mut self, at: Ref<Endpoint>) {
         match self.endpoints[at].binding {
             Binding::Resident(service) => self.resident_has_event(service),
-            Binding::Threads => {
-                if let Some(receiver) = self.endpoints[at].receivers.pop(&mut self.threads) {
+            Binding::Threads => match self.endpoints[at].take_receiver(&mut self.threads) {
+                Some(receiver) => {
                     let event = self.next_event(at).unwrap_or(Event::of(event::TIMEOUT));
                     self.deliver_event(receiver, &event);
                     self.wake(receiver);
                 }
-            }
+                None => {
+                    let endpoint = &mut self.endpoints[at];
+                    endpoint.mark_busy();
+                    let server = endpoint.server;
+                    if let Some(base) = self.threads.get(server).map(|server| server.base) {
+                        self.lend_priority(server, base); // it may be working for somebody less urgent
+                    }
+                }
+            },
         }
     }
 
@@ -125,7 +220,10 @@ impl Core {
     /// Hands an event to a thread that is no longer in the endpoint's list of receivers.
     pub fn deliver_event(&mut self, receiver: Ref<Thread>, event: &Event) {
         self.deadlines.clear(&mut self.threads, receiver);
-        let frame = &mut self.threads[receiver].frame;
+        let thread = &mut self.threads[receiver];
+        thread.serving = Token::NONE;
+        thread.priority = thread.base;
+        let frame = &mut thread.frame;
         frame.rax = event.kind as u64 | (event.label as u64) << 32;
         frame.set_words(&event.words);
         frame.r13 = event.token.0;
@@ -147,7 +245,7 @@ impl Core {
             self.fail_request(caller, Errno::ESTALE);
             return true;
         }
-        if let Some(receiver) = self.endpoints[at].receivers.pop(&mut self.threads) {
+        if let Some(receiver) = self.endpoints[at].take_receiver(&mut self.threads) {
             self.threads[receiver].frame.rax = Errno::ESTALE.negated() as u64;
             self.deadlines.clear(&mut self.threads, receiver);
             self.wake(receiver);

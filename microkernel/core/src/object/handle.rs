@@ -68,19 +68,29 @@ impl Handle {
 }
 
 /// Handles in a page of a table.
-const PER_PAGE: usize = PAGE / size_of::<Handle>();
+pub const PER_PAGE: usize = PAGE / size_of::<Handle>();
 /// Pages of a full table.
 const PAGES: usize = END as usize / PER_PAGE;
 
+/// The page of slots that no page has been added for: nothing is in them, and nothing is ever put there.
+static EMPTY: Page = Page([const { Handle { kind: NOTHING, rights: 0, close_on_exec: false, object: Ref::NONE } }; PER_PAGE]);
+
+#[repr(C, align(4096))]
+struct Page([Handle; PER_PAGE]);
+
 /// The handles of one address space. Pages are added as they are needed, so it grows in place.
 pub struct Handles {
-    pages: [Option<NonNull<Handle>>; PAGES],
+    pages: [NonNull<Handle>; PAGES],
     used: [u64; END as usize / 64],
+}
+
+fn empty() -> NonNull<Handle> {
+    NonNull::from(&EMPTY.0).cast()
 }
 
 impl Default for Handles {
     fn default() -> Self {
-        Handles { pages: [None; PAGES], used: [0; END as usize / 64] }
+        Handles { pages: [empty(); PAGES], used: [0; END as usize / 64] }
     }
 }
 
@@ -90,19 +100,19 @@ impl Handles {
         self.pages.as_ptr().expose_provenance() as u64
     }
 
-    /// The handle in `slot`, which may be [`NOTHING`]. `None`: there is no such slot (yet).
+    /// The handle in `slot`, which may be [`NOTHING`]. `None`: there is no such slot.
     #[inline(always)]
     pub fn get(&self, slot: u32) -> Option<&Handle> {
-        let page = (*self.pages.get(slot as usize / PER_PAGE)?)?;
-        // SAFETY: 1. the page belongs to this table, holds `PER_PAGE` handles, and was zeroed, which is a
+        let page = *self.pages.get(slot as usize / PER_PAGE)?;
+        // SAFETY: 1. the page belongs to this table or is the empty one, holds `PER_PAGE` handles, and was zeroed, which is a
         // valid handle; 2. the remainder is below `PER_PAGE`; 3. `self` is borrowed, and only `get_mut`,
         // which borrows it exclusively, changes the page.
         Some(unsafe { page.add(slot as usize % PER_PAGE).as_ref() })
     }
 
     fn get_mut(&mut self, slot: u32) -> Option<&mut Handle> {
-        let page = (*self.pages.get(slot as usize / PER_PAGE)?)?;
-        // SAFETY: as `get`; `self` is borrowed exclusively.
+        let page = *self.pages.get(slot as usize / PER_PAGE).filter(|&&page| page != empty())?;
+        // SAFETY: as `get`; `self` is borrowed exclusively, and the page is not the shared one.
         Some(unsafe { page.add(slot as usize % PER_PAGE).as_mut() })
     }
 
@@ -155,21 +165,21 @@ impl Handles {
 
     /// Whether `slot` needs a page before a handle can be put there. EBADF: no such slot.
     pub fn needs_page(&self, slot: u32) -> Result<bool, Errno> {
-        self.pages.get(slot as usize / PER_PAGE).map(Option::is_none).ok_or(Errno::EBADF)
+        self.pages.get(slot as usize / PER_PAGE).map(|&page| page == empty()).ok_or(Errno::EBADF)
     }
 
     /// Adds the page that holds `slot`. The caller has charged for it. ENOMEM.
     pub fn add_page(&mut self, slot: u32, frames: &mut Frames) -> Result<(), Errno> {
         let page = frames.take_zeroed().ok_or(Errno::ENOMEM)?;
-        self.pages[slot as usize / PER_PAGE] = NonNull::new(page.pointer());
+        self.pages[slot as usize / PER_PAGE] = NonNull::new(page.pointer()).unwrap_or_else(empty);
         Ok(())
     }
 
     /// Gives one page back. False: none is left. The handles in it have been dropped.
     pub fn free_page(&mut self, frames: &mut Frames) -> bool {
-        match self.pages.iter_mut().find_map(Option::take) {
+        match self.pages.iter_mut().find(|page| **page != empty()) {
             Some(page) => {
-                frames.put(Phys::of(page.as_ptr()));
+                frames.put(Phys::of(core::mem::replace(page, empty()).as_ptr()));
                 true
             }
             None => false,
@@ -209,7 +219,7 @@ mod tests {
     #[test]
     fn slots_that_are_not_there_hold_nothing() {
         let handles = Handles::default();
-        assert_eq!(handles.get(3), None);
+        assert_eq!(handles.get(3), Some(&Handle::default()));
         assert_eq!(handles.get(u32::MAX), None);
         assert_eq!(handles.needs_page(END), Err(Errno::EBADF));
     }

@@ -32,7 +32,7 @@ impl Core {
     }
 
     fn irq(&mut self, at: Ref<Irq>) -> Result<&mut Irq, Errno> {
-        let irq = self.irqs.get_mut(at.index as usize);
+        let irq = self.irqs.get_mut(at.place as usize);
         irq.filter(|irq| irq.taken && irq.generation == at.generation).ok_or(Errno::ESTALE)
     }
 
@@ -40,14 +40,14 @@ impl Core {
     pub fn bind_irq(&mut self, at: Ref<Irq>, endpoint: Ref<Endpoint>, bits: u64) -> Result<(), Errno> {
         let irq = self.irq(at)?;
         (irq.endpoint, irq.bits) = (endpoint, bits);
-        self.apic.unmask(at.index, vectors::IRQ + at.index as u8);
+        self.apic.unmask(at.place, vectors::IRQ + at.place as u8);
         Ok(())
     }
 
     /// The driver has served the device: a level-triggered line may interrupt again. ESTALE.
     pub fn acknowledge_irq(&mut self, at: Ref<Irq>) -> Result<(), Errno> {
         self.irq(at)?;
-        self.apic.unmask(at.index, vectors::IRQ + at.index as u8);
+        self.apic.unmask(at.place, vectors::IRQ + at.place as u8);
         Ok(())
     }
 
@@ -55,7 +55,7 @@ impl Core {
     pub fn release_irq(&mut self, at: Ref<Irq>) {
         if let Ok(irq) = self.irq(at) {
             irq.taken = false;
-            self.apic.mask(at.index);
+            self.apic.mask(at.place);
         }
     }
 

@@ -129,7 +129,7 @@ impl Core {
         match stage {
             Stage::Sent | Stage::Taken => {
                 news.stage = Stage::Taken;
-                let token = Token::new(at.index | SUBMITTED, at.generation);
+                let token = Token::new(at.place | SUBMITTED, at.generation);
                 Some(Event { kind: event::REQUEST, label, words, token, badge })
             }
             Stage::Answered => {
@@ -151,7 +151,7 @@ impl Core {
         label: u32,
         words: Words,
     ) -> Result<(), Errno> {
-        let at = self.submissions.at(token.thread() & !SUBMITTED).ok_or(Errno::ESTALE)?;
+        let at = self.submissions.at_place(token.thread() & !SUBMITTED).ok_or(Errno::ESTALE)?;
         if at.generation != token.generation() {
             return Err(Errno::ESTALE);
         }

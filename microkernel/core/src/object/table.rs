@@ -105,6 +105,9 @@ impl Default for Table {
 }
 
 impl Table {
+    /// Offset of the rows, for the entry code.
+    pub const ROWS_AT: usize = core::mem::offset_of!(Table, rows);
+
     /// The row of `number`.
     #[inline(always)]
     pub fn row(&self, number: u16) -> Option<Packed> {

@@ -3,7 +3,7 @@
 use parley_abi::msg::{Token, Words};
 use parley_abi::{Errno, USER_END};
 
-use crate::arch::frame::Frame;
+use crate::arch::{fpu, frame::Frame};
 use crate::kernel::Core;
 use crate::mem::frames::Phys;
 use crate::mem::slab::{Object, Ref, Slab};
@@ -106,8 +106,15 @@ pub struct Thread {
     pub priority: u8,
     /// Priority it was given.
     pub base: u8,
-    /// Number of its last request.
-    pub calls: u32,
+    /// Names its request in progress, or the next one: moves on when a request ends, however it ends. So a
+    /// token that is good names a request that was received and not yet answered.
+    pub token: Token,
+    /// The request that it was given last, good or not: it works for that caller, in the caller's turn.
+    pub serving: Token,
+    /// The thread that was given its request.
+    pub served_by: Ref<Thread>,
+    /// CR0 while it runs: whether its FPU instructions trap.
+    pub cr0: u64,
     /// Where the pages of its space's handle table are listed, for the entry code.
     pub handle_pages: u64,
     /// What is left of a turn that was interrupted, in nanoseconds; 0: a whole one.
@@ -135,10 +142,10 @@ pub struct Thread {
 }
 
 impl Thread {
-    /// The token of its request in progress.
+    /// Its request is answered, or will not be: the token is good no more.
     #[inline(always)]
-    pub fn token(&self, at: Ref<Thread>) -> Token {
-        Token::new(at.index, self.calls)
+    pub fn end_request(&mut self) {
+        self.token = Token::new(self.token.thread(), self.token.generation().wrapping_add(1));
     }
 
     /// The words of its request.
@@ -193,13 +200,16 @@ impl Core {
             handle_pages,
             priority: new.priority,
             base: new.priority,
-            calls: last.calls.wrapping_add(1),
+            token: last.token,
+            cr0: fpu::locked(self.cr0),
             space: new.space,
             quota: new.quota,
             ..Thread::default()
         });
         match made {
             Some(at) => {
+                let thread = self.threads.live(at);
+                thread.token = Token::new(at.place, thread.token.generation().wrapping_add(1));
                 self.thread_joined(new.space);
                 Ok(at)
             }
@@ -230,7 +240,7 @@ impl Core {
             State::Ready => self.ready.remove(&mut self.threads, at, priority),
             State::Receiving => {
                 if let Some(endpoint) = self.endpoints.get_mut(waits_for) {
-                    endpoint.receivers.remove(&mut self.threads, at);
+                    endpoint.remove_receiver(&mut self.threads, at);
                 }
             }
             State::Calling | State::Awaiting => self.abandon_request(at),

@@ -103,7 +103,7 @@ impl Core {
         let [slot, ..] = self.args();
         let at: Ref<Thread> = self.object(slot, kind::THREAD, Rights::MANAGE)?;
         let thread = self.threads.get(at).ok_or(Errno::ESRCH)?;
-        let (state, endpoint, token) = (thread.state, thread.waits_for, thread.token(at));
+        let (state, endpoint, token) = (thread.state, thread.waits_for, thread.token);
         match state {
             State::Calling => {
                 self.abandon_request(at);

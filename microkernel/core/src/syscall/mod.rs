@@ -29,9 +29,6 @@ pub enum Done {
 impl Core {
     /// A system call from [`call::FIRST`] on.
     pub fn native_call(&mut self, rax: u64) {
-        if self.fast_reply_data(rax).is_some() {
-            return;
-        }
         let caller = self.current;
         let (number, flags, label) = (rax as u16, Flags::from_bits((rax >> 16) as u16), (rax >> 32) as u32);
         let done = match flags {

@@ -87,7 +87,7 @@ impl Core {
         if handle.kind == RESERVED {
             return Err(Errno::EBADF);
         }
-        let number = (handle.reference::<()>().index & 0x7fff_ffff) as i64;
+        let number = (handle.reference::<()>().place) as i64;
         Ok(Done::Value(handle.kind as i64 | (handle.rights().bits() as i64) << 8 | number << 32))
     }
 
@@ -244,8 +244,7 @@ impl Core {
             return Err(Errno::EINVAL);
         }
         self.thread().fs_base = base;
-        self.fs_base = base;
-        crate::arch::fpu::load_fs_base(base);
+        crate::arch::fpu::load_bases(base, self.fast_bases);
         Ok(Done::Value(0))
     }
 

@@ -29,19 +29,14 @@ impl Core {
         };
         let how = How::in_registers(Kind::Posix, first);
         let Some(connection) = self.open_connection(slot) else { return self.send_in_full(slot, how, row) };
-        let (endpoint, badge, resident) = (connection.endpoint, connection.badge, connection.resident);
-        match resident {
-            Some(service) => {
-                let caller = self.note_request(endpoint, badge, how, row);
-                let words = self.threads.peek(caller).frame.words(first as usize);
-                match self.call_resident::<true>(service, caller, words) {
-                    Sent::Answered(result) if !self.resched => Posix::of(result),
-                    Sent::Answered(result) => self.leave_with(result),
-                    Sent::Waiting => self.wait_for_answer(),
-                }
-            }
-            None if self.hand_over(endpoint, badge, how, row).is_some() => Posix::SWITCHED,
-            None => self.send_in_full(slot, how, row),
+        let Some(service) = connection.resident else { return self.send_in_full(slot, how, row) };
+        let (endpoint, badge) = (connection.endpoint, connection.badge);
+        let caller = self.note_request(endpoint, badge, how, row);
+        let words = self.threads.peek(caller).frame.words(first as usize);
+        match self.call_resident::<true>(service, caller, words) {
+            Sent::Answered(result) if !self.resched => Posix::of(result),
+            Sent::Answered(result) => self.leave_with(result),
+            Sent::Waiting => self.wait_for_answer(),
         }
     }
 

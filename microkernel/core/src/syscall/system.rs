@@ -110,22 +110,22 @@ impl Core {
         let [system, number, address, ..] = self.args();
         self.system(system, Rights::READ)?;
         let number = u32::try_from(number).map_err(|_| Errno::ESRCH)?;
-        let at = (number..self.threads.len()).find_map(|index| self.threads.at(index)).ok_or(Errno::ESRCH)?;
+        let at = self.threads.from_place(number).ok_or(Errno::ESRCH)?;
         let thread = &self.threads[at];
         let space = self.spaces.get(thread.space);
         let quota = space.and_then(|space| self.quotas.get(space.quota));
         let waits = thread.state != crate::object::thread::State::Ready;
         let info = ThreadInfo {
-            thread: at.index,
-            space: thread.space.index,
+            thread: at.place,
+            space: thread.space.place,
             state: thread.state as u32,
-            priority: thread.priority as u32,
-            waits_for: if waits { thread.waits_for.index } else { u32::MAX },
+            priority: thread.base as u32,
+            waits_for: if waits { thread.waits_for.place } else { u32::MAX },
             pages: quota.map_or(0, |quota| quota.used.div_ceil(PAGE as u64) as u32),
         };
         self.give(address, info.bytes())?;
-        let next = (at.index + 1..self.threads.len()).find(|&index| self.threads.at(index).is_some());
-        Ok(Done::Value(next.unwrap_or(0) as i64))
+        let next = self.threads.from_place(at.place + 1);
+        Ok(Done::Value(next.map_or(0, |next| next.place) as i64))
     }
 
     pub(super) fn sys_mem_info(&mut self) -> Result<Done, Errno> {

@@ -18,6 +18,7 @@ use core::mem::offset_of;
 use super::descriptors::{Descriptors, TaskState, USER_CODE, USER_DATA};
 use super::frame::{Frame, SYSCALL};
 use crate::kernel::Core;
+use parley_abi::msg::{Flags, pack};
 use x86_64::structures::tss::TaskStateSegment;
 
 /// Bytes of a stack for exceptions that may strike anywhere.
@@ -115,7 +116,8 @@ impl CpuLocal {
 pub(super) const RSP0: usize = offset_of!(CpuLocal, tss) + offset_of!(TaskStateSegment, privilege_stack_table);
 /// Offset of the place where the entry code puts ring 3's stack pointer.
 pub(super) const SCRATCH: usize = offset_of!(CpuLocal, scratch);
-const KERNEL_TOP: usize = offset_of!(CpuLocal, kernel_stack) + KERNEL_STACK;
+/// Offset of the top of the kernel stack.
+pub(super) const KERNEL_TOP: usize = offset_of!(CpuLocal, kernel_stack) + KERNEL_STACK;
 
 /// Pushes the arguments of a call, in the order of [`Frame::args`].
 macro_rules! push_args {
@@ -162,9 +164,37 @@ global_asm!(
     "parley_syscall_entry:",
     "mov [rip + {cpu} + {scratch}], rsp",
     "mov rsp, [rip + {cpu} + {rsp0}]",
+    "cmp eax, {call}",
+    "je parley_fast_call",
+    "cmp eax, {reply_recv}",
+    "je parley_fast_reply",
+    "cmp eax, {first}",
+    "jb parley_fast_row",
+    "je 2f",
+    "cmp eax, {notify}",
+    "je parley_fast_notify",
+    "cmp eax, {reply_data}",
+    "je parley_fast_reply_data",
+    "cmp eax, {reply_fill}",
+    "je parley_fast_reply_data",
+    "jmp 4f",
+    // `null`, the first of the core's calls.
+    "2:",
+    "inc qword ptr [rip + {cpu} + {entries}]",
+    "xor eax, eax",
+    "mov rsp, [rip + {cpu} + {scratch}]",
+    "sysretq",
+    // The same door without short cuts.
+    ".global parley_plain_entry",
+    "parley_plain_entry:",
+    "mov [rip + {cpu} + {scratch}], rsp",
+    "mov rsp, [rip + {cpu} + {rsp0}]",
+    "4:",
     "cmp ax, {first}",
-    "jae 2f",
+    "jae parley_slow_entry",
     // A POSIX call: callee-saved registers stay where they are until a switch is certain.
+    ".global parley_posix_entry",
+    "parley_posix_entry:",
     push_syscall!(),
     "inc qword ptr [rip + {cpu} + {entries}]",
     "mov [rip + {cpu} + {posix_frame}], rsp",
@@ -189,13 +219,7 @@ global_asm!(
     "sub rsp, 8",
     push_saved!(),
     "jmp parley_exit",
-    // A call of the core. The two by which messages travel, without flags, have a short cut: see `shortcut`.
-    "2:",
-    "cmp eax, {call}",
-    "je parley_fast_call",
-    "cmp eax, {reply_recv}",
-    "je parley_fast_reply",
-    // Every register may be part of the message.
+    // A call of the core: every register may be part of the message.
     ".global parley_slow_entry",
     "parley_slow_entry:",
     push_syscall!(),
@@ -219,6 +243,7 @@ global_asm!(
     "mov rsp, [rsp + 40]",
     "sysretq",
     "4:",
+    "mov dword ptr [rsp + {kind_from_r15}], {syscall}",
     "sub rsp, 16",
     "pop r11",
     "pop rcx",
@@ -254,11 +279,11 @@ global_asm!(
     push_saved!(),
     "push rcx",
     "push r11",
+    "inc qword ptr [rip + {cpu} + {entries}]",
+    "lea rsp, [rip + {cpu} + {kernel_top}]",
     // Ring 3's flags are its own: AC would let the core touch user pages, DF would turn copies round.
     "push 2",
     "popfq",
-    "inc qword ptr [rip + {cpu} + {entries}]",
-    "lea rsp, [rip + {cpu} + {kernel_top}]",
     "mov rdi, [rip + {cpu} + {core}]",
     "call {on_vector}",
     "jmp parley_exit",
@@ -335,6 +360,9 @@ global_asm!(
     on_posix = sym on_posix,
     call = const parley_abi::call::CALL,
     reply_recv = const parley_abi::call::REPLY_RECV,
+    reply_data = const pack(parley_abi::call::REPLY_RECV, Flags::DATA, 0),
+    reply_fill = const pack(parley_abi::call::REPLY_RECV, Flags::FILL, 0),
+    notify = const parley_abi::call::NOTIFY,
     on_native = sym on_native,
     on_vector = sym on_vector,
     on_kernel_exception = sym on_kernel_exception,
@@ -343,13 +371,15 @@ global_asm!(
 
 unsafe extern "C" {
     fn parley_syscall_entry();
+    fn parley_plain_entry();
     fn parley_vectors();
     fn parley_exit() -> !;
 }
 
-/// Address of the `syscall` entry, for LSTAR.
-pub fn syscall_entry() -> u64 {
-    parley_syscall_entry as *const () as u64
+/// Address of the `syscall` entry, for LSTAR: with the [short cuts](super::shortcut) or without.
+pub fn syscall_entry(short_cuts: bool) -> u64 {
+    let entry = if short_cuts { parley_syscall_entry } else { parley_plain_entry };
+    entry as *const () as u64
 }
 
 /// Address of the first vector stub.

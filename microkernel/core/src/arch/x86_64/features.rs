@@ -23,6 +23,8 @@ pub struct Features {
     pub huge: bool,
     /// XSAVE and its state components.
     pub xsave: bool,
+    /// Instructions for the bases of FS and GS.
+    pub bases: bool,
 }
 
 /// Flags that a system call clears, so that nothing ring 3 sets bothers the core.
@@ -46,6 +48,7 @@ pub fn detect() -> Features {
         umip: has7 && leaf7.ecx & 1 << 2 != 0,
         huge: __cpuid(0x8000_0001).edx & 1 << 26 != 0,
         xsave: leaf1.ecx & 1 << 26 != 0,
+        bases: has7 && leaf7.ebx & 1 != 0,
     }
 }
 
@@ -56,7 +59,8 @@ pub fn enable(features: Features) {
     cr4.set(Cr4Flags::SUPERVISOR_MODE_ACCESS_PREVENTION, features.smap);
     cr4.set(Cr4Flags::USER_MODE_INSTRUCTION_PREVENTION, features.umip);
     cr4.set(Cr4Flags::OSXSAVE, features.xsave);
-    cr4.remove(Cr4Flags::FSGSBASE | Cr4Flags::TIMESTAMP_DISABLE);
+    cr4.set(Cr4Flags::FSGSBASE, features.bases);
+    cr4.remove(Cr4Flags::TIMESTAMP_DISABLE);
     let mut cr0 = Cr0::read() | Cr0Flags::WRITE_PROTECT | Cr0Flags::MONITOR_COPROCESSOR | Cr0Flags::NUMERIC_ERROR;
     cr0.remove(Cr0Flags::EMULATE_COPROCESSOR);
     cr0.insert(Cr0Flags::TASK_SWITCHED | Cr0Flags::ALIGNMENT_MASK);
@@ -67,7 +71,7 @@ pub fn enable(features: Features) {
         Efer::update(|efer| *efer |= EferFlags::SYSTEM_CALL_EXTENSIONS | EferFlags::NO_EXECUTE_ENABLE);
         Cr4::write(cr4);
         Cr0::write(cr0);
-        LStar::write(VirtAddr::new(entry::syscall_entry()));
+        LStar::write(VirtAddr::new(entry::syscall_entry(features.bases)));
     }
     Star::write(selectors[0], selectors[1], selectors[2], selectors[3]).expect("selectors lie as STAR demands");
     SFMask::write(CLEARED);

@@ -28,15 +28,24 @@ pub fn init() {
     unsafe { asm!("xsetbv", in("ecx") 0, in("eax") chosen as u32, in("edx") 0, options(nostack, nomem)) };
 }
 
-/// CR0 as it is when FPU instructions do not trap.
-pub fn unlocked() -> u64 {
-    (Cr0::read() - Cr0Flags::TASK_SWITCHED).bits()
+/// The CR0 of the thread that owns the FPU: its FPU instructions do not trap.
+pub fn unlocked(cr0: u64) -> u64 {
+    cr0 & !Cr0Flags::TASK_SWITCHED.bits()
 }
 
-/// Makes the next FPU instruction trap, or not. `unlocked` is CR0 without TS, since reading it is slow.
+/// The CR0 that is loaded.
+pub fn cr0() -> u64 {
+    Cr0::read_raw()
+}
+
+/// The CR0 of a thread that does not own the FPU: its next FPU instruction traps.
+pub fn locked(cr0: u64) -> u64 {
+    cr0 | Cr0Flags::TASK_SWITCHED.bits()
+}
+
+/// Loads CR0, which differs from what is loaded in TS at most.
 #[inline(always)]
-pub fn lock(locked: bool, unlocked: u64) {
-    let cr0 = unlocked | if locked { Cr0Flags::TASK_SWITCHED.bits() } else { 0 };
+pub fn load_cr0(cr0: u64) {
     // SAFETY: TS only decides whether FPU instructions trap; the other bits are as they were.
     unsafe { Cr0::write_raw(cr0) };
 }
@@ -77,9 +86,15 @@ pub fn restore(area: Phys) {
     }
 }
 
-/// Loads the base of the FS segment. The address is a user address.
-pub fn load_fs_base(base: u64) {
-    FsBase::write(x86_64::VirtAddr::new_truncate(base));
+/// Loads the bases of the segments that have one: FS, a user address, and GS, which nobody is given. With the
+/// instructions for it (`fast`), ring 3 has them too and may have changed both; without, it can only clear them.
+#[inline(always)]
+pub fn load_bases(fs: u64, fast: bool) {
+    if !fast {
+        return FsBase::write(x86_64::VirtAddr::new_truncate(fs));
+    }
+    // SAFETY: CR4.FSGSBASE is set, and the address is canonical. Ring 0 uses neither segment.
+    unsafe { asm!("wrfsbase {}", "wrgsbase {}", in(reg) fs, in(reg) 0u64, options(nostack, nomem)) };
 }
 
 /// The address that the last page fault was about.

@@ -7,7 +7,8 @@
 use super::descriptors::{USER_CODE, USER_DATA};
 use parley_abi::msg::{WORDS, Words};
 
-/// [`Frame::kind`] of a thread that entered by `syscall`; otherwise it is the vector, 0 to 255.
+/// [`Frame::kind`] of a thread that entered by `syscall`; otherwise it is the vector, 0 to 255. The exit code puts it
+/// back when a thread that was interrupted goes on, so that the short cuts find it there.
 pub const SYSCALL: u64 = 0x100;
 
 /// rflags that a new thread starts with: interrupts on, and the bit that always reads 1.

@@ -1,40 +1,38 @@
-//! The short cut of `call` and `reply_recv`: from one address space to another without leaving this page.
+//! The short cuts: a message from one address space to another without leaving this page.
 //!
-//! The entry code comes here for the two calls by which messages travel, when their flags are empty. Each
-//! is a straight list of checks that changes nothing until it is sure; whatever is unusual goes back to
+//! The entry code comes here for the two calls by which messages travel, when their flags are empty, for the
+//! rows of the call table that are plain messages, and for notifications that nobody waits for. Each short cut is
+//! a straight list of checks that changes nothing until it is sure; whatever is unusual goes back to
 //! [`super::entry`] with every register as it was, and is served in Rust ([`crate::ipc`]), which is the
 //! specification. What is gained is that the words of the message stay in their registers: they are
 //! written down once, in the caller's block, where they must be found if the server dies.
 //!
-//! Where the instructions of a call go (`cargo xtask trace ipc_round_trip_6` shows each):
-//!
-//! | part | call | reply_recv |
-//! |---|---|---|
-//! | entry: stack, which call | 6 | 8 |
-//! | refuse at once what is unusual, save what is needed as scratch | 10 | 11 |
-//! | check handle, connection, endpoint, partner | 35 | 49 |
-//! | write down: request and words, or that the server waits | 35 | 26 |
-//! | switch: current thread; page tables (6), FS base (11) and FPU lock (5) where they change | 36 | 36 |
-//! | exit | 8 | 8 |
-//!
-//! That is 268 for a round trip of a caller that has thread-local storage and owns the FPU.
+//! What makes the lists short:
+//! - a reference is found by adding and is good if the slot says the same ([`crate::mem::slab`]);
+//! - the door of an endpoint says in one word whether one thread waits and nothing else is going on;
+//! - a token moves on when its request ends, so one that is equal is good;
+//! - a server runs in its caller's turn: the priority is handed on, and the time slice goes on;
+//! - the FS base has an instruction. Where the processor lacks it (`wrfsbase`), there are no short cuts.
 
 use core::arch::global_asm;
 use core::mem::offset_of;
 
 use parley_abi::call::{Rights, kind};
+use parley_abi::row::ROWS;
 use parley_abi::slot;
 use x86_64::structures::tss::TaskStateSegment;
 
-use super::entry::{CPU, CpuLocal, RSP0, SCRATCH};
-use super::frame::{Frame, SYSCALL};
+use super::entry::{CPU, CpuLocal, KERNEL_TOP, RSP0, SCRATCH};
+use super::frame::Frame;
 use crate::kernel::Core;
-use crate::mem::slab::{LIVE, Object, Slab, generation_at, next_free_at, slot_size};
+use crate::mem::slab::{Object, Ref, me_at};
 use crate::mem::window::WINDOW;
 use crate::object::connection::Connection;
-use crate::object::endpoint::Endpoint;
+use crate::object::endpoint::{BUSY, CROWDED, Endpoint, RESIDENT};
+use crate::object::handle::PER_PAGE;
+use crate::object::space::Space;
+use crate::object::table::{Packed, SEND, SEND_TO, Table};
 use crate::object::thread::{How, Kind, Request, State, Thread};
-use crate::sched::Ready;
 
 /// Where the table of `T` begins, counted from the first window.
 const fn table<T: Object>() -> usize {
@@ -55,12 +53,143 @@ const fn kind_and_rights(kind: u8, rights: Rights) -> u32 {
 
 /// [`How`] of a native request, as a number.
 const NATIVE: u32 = Kind::Native as u32 | 1 << 8;
+/// [`How`] of a row with its slot in rdi, as a number. That of a row with a fixed slot is 0.
+const POSIX_TO: u32 = Kind::Posix as u32 | 1 << 8;
 /// Bits of [`How`] that make a reply unusual: it is to a fault, or a handle is reserved.
 const UNUSUAL: u32 = Kind::Fault as u32 | 0xff << 24;
 const _: () = assert!(offset_of!(How, first) == 1 && offset_of!(How, reserved) == 3 && Kind::Posix as u32 == 0);
+/// The bit that tells a resident or crowded door, behind which somebody must be told, from one that is busy or open.
+const SOMEBODY_BIT: u32 = 33;
+const _: () = assert!(RESIDENT.key() & CROWDED.key() == 1 << SOMEBODY_BIT && BUSY.key() == 1 << 32);
+
+/// Puts the handle in slot `rcx` (below END) of the current thread's table at `rbx + rcx`; `r11` is lost.
+macro_rules! find_handle {
+    () => {
+        "mov rbx, [rsp + {e_handles}]\n\
+         mov r11d, ecx\n\
+         shr r11d, {page_shift}\n\
+         mov rbx, [rbx + r11 * 8]\n\
+         movzx ecx, cl\n\
+         shl ecx, 4"
+    };
+}
+
+/// Switches to thread `rcx`, whose block is at `rbp` in its window, and leaves ring 0. `rdi` is the core, `r14` is 0;
+/// rax, r13, r15 and the words are the thread's already. `rbx` and `r11` are lost.
+macro_rules! switch {
+    () => {
+        "mov byte ptr [rbp + __windows + {t_state}], {ready}\n\
+         mov [rdi + {k_current}], rcx\n\
+         mov rbx, [rbp + __windows + {t_root}]\n\
+         cmp rbx, [rdi + {k_root}]\n\
+         je 3f\n\
+         mov [rdi + {k_root}], rbx\n\
+         inc qword ptr [rdi + {k_space_switches}]\n\
+         movzx r11d, word ptr [rbp + __windows + {t_map_base}]\n\
+         mov [rip + {cpu} + {map_base}], r11w\n\
+         mov cr3, rbx\n\
+         3:\n\
+         lea rsp, [rbp + __windows + {frame_size}]\n\
+         mov [rip + {cpu} + {rsp0}], rsp\n\
+         mov rbx, [rsp + {e_fs_base}]\n\
+         wrfsbase rbx\n\
+         wrgsbase r14\n\
+         mov rbx, [rsp + {e_cr0}]\n\
+         cmp rbx, [rdi + {k_cr0}]\n\
+         je 5f\n\
+         mov [rdi + {k_cr0}], rbx\n\
+         mov cr0, rbx\n\
+         5:\n\
+         mov rcx, [rsp + {e_rip}]\n\
+         mov r11, [rsp + {e_rflags}]\n\
+         mov rbx, [rsp + {e_rbx}]\n\
+         mov rbp, [rsp + {e_rbp}]\n\
+         mov rdi, [rsp + {e_args}]\n\
+         mov r14, [rsp + {e_r14}]\n\
+         mov rsp, [rsp + {e_rsp}]\n\
+         sysretq"
+    };
+}
+
+/// The checks of `reply_recv`, from flags and slot on. Afterwards `rbx` is the endpoint, `rbp` the caller's block, `r15`
+/// how it asked.
+macro_rules! reply_checks {
+    () => {
+        concat!(
+        "test r14, r14\n\
+         jnz parley_slow_entry\n\
+         cmp rdi, {slots}\n\
+         jae parley_slow_entry\n\
+         mov [rsp + {e_rip}], rcx\n\
+         mov [rsp + {e_rflags}], r11\n\
+         mov [rsp + {e_rbx}], rbx\n\
+         mov [rsp + {e_rbp}], rbp\n\
+         mov [rsp + {e_r15}], r15\n\
+         mov ecx, edi\n" ,
+        find_handle!(),
+        "\nmovzx r11d, word ptr [rbx + rcx]\n\
+         and r11d, {receive_mask}\n\
+         cmp r11d, {receive_want}\n\
+         jne 9f\n\
+         mov r11, [rbx + rcx + 8]\n\
+         mov ebx, r11d\n\
+         cmp r11, [rbx + __windows + {p_me}]\n\
+         jne 9f\n\
+         cmp qword ptr [rbx + __windows + {p_door}], 0\n\
+         jne 9f\n\
+         cmp r13, [rsp + {e_serving}]\n\
+         jne 9f\n\
+         mov ebp, r13d\n\
+         cmp r13, [rbp + __windows + {t_token}]\n\
+         jne 9f\n\
+         cmp r11, [rbp + __windows + {t_waits_for}]\n\
+         jne 9f\n\
+         cmp dword ptr [rbp + __windows + {t_deadline_at}], 0\n\
+         jne 9f\n\
+         mov r15d, [rbp + __windows + {t_how}]\n\
+         test r15d, {unusual}\n\
+         jnz 9f\n\
+         movzx ecx, byte ptr [rbp + __windows + {t_priority}]\n\
+         cmp cl, [rsp + {e_priority}]\n\
+         jne 9f"
+        )
+    };
+}
+
+/// The server waits, alone, and the caller's request has ended. Afterwards `rcx` is the caller, `rdi` the core.
+macro_rules! reply_waits {
+    () => {
+        "mov [rsp + {e_r14}], r14\n\
+         mov rcx, [rip + {cpu} + {scratch}]\n\
+         mov [rsp + {e_rsp}], rcx\n\
+         mov rdi, [rip + {cpu} + {core}]\n\
+         mov rcx, [rdi + {k_current}]\n\
+         mov [rbx + __windows + {p_door}], rcx\n\
+         mov byte ptr [rsp + {e_state}], {receiving}\n\
+         mov rcx, [rbx + __windows + {p_me}]\n\
+         mov [rsp + {e_waits_for}], rcx\n\
+         inc dword ptr [rbp + __windows + {t_token} + 4]\n\
+         mov rcx, [rbp + __windows + {t_me}]\n\
+         mov r13, [rbp + __windows + {f_r13}]"
+    };
+}
+
+/// A POSIX caller gets its registers back.
+macro_rules! posix_resumes {
+    () => {
+        "mov rsi, [rbp + __windows + {f_args} + 8]\n\
+         mov rdx, [rbp + __windows + {f_args} + 16]\n\
+         mov r10, [rbp + __windows + {f_args} + 24]\n\
+         mov r8, [rbp + __windows + {f_args} + 32]\n\
+         mov r9, [rbp + __windows + {f_args} + 40]\n\
+         mov r12, [rbp + __windows + {f_args} + 48]\n\
+         mov r15, [rbp + __windows + {f_r15}]"
+    };
+}
 
 global_asm!(
     ".text",
+    // `call`, with a waiting server.
     ".balign 64",
     ".global parley_fast_call",
     "parley_fast_call:",
@@ -75,271 +204,296 @@ global_asm!(
     "mov [rsp + {e_r13}], r13",
     "mov [rsp + {e_r15}], r15",
     // The handle: a connection that may be called.
-    "mov rbx, [rsp + {e_handles}]",
-    "mov ebp, edi",
-    "shr ebp, 8",
-    "mov rbx, [rbx + rbp * 8]",
-    "test rbx, rbx",
-    "jz 9f",
-    "movzx ebp, dil",
-    "shl ebp, 4",
-    "movzx ecx, word ptr [rbx + rbp]",
-    "and ecx, {call_mask}",
-    "cmp ecx, {call_want}",
+    "mov ecx, edi",
+    find_handle!(),
+    "movzx r11d, word ptr [rbx + rcx]",
+    "and r11d, {call_mask}",
+    "cmp r11d, {call_want}",
     "jne 9f",
     // The connection, if the handle is not stale, and its endpoint, if that is still there.
-    "mov r13, [rbx + rbp + 8]",
-    "mov ebp, r13d",
-    "imul rbp, rbp, {c_size}",
-    "shr r13, 32",
-    "cmp r13d, [rbp + __windows + {c_generation}]",
+    "mov r13, [rbx + rcx + 8]",
+    "mov ebx, r13d",
+    "cmp r13, [rbx + __windows + {c_me}]",
     "jne 9f",
-    "mov r11, [rbp + __windows + {c_endpoint}]",
-    "mov r15, [rbp + __windows + {c_badge}]",
+    "mov r11, [rbx + __windows + {c_endpoint}]",
+    "mov r15, [rbx + __windows + {c_badge}]",
     "mov ebx, r11d",
-    "imul rbx, rbx, {p_size}",
-    "mov r13, r11",
-    "shr r13, 32",
-    "cmp r13d, [rbx + __windows + {p_generation}]",
+    "cmp r11, [rbx + __windows + {p_me}]",
     "jne 9f",
-    // One thread waits there, without a deadline.
-    "mov rcx, [rbx + __windows + {p_receivers}]",
-    "cmp rcx, [rbx + __windows + {p_receivers} + 8]",
-    "jne 9f",
+    // One thread waits there, and that is all.
+    "mov rcx, [rbx + __windows + {p_door}]",
     "mov ebp, ecx",
     "test ebp, ebp",
     "jz 9f",
-    "imul rbp, rbp, {t_size}",
-    "cmp dword ptr [rbp + __windows + {t_deadline_at}], 0",
-    "jne 9f",
-    // Sure. The endpoint has a server and nobody who waits.
-    "inc qword ptr [rip + {cpu} + {entries}]",
-    "mov [rbx + __windows + {p_receivers}], r14",
-    "mov [rbx + __windows + {p_receivers} + 8], r14",
-    "mov [rbx + __windows + {p_server}], rcx",
-    // The request.
-    "mov ebx, [rsp + {e_calls}]",
-    "inc ebx",
-    "mov [rsp + {e_calls}], ebx",
-    "mov byte ptr [rsp + {e_state}], {awaiting}",
-    "mov [rsp + {e_waits_for}], r11",
+    // Sure. The words stay in their registers, and are written down.
+    "mov [rsp + {e_args} + 48], r12",
     "mov dword ptr [rsp + {e_how}], {native}",
-    "shr rax, 32",
-    "shl rax, 32",
     "mov [rsp + {e_row}], rax",
     "mov [rsp + {e_row} + 8], r14",
-    "mov [rsp + {e_badge}], r15",
-    // The words, and the rest of the caller's registers.
+    "mov [rsp + {e_r14}], r14",
+    "shr rax, 32",
+    "shl rax, 32",
+    "jmp 2f",
+    // Not sure: as if nothing had been.
+    "9:",
+    "mov rcx, [rsp + {e_rip}]",
+    "mov r11, [rsp + {e_rflags}]",
+    "mov rbx, [rsp + {e_rbx}]",
+    "mov rbp, [rsp + {e_rbp}]",
+    "mov r13, [rsp + {e_r13}]",
+    "mov r15, [rsp + {e_r15}]",
+    "jmp parley_slow_entry",
+    // A row of the call table that is a message and opens nothing, with a waiting server.
+    ".balign 64",
+    ".global parley_fast_row",
+    "parley_fast_row:",
+    "cmp eax, {rows}",
+    "jae parley_posix_entry",
+    "mov [rsp + {e_rip}], rcx",
+    "mov [rsp + {e_rflags}], r11",
+    "mov [rsp + {e_rbx}], rbx",
+    "mov [rsp + {e_rbp}], rbp",
+    "mov [rsp + {e_r13}], r13",
+    "mov [rsp + {e_r14}], r14",
+    "mov [rsp + {e_r15}], r15",
+    // The row.
+    "mov ebx, [rsp + {e_space}]",
+    "mov r11, [rbx + __windows + {s_table}]",
+    "mov ebp, r11d",
+    "cmp r11, [rbp + __windows + {tb_me}]",
+    "jne 9f",
+    "mov ecx, eax",
+    "shl ecx, 4",
+    "mov r14, [rbp + rcx + __windows + {tb_rows}]",
+    "mov r15, [rbp + rcx + __windows + {tb_rows} + 8]",
+    // Its slot is in rdi, or its own.
+    "mov rcx, rdi",
+    "cmp r14w, {send_to}",
+    "je 6f",
+    "cmp r14w, {send}",
+    "jne 9f",
+    "mov ecx, r14d",
+    "shr ecx, 16",
+    "6:",
+    "cmp rcx, {slots}",
+    "jae 9f",
+    // Handle, connection, endpoint and server, as above.
+    find_handle!(),
+    "movzx r11d, word ptr [rbx + rcx]",
+    "and r11d, {call_mask}",
+    "cmp r11d, {call_want}",
+    "jne 9f",
+    "mov r13, [rbx + rcx + 8]",
+    "mov ebx, r13d",
+    "cmp r13, [rbx + __windows + {c_me}]",
+    "jne 9f",
+    "mov r11, [rbx + __windows + {c_endpoint}]",
+    "mov r13, [rbx + __windows + {c_badge}]",
+    "mov ebx, r11d",
+    "cmp r11, [rbx + __windows + {p_me}]",
+    "jne 9f",
+    "mov rcx, [rbx + __windows + {p_door}]",
+    "mov ebp, ecx",
+    "test ebp, ebp",
+    "jz 9f",
+    // Sure.
+    "mov [rsp + {e_row}], r14",
+    "mov [rsp + {e_row} + 8], r15",
+    "mov [rsp + {e_args} + 48], r12",
+    "mov r15, r13",
+    "mov rax, r14",
+    "shr rax, 32",
+    "shl rax, 32",
+    "cmp r14w, {send_to}",
+    "mov r14d, 0",
+    "jne 7f",
+    "mov dword ptr [rsp + {e_how}], {posix_to}",
+    // The rest of the request, of either kind. `rcx` is the server, `r11` the endpoint, `r15` the badge.
+    "2:",
     "mov [rsp + {e_args}], rdi",
     "mov [rsp + {e_args} + 8], rsi",
     "mov [rsp + {e_args} + 16], rdx",
     "mov [rsp + {e_args} + 24], r10",
     "mov [rsp + {e_args} + 32], r8",
     "mov [rsp + {e_args} + 40], r9",
-    "mov [rsp + {e_args} + 48], r12",
-    "mov qword ptr [rsp + {e_kind}], {syscall}",
-    "mov [rsp + {e_r14}], r14",
-    "mov r14, [rip + {cpu} + {scratch}]",
-    "mov [rsp + {e_rsp}], r14",
-    // The token, and the priority that the server works at.
+    "8:",
+    "inc qword ptr [rip + {cpu} + {entries}]",
+    "mov [rbx + __windows + {p_door}], r14",
+    "mov [rbx + __windows + {p_server}], rcx",
+    "mov byte ptr [rsp + {e_state}], {awaiting}",
+    "mov [rsp + {e_waits_for}], r11",
+    "mov [rsp + {e_served_by}], rcx",
+    "mov [rsp + {e_badge}], r15",
+    "mov rbx, [rip + {cpu} + {scratch}]",
+    "mov [rsp + {e_rsp}], rbx",
     "mov rdi, [rip + {cpu} + {core}]",
-    "shl rbx, 32",
-    "mov r13d, [rdi + {k_current}]",
-    "or r13, rbx",
+    // The server works in the caller's turn.
+    "mov r13, [rsp + {e_token}]",
+    "mov [rbp + __windows + {t_serving}], r13",
     "movzx ebx, byte ptr [rsp + {e_priority}]",
-    "movzx r11d, byte ptr [rbp + __windows + {t_base}]",
-    "cmp r11d, ebx",
-    "cmovb r11d, ebx",
-    "mov [rbp + __windows + {t_priority}], r11b",
-    // The switch: rcx is the next thread, rbp its offset, rdi the core; rax, r13, r15 and the words are live.
-    "2:",
-    "mov byte ptr [rbp + __windows + {t_state}], {ready}",
-    "mov [rdi + {k_current}], rcx",
-    "mov rbx, [rbp + __windows + {t_root}]",
-    "cmp rbx, [rdi + {k_root}]",
-    "je 3f",
-    "mov [rdi + {k_root}], rbx",
-    "inc qword ptr [rdi + {k_space_switches}]",
-    "movzx r11d, word ptr [rbp + __windows + {t_map_base}]",
-    "mov [rip + {cpu} + {map_base}], r11w",
-    "mov cr3, rbx",
-    "3:",
-    "lea rsp, [rbp + __windows + {frame_size}]",
-    "mov [rip + {cpu} + {rsp0}], rsp",
-    "mov rbx, [rsp + {e_fs_base}]",
-    "mov r11, rbx",
-    "or r11, [rdi + {k_fs_base}]",
-    "jz 4f",
-    "mov [rdi + {k_fs_base}], rbx",
-    "mov r14, rax",
-    "mov rbp, rdx",
-    "mov eax, ebx",
-    "mov rdx, rbx",
-    "shr rdx, 32",
-    "mov ecx, {msr_fs_base}",
-    "wrmsr",
-    "mov rax, r14",
-    "mov rdx, rbp",
-    "mov rcx, [rdi + {k_current}]",
-    "4:",
-    "cmp rcx, [rdi + {k_fpu_owner}]",
-    "setne bl",
-    "cmp bl, [rdi + {k_fpu_locked}]",
-    "je 5f",
-    "mov [rdi + {k_fpu_locked}], bl",
-    "movzx ebx, bl",
-    "shl ebx, 3",
-    "or rbx, [rdi + {k_cr0}]",
-    "mov cr0, rbx",
-    "5:",
+    "mov [rbp + __windows + {t_priority}], bl",
+    switch!(),
+    // A row with a fixed slot: its words start at rdi.
+    "7:",
+    "mov dword ptr [rsp + {e_how}], 0",
+    "mov [rsp + {e_args}], rdi",
+    "mov [rsp + {e_args} + 8], rsi",
+    "mov [rsp + {e_args} + 16], rdx",
+    "mov [rsp + {e_args} + 24], r10",
+    "mov [rsp + {e_args} + 32], r8",
+    "mov [rsp + {e_args} + 40], r9",
+    "mov r12, r9",
+    "mov r9, r8",
+    "mov r8, r10",
+    "mov r10, rdx",
+    "mov rdx, rsi",
+    "mov rsi, rdi",
+    "jmp 8b",
+    "9:",
     "mov rcx, [rsp + {e_rip}]",
     "mov r11, [rsp + {e_rflags}]",
     "mov rbx, [rsp + {e_rbx}]",
     "mov rbp, [rsp + {e_rbp}]",
-    "mov rdi, [rsp + {e_args}]",
-    "mov r14, [rsp + {e_r14}]",
-    "mov rsp, [rsp + {e_rsp}]",
-    "sysretq",
-    // Not sure: as if nothing had been.
-    "9:",
     "mov r13, [rsp + {e_r13}]",
-    "10:",
+    "mov r14, [rsp + {e_r14}]",
+    "mov r15, [rsp + {e_r15}]",
+    "jmp parley_posix_entry",
+    // `reply_recv`, with nothing else to receive, to the caller whose turn it is.
+    ".balign 64",
+    ".global parley_fast_reply",
+    "parley_fast_reply:",
+    reply_checks!(),
+    // Sure.
+    "inc qword ptr [rip + {cpu} + {entries}]",
+    "mov [rsp + {e_args}], rdi",
+    reply_waits!(),
+    "test r15b, r15b",
+    "jz 7f",
+    // A native caller gets label and words, which are in their registers.
+    "mov r15, [rbp + __windows + {f_r15}]",
+    "shr rax, 32",
+    switch!(),
+    "7:",
+    "mov rax, rsi",
+    posix_resumes!(),
+    switch!(),
+    // The same with bytes for the caller.
+    ".balign 64",
+    ".global parley_fast_reply_data",
+    "parley_fast_reply_data:",
+    reply_checks!(),
+    "test r15b, r15b",
+    "jnz 9f",
+    "mov [rsp + {e_rax}], rax",
+    "mov [rsp + {e_args}], rdi",
+    "mov [rsp + {e_args} + 8], rsi",
+    "mov [rsp + {e_args} + 16], rdx",
+    "mov [rsp + {e_args} + 24], r10",
+    "mov [rsp + {e_args} + 32], r8",
+    "mov [rsp + {e_args} + 40], r9",
+    "mov rcx, rsi",
+    "mov r8, r10",
+    "mov r9, rax",
+    "mov rdi, [rip + {cpu} + {core}]",
+    "mov rsi, [rbp + __windows + {t_me}]",
+    "lea rsp, [rip + {cpu} + {kernel_top}]",
+    "call {reply_bytes}",
+    "mov rsp, [rip + {cpu} + {rsp0}]",
+    "test edx, edx",
+    "jz 8f",
+    // Sure.
+    "inc qword ptr [rip + {cpu} + {entries}]",
+    reply_waits!(),
+    posix_resumes!(),
+    switch!(),
+    "8:",
+    "mov rax, [rsp + {e_rax}]",
+    "mov rdi, [rsp + {e_args}]",
+    "mov rsi, [rsp + {e_args} + 8]",
+    "mov rdx, [rsp + {e_args} + 16]",
+    "mov r10, [rsp + {e_args} + 24]",
+    "mov r8, [rsp + {e_args} + 32]",
+    "mov r9, [rsp + {e_args} + 40]",
+    "9:",
     "mov rcx, [rsp + {e_rip}]",
     "mov r11, [rsp + {e_rflags}]",
     "mov rbx, [rsp + {e_rbx}]",
     "mov rbp, [rsp + {e_rbp}]",
     "mov r15, [rsp + {e_r15}]",
-    "xor r14d, r14d",
     "jmp parley_slow_entry",
+    // `notify`, where nobody waits and whoever serves is in no less of a hurry than usual.
     ".balign 64",
-    ".global parley_fast_reply",
-    "parley_fast_reply:",
-    "test r14, r14",
-    "jnz parley_slow_entry",
-    "test r13, r13",
-    "jz parley_slow_entry",
+    ".global parley_fast_notify",
+    "parley_fast_notify:",
     "cmp rdi, {slots}",
     "jae parley_slow_entry",
     "mov [rsp + {e_rip}], rcx",
     "mov [rsp + {e_rflags}], r11",
     "mov [rsp + {e_rbx}], rbx",
-    "mov [rsp + {e_rbp}], rbp",
-    "mov [rsp + {e_r15}], r15",
-    // The handle: an endpoint to receive on, if it is not stale.
-    "mov rbx, [rsp + {e_handles}]",
-    "mov ebp, edi",
-    "shr ebp, 8",
-    "mov rbx, [rbx + rbp * 8]",
-    "test rbx, rbx",
-    "jz 10b",
-    "movzx ebp, dil",
-    "shl ebp, 4",
-    "movzx ecx, word ptr [rbx + rbp]",
-    "and ecx, {receive_mask}",
-    "cmp ecx, {receive_want}",
-    "jne 10b",
-    "mov r11, [rbx + rbp + 8]",
-    "mov ebx, r11d",
-    "imul rbx, rbx, {p_size}",
-    "mov r15, r11",
-    "shr r15, 32",
-    "cmp r15d, [rbx + __windows + {p_generation}]",
-    "jne 10b",
-    // Nothing has happened there, and nobody else waits.
-    "mov ebp, [rbx + __windows + {p_untold}]",
-    "or rbp, [rbx + __windows + {p_bits}]",
-    "or rbp, [rbx + __windows + {p_events}]",
-    "or rbp, [rbx + __windows + {p_callers}]",
-    "or rbp, [rbx + __windows + {p_receivers}]",
-    "jnz 10b",
-    // The caller: its token is good, and its request an ordinary one.
-    "mov rcx, [rip + {cpu} + {core}]",
-    "mov ebp, r13d",
-    "cmp ebp, [rcx + {k_threads_len}]",
-    "jae 10b",
-    "imul rbp, rbp, {t_size}",
-    "cmp dword ptr [rbp + __windows + {t_next_free}], {live}",
-    "jne 10b",
-    "mov r15, r13",
-    "shr r15, 32",
-    "cmp r15d, [rbp + __windows + {t_calls}]",
-    "jne 10b",
-    "cmp byte ptr [rbp + __windows + {t_state}], {awaiting}",
-    "jne 10b",
-    "cmp r11, [rbp + __windows + {t_waits_for}]",
-    "jne 10b",
-    "cmp dword ptr [rbp + __windows + {t_deadline_at}], 0",
-    "jne 10b",
-    "mov r15d, [rbp + __windows + {t_how}]",
-    "test r15d, {unusual}",
-    "jnz 10b",
-    // Nobody who is ready is as urgent as the caller.
-    "mov r14d, [rcx + {k_occupied}]",
-    "movzx ecx, byte ptr [rbp + __windows + {t_priority}]",
-    "shr r14d, cl",
-    "jnz 10b",
-    // Sure. (r14 is 0 again.) The server waits, alone.
+    "mov ecx, edi",
+    find_handle!(),
+    "movzx r11d, word ptr [rbx + rcx]",
+    "and r11d, {notify_mask}",
+    "cmp r11d, {notify_want}",
+    "jne 9f",
+    "mov r11, [rbx + rcx + 8]",
+    "mov ecx, r11d",
+    "cmp r11, [rcx + __windows + {p_me}]",
+    "jne 9f",
+    "mov rbx, [rcx + __windows + {p_door}]",
+    "test ebx, ebx",
+    "jnz 9f",
+    "bt rbx, {somebody_bit}",
+    "jc 9f",
+    "mov ebx, [rcx + __windows + {p_server}]",
+    "movzx r11d, byte ptr [rbx + __windows + {t_base}]",
+    "cmp [rbx + __windows + {t_priority}], r11b",
+    "jb 9f",
+    "or [rcx + __windows + {p_bits}], rsi",
+    "mov dword ptr [rcx + __windows + {p_door} + 4], 1",
     "inc qword ptr [rip + {cpu} + {entries}]",
-    "mov [rsp + {e_args}], rdi",
-    "mov qword ptr [rsp + {e_kind}], {syscall}",
-    "mov [rsp + {e_r14}], r14",
-    "mov rcx, [rip + {cpu} + {scratch}]",
-    "mov [rsp + {e_rsp}], rcx",
-    "mov rdi, [rip + {cpu} + {core}]",
-    "mov rcx, [rdi + {k_current}]",
-    "mov [rbx + __windows + {p_receivers}], rcx",
-    "mov [rbx + __windows + {p_receivers} + 8], rcx",
-    "mov byte ptr [rsp + {e_state}], {receiving}",
-    "mov [rsp + {e_waits_for}], r11",
-    "movzx ecx, byte ptr [rsp + {e_base}]",
-    "mov [rsp + {e_priority}], cl",
-    "mov [rsp + {e_next}], r14",
-    "mov [rsp + {e_previous}], r14",
-    // The caller goes on. A native one gets label and words, which are in their registers.
-    "mov ecx, [rbp + __windows + {t_generation}]",
-    "shl rcx, 32",
-    "mov ebx, r13d",
-    "or rcx, rbx",
-    "mov r13, [rbp + __windows + {f_r13}]",
-    "test r15b, r15b",
-    "mov r15, [rbp + __windows + {f_r15}]",
-    "jz 6f",
-    "shr rax, 32",
-    "jmp 2b",
-    // A POSIX one gets its registers back, and the result.
-    "6:",
-    "mov rax, rsi",
-    "mov rsi, [rbp + __windows + {f_args} + 8]",
-    "mov rdx, [rbp + __windows + {f_args} + 16]",
-    "mov r10, [rbp + __windows + {f_args} + 24]",
-    "mov r8, [rbp + __windows + {f_args} + 32]",
-    "mov r9, [rbp + __windows + {f_args} + 40]",
-    "mov r12, [rbp + __windows + {f_args} + 48]",
-    "jmp 2b",
+    "xor eax, eax",
+    "mov rcx, [rsp + {e_rip}]",
+    "mov r11, [rsp + {e_rflags}]",
+    "mov rbx, [rsp + {e_rbx}]",
+    "mov rsp, [rip + {cpu} + {scratch}]",
+    "sysretq",
+    "9:",
+    "mov rcx, [rsp + {e_rip}]",
+    "mov r11, [rsp + {e_rflags}]",
+    "mov rbx, [rsp + {e_rbx}]",
+    "jmp parley_slow_entry",
     cpu = sym CPU,
+    reply_bytes = sym reply_bytes,
+    kernel_top = const KERNEL_TOP,
     scratch = const SCRATCH,
     rsp0 = const RSP0,
     entries = const offset_of!(CpuLocal, entries),
     core = const CpuLocal::CORE_AT,
     map_base = const offset_of!(CpuLocal, tss) + offset_of!(TaskStateSegment, iomap_base),
     slots = const slot::END,
-    syscall = const SYSCALL,
+    page_shift = const PER_PAGE.trailing_zeros(),
+    rows = const ROWS,
+    send = const SEND,
+    send_to = const SEND_TO,
     native = const NATIVE,
+    posix_to = const POSIX_TO,
     unusual = const UNUSUAL,
-    live = const LIVE as i32,
-    msr_fs_base = const 0xc000_0100u32,
+    somebody_bit = const SOMEBODY_BIT,
     frame_size = const table::<Thread>() + size_of::<Frame>(),
     call_mask = const kind_and_rights(0xff, Rights::CALL),
     call_want = const kind_and_rights(kind::CONNECTION, Rights::CALL),
     receive_mask = const kind_and_rights(0xff, Rights::RECEIVE),
     receive_want = const kind_and_rights(kind::ENDPOINT, Rights::RECEIVE),
+    notify_mask = const kind_and_rights(0xff, Rights::NOTIFY),
+    notify_want = const kind_and_rights(kind::ENDPOINT, Rights::NOTIFY),
     ready = const State::Ready as u8,
     receiving = const State::Receiving as u8,
     awaiting = const State::Awaiting as u8,
     e_rip = const at_end!(frame.rip),
     e_rflags = const at_end!(frame.rflags),
     e_rsp = const at_end!(frame.rsp),
-    e_kind = const at_end!(frame.kind),
+    e_rax = const at_end!(frame.rax),
     e_rbx = const at_end!(frame.rbx),
     e_rbp = const at_end!(frame.rbp),
     e_r13 = const at_end!(frame.r13),
@@ -347,51 +501,61 @@ global_asm!(
     e_r15 = const at_end!(frame.r15),
     e_args = const at_end!(frame.args),
     e_handles = const at_end!(handle_pages),
-    e_calls = const at_end!(calls),
+    e_space = const at_end!(space),
+    e_token = const at_end!(token),
+    e_serving = const at_end!(serving),
+    e_served_by = const at_end!(served_by),
     e_state = const at_end!(state),
     e_waits_for = const at_end!(waits_for),
     e_how = const at_end!(request) + offset_of!(Request, how) as isize,
     e_row = const at_end!(request) + offset_of!(Request, row) as isize,
     e_badge = const at_end!(request) + offset_of!(Request, badge) as isize,
     e_priority = const at_end!(priority),
-    e_base = const at_end!(base),
-    e_next = const at_end!(next),
-    e_previous = const at_end!(previous),
     e_fs_base = const at_end!(fs_base),
-    t_size = const slot_size::<Thread>(),
-    t_generation = const table::<Thread>() + generation_at::<Thread>(),
-    t_next_free = const table::<Thread>() + next_free_at::<Thread>(),
+    e_cr0 = const at_end!(cr0),
+    t_me = const table::<Thread>() + me_at::<Thread>(),
     t_deadline_at = const table::<Thread>() + offset_of!(Thread, deadline_at),
     t_base = const table::<Thread>() + offset_of!(Thread, base),
     t_priority = const table::<Thread>() + offset_of!(Thread, priority),
     t_state = const table::<Thread>() + offset_of!(Thread, state),
     t_root = const table::<Thread>() + offset_of!(Thread, root),
     t_map_base = const table::<Thread>() + offset_of!(Thread, map_base),
-    t_calls = const table::<Thread>() + offset_of!(Thread, calls),
+    t_token = const table::<Thread>() + offset_of!(Thread, token),
+    t_serving = const table::<Thread>() + offset_of!(Thread, serving),
     t_waits_for = const table::<Thread>() + offset_of!(Thread, waits_for),
     t_how = const table::<Thread>() + offset_of!(Thread, request) + offset_of!(Request, how),
     f_r13 = const table::<Thread>() + offset_of!(Frame, r13),
     f_r15 = const table::<Thread>() + offset_of!(Frame, r15),
     f_args = const table::<Thread>() + offset_of!(Frame, args),
-    c_size = const slot_size::<Connection>(),
-    c_generation = const table::<Connection>() + generation_at::<Connection>(),
+    s_table = const table::<Space>() + offset_of!(Space, table),
+    tb_me = const table::<Table>() + me_at::<Table>(),
+    tb_rows = const table::<Table>() + Table::ROWS_AT,
+    c_me = const table::<Connection>() + me_at::<Connection>(),
     c_endpoint = const table::<Connection>() + offset_of!(Connection, endpoint),
     c_badge = const table::<Connection>() + offset_of!(Connection, badge),
-    p_size = const slot_size::<Endpoint>(),
-    p_generation = const table::<Endpoint>() + generation_at::<Endpoint>(),
-    p_receivers = const table::<Endpoint>() + offset_of!(Endpoint, receivers),
-    p_callers = const table::<Endpoint>() + offset_of!(Endpoint, callers),
-    p_events = const table::<Endpoint>() + offset_of!(Endpoint, events),
+    p_me = const table::<Endpoint>() + me_at::<Endpoint>(),
+    p_door = const table::<Endpoint>() + offset_of!(Endpoint, door),
     p_bits = const table::<Endpoint>() + offset_of!(Endpoint, bits),
-    p_untold = const table::<Endpoint>() + offset_of!(Endpoint, untold),
     p_server = const table::<Endpoint>() + offset_of!(Endpoint, server),
     k_current = const offset_of!(Core, current),
     k_root = const offset_of!(Core, root),
-    k_fs_base = const offset_of!(Core, fs_base),
-    k_fpu_owner = const offset_of!(Core, fpu_owner),
-    k_fpu_locked = const offset_of!(Core, fpu_locked),
     k_cr0 = const offset_of!(Core, cr0),
     k_space_switches = const offset_of!(Core, counters) + offset_of!(parley_abi::counters::Counters, space_switches),
-    k_occupied = const offset_of!(Core, ready) + Ready::OCCUPIED_AT,
-    k_threads_len = const offset_of!(Core, threads) + Slab::<Thread>::LEN_AT,
 );
+
+const _: () = assert!(size_of::<Packed>() == 16 && offset_of!(Frame, r11) == 0);
+
+/// Copies the bytes of a reply to its POSIX caller, and says what the result is, or that it can't be done here.
+extern "sysv64" fn reply_bytes(core: &mut Core, caller: Ref<Thread>, address: u64, word: u64, len: u64, rax: u64) -> Bytes {
+    match core.reply_bytes(caller, rax, word, address, len) {
+        Some(result) => Bytes { result, done: 1 },
+        None => Bytes { result: 0, done: 0 },
+    }
+}
+
+/// What [`reply_bytes`] returns, in rax and rdx.
+#[repr(C)]
+struct Bytes {
+    result: u64,
+    done: u64,
+}
