@@ -15,6 +15,7 @@ pub mod linux;
 pub mod msg;
 pub mod row;
 pub mod slot;
+pub mod trace;
 
 pub use errno::Errno;
 

@@ -43,6 +43,9 @@ pub trait Host {
     /// Writes to the kernel log.
     fn log(&mut self, text: &str);
 
+    /// For the console's driver: has the core write into the log what every thread does.
+    fn dump_threads(&mut self);
+
     /// For the console's driver: takes bytes of the kernel log that are not on the console yet.
     fn read_log(&mut self, into: &mut [u8]) -> usize;
 }

@@ -14,6 +14,7 @@ pub mod arch;
 pub mod boot;
 pub mod check;
 pub mod deadline;
+pub mod dump;
 pub mod ipc;
 pub mod kernel;
 pub mod log;
@@ -23,6 +24,7 @@ pub mod panic;
 pub mod sched;
 pub mod syscall;
 pub mod timer;
+pub mod trace;
 pub mod uaccess;
 
 pub use boot::{Composition, Given};

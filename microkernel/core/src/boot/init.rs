@@ -33,6 +33,7 @@ const NAME: &str = "init";
 pub fn launch(core: &mut Core, composition: &Composition, facts: &Facts) {
     let file = find(facts.archive);
     let space = need(core.create_space(ROOT_QUOTA), NO_MEMORY);
+    core.spaces[space].name[..NAME.len()].copy_from_slice(NAME.as_bytes());
     let entry = load(core, space, file);
     map_new(core, space, STACK_TOP - STACK_PAGES * PAGE as u64, STACK_PAGES, prot::READ | prot::WRITE, &[]);
     let info = info(core, composition, facts);

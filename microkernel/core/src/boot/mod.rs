@@ -130,6 +130,8 @@ fn empty_core(cpu: &'static mut CpuLocal, mut frames: Frames, root: Phys, began:
         clock: clock::Clock::uncalibrated(began),
         apic: Apic::absent(),
         log: Log::new(Level::Info),
+        trace: Default::default(),
+        dump: Default::default(),
         power: Power::default(),
         cpu,
         unknown_calls: [0; 64],
@@ -142,7 +144,7 @@ impl Core {
         for word in facts.options() {
             match word.split_once('=').unwrap_or((word, "")) {
                 ("log", "com2") => self.log.use_second_port(),
-                ("log", "com1") => {}
+                ("log", "com1") => self.log.use_first_port(), // the last word counts, for init too
                 ("loglevel", level) => self.log.level = Level::from_name(level).unwrap_or(Level::Info),
                 ("debug-exit", "") => self.power.debug_exit = true,
                 _ => self.log(Level::Warn, format_args!("boot: unknown option '{word}' is ignored")),

@@ -297,6 +297,10 @@ impl Host for Seat<'_> {
         self.core.log(Level::Info, format_args!("{name}: {text}"));
     }
 
+    fn dump_threads(&mut self) {
+        self.core.dump_threads();
+    }
+
     fn read_log(&mut self, into: &mut [u8]) -> usize {
         self.core.log.claim_by_resident(self.service);
         self.core.log.take(into)
