@@ -3,7 +3,6 @@
 use parley_abi::Errno;
 use parley_abi::call::{MemInfo, Rights, ThreadInfo, kind};
 use parley_abi::counters::Counters;
-use parley_abi::linux::Plain;
 use parley_abi::trace::Event;
 
 use super::Done;
@@ -14,7 +13,7 @@ use crate::object::endpoint::Endpoint;
 use crate::object::handle::Handle;
 use crate::object::irq::Irq;
 use crate::object::space::Space;
-use parley_abi::PAGE;
+use parley_abi::{PAGE, Plain};
 
 /// The thing that the system handle names.
 pub struct System;

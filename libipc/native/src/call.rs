@@ -248,6 +248,6 @@ pub struct MemInfo {
 }
 
 // SAFETY: six 32-bit integers.
-unsafe impl crate::linux::Plain for ThreadInfo {}
+unsafe impl crate::Plain for ThreadInfo {}
 // SAFETY: six 64-bit integers.
-unsafe impl crate::linux::Plain for MemInfo {}
+unsafe impl crate::Plain for MemInfo {}

@@ -57,4 +57,4 @@ pub mod mode {
 }
 
 // SAFETY: integers without padding.
-unsafe impl crate::linux::Plain for Event {}
+unsafe impl crate::Plain for Event {}
