@@ -87,8 +87,7 @@ impl Object for Endpoint {
 impl Core {
     /// Makes an endpoint without handles. ENOMEM.
     pub fn create_endpoint(&mut self, quota: Ref<Quota>, binding: Binding) -> Result<Ref<Endpoint>, Errno> {
-        self.quotas.pay_for_growth(self.endpoints.growth())?;
-        self.quotas.charge(quota, Slab::<Endpoint>::COST)?;
+        self.quotas.charge_object(quota, Slab::<Endpoint>::COST, self.endpoints.growth())?;
         let endpoint = Endpoint { quota, binding, ..Endpoint::default() };
         self.endpoints.insert(&mut self.frames, endpoint).ok_or_else(|| {
             self.quotas.refund(quota, Slab::<Endpoint>::COST);

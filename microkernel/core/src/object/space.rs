@@ -87,8 +87,7 @@ impl Object for Space {
 impl Core {
     /// Makes an empty address space. ENOMEM.
     pub fn create_space(&mut self, quota: Ref<Quota>) -> Result<Ref<Space>, Errno> {
-        self.quotas.pay_for_growth(self.spaces.growth())?;
-        self.quotas.charge(quota, COST)?;
+        self.quotas.charge_object(quota, COST, self.spaces.growth())?;
         let made = self.frames.take_zeroed().and_then(|root| {
             paging::new_root(self.kernel_root, root);
             let made = self.spaces.insert(&mut self.frames, Space { quota, root, ..Space::default() });
