@@ -106,6 +106,8 @@ pub const PROGRAM_PAGES: u64 = 1024;
 pub const PROGRAM_PRIORITY: u8 = 8;
 /// Rights of programs to the system object: `ps`, `mem` and the counters.
 pub const PROGRAM_SYSTEM: Rights = Rights::READ;
+/// Rights of what init itself starts for a person, the shell: the trace as well.
+pub const PERSON_SYSTEM: Rights = Rights::READ.union(Rights::MANAGE);
 
 #[cfg(test)]
 mod tests {

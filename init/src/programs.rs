@@ -16,7 +16,7 @@ use crate::console;
 use crate::file::File;
 use crate::loader::Process;
 use crate::log;
-use crate::manifest::{PROGRAM_PAGES, PROGRAM_PRIORITY, PROGRAM_SYSTEM};
+use crate::manifest::{PERSON_SYSTEM, PROGRAM_PAGES, PROGRAM_PRIORITY, PROGRAM_SYSTEM};
 use crate::report::Fault;
 use crate::server::Init;
 use crate::services::numbers;
@@ -78,7 +78,9 @@ impl Init {
         let pid = self.table.reserve()?;
         let process = Process::load(&mut file, args, &self.facts(pid), PROGRAM_PAGES, PROGRAM_PRIORITY)?;
         self.equip(&process, pid, parent, numbers())?;
-        sys::handle_grant(process.space.slot(), slot::SYSTEM, slot::SYSTEM, PROGRAM_SYSTEM)?;
+        let system = if parent == INIT { PERSON_SYSTEM } else { PROGRAM_SYSTEM };
+        sys::handle_grant(process.space.slot(), slot::SYSTEM, slot::SYSTEM, system)?;
+        sys::space_name(process.space.slot(), table::text(&table::name(path.to_bytes())).as_bytes())?;
         for fd in 0..3 {
             sys::handle_grant(process.space.slot(), fd, fd, Rights::CALL)?;
         }

@@ -105,6 +105,7 @@ impl Init {
         let endpoint = Handle::new(sys::endpoint_create(process.quota.handle().slot())?);
         let interrupt = self.entrust(entry, &process.space, &endpoint)?;
         self.equip(&process, pid, INIT, entry.calls.iter().copied())?;
+        sys::space_name(process.space.slot(), entry.name.as_bytes())?;
         process.start()?;
         let space = process.space_number();
         self.table.insert(pid, INIT, Role::Service(entry.number), table::name(entry.name.as_bytes()), space, process);

@@ -1,30 +1,12 @@
 //! The contract between ring 0 and ring 3: numbers and layouts, no logic.
 //!
-//! The core, the servers and the programs are built from this one page, so a number cannot mean two
-//! things. [`call`] lists the core's own system calls, [`linux`] what the POSIX numbers and structures
-//! look like, [`msg`] how a message lies in the registers.
+//! The core, the servers and the programs are built from this, so a number cannot mean two things. What the
+//! core knows of it is `parley-native`, and is here under the same names: [`call`] lists its system calls,
+//! [`msg`] says how a message lies in the registers. [`linux`] has what the POSIX numbers and structures look
+//! like, which is for servers and programs alone.
 #![cfg_attr(not(test), no_std)]
 
-pub mod boot;
-pub mod call;
-pub mod counters;
-pub mod errno;
-pub mod exception;
 pub mod info;
 pub mod linux;
-pub mod msg;
-pub mod row;
-pub mod slot;
 
-pub use errno::Errno;
-
-/// Bytes in a page, the unit of every mapping and of every quota.
-pub const PAGE: usize = 4096;
-
-/// First address above what ring 3 may map. The last page below the canonical hole stays free, so that
-/// `sysret` can never be given a non-canonical return address (Intel SDM, SYSRET).
-pub const USER_END: u64 = 0x0000_7fff_ffff_f000;
-/// First address ring 3 may map: page zero stays unmapped so that null pointers fault.
-pub const USER_START: u64 = 0x1000;
-/// A path, its terminating NUL included, is at most this long (Linux `PATH_MAX`).
-pub const PATH_MAX: usize = 4096;
+pub use parley_native::*;

@@ -1,5 +1,7 @@
 //! Numbers and structures of the Linux ABI on x86-64, as far as programs can see them.
 
+pub use parley_native::Plain;
+
 /// System call numbers (Linux `arch/x86/entry/syscalls/syscall_64.tbl`).
 pub mod nr {
     #![allow(missing_docs)]
@@ -143,24 +145,6 @@ pub mod dirent {
     pub const DT_REG: u8 = 8;
 }
 
-/// A structure that may be sent as its bytes: `repr(C)`, integers only, no padding.
-///
-/// # Safety
-/// The implementor has no padding and every bit pattern is a valid value.
-pub unsafe trait Plain: Copy + Default + 'static {
-    /// The bytes of the value, as they lie in memory.
-    fn bytes(&self) -> &[u8] {
-        // SAFETY: 1. the implementor promises that there is no padding, so every byte is initialised;
-        // 2. the slice covers exactly the value and borrows it.
-        unsafe { core::slice::from_raw_parts(core::ptr::from_ref(self).cast(), size_of::<Self>()) }
-    }
-    /// The bytes of the value, to be filled in.
-    fn bytes_mut(&mut self) -> &mut [u8] {
-        // SAFETY: as in `bytes`; 3. the implementor promises that any bit pattern is valid.
-        unsafe { core::slice::from_raw_parts_mut(core::ptr::from_mut(self).cast(), size_of::<Self>()) }
-    }
-}
-
 // SAFETY: integers only; field offsets leave no gap (asserted by size where it could).
 unsafe impl Plain for Timespec {}
 // SAFETY: one 64-bit integer.
@@ -169,5 +153,3 @@ unsafe impl Plain for Seconds {}
 unsafe impl Plain for Timeval {}
 // SAFETY: 144 bytes, the sum of its fields.
 unsafe impl Plain for Stat {}
-// SAFETY: four 64-bit integers.
-unsafe impl Plain for crate::counters::Counters {}

@@ -161,6 +161,7 @@ impl<M: Memory> Host for Surroundings<'_, '_, M> {
         (self.party.world.log)(text);
     }
 
+    fn dump_threads(&mut self) {}
     fn read_log(&mut self, _into: &mut [u8]) -> usize {
         0
     }

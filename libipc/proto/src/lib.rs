@@ -10,19 +10,14 @@
 
 pub mod arg;
 pub mod calltable;
-pub mod seam;
 #[macro_use]
 mod table;
 pub mod tables;
 
 pub use arg::{Caller, In, InOf, Out, OutOf, Text};
-pub use seam::{Cx, Host, Outcome, Service};
+pub use parley_seam::{self as seam, Cx, Host, Outcome, ROOT, Service};
 pub use table::Method;
 pub use tables::{chardev, file, init, ping, process, time, vfs};
-
-/// Badges of connections that init mints for a process carry this bit; those that a server mints for an
-/// open file or device do not.
-pub const ROOT: u64 = 1 << 63;
 
 /// The badge of process `pid`'s connection to a service.
 pub const fn root_badge(pid: u32, parent: u32) -> u64 {

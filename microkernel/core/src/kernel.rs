@@ -13,6 +13,7 @@ use crate::arch::frame::Frame;
 use crate::arch::{fpu, paging, vectors};
 use crate::boot::Power;
 use crate::deadline::Deadlines;
+use crate::dump::Dump;
 use crate::ipc::resident::{RESIDENTS, Resident};
 use crate::log::Log;
 use crate::mem::frames::{Frames, Phys};
@@ -28,6 +29,7 @@ use crate::object::submission::Submission;
 use crate::object::table::Table;
 use crate::object::thread::{State, Thread};
 use crate::sched::{Ready, SLICE};
+use crate::trace::Trace;
 use crate::uaccess::{Claim, Copied};
 
 /// Everything ring 0 knows.
@@ -90,6 +92,10 @@ pub struct Core {
     pub apic: Apic,
     /// The kernel log.
     pub log: Log,
+    /// Events, while somebody records them.
+    pub trace: Trace,
+    /// A list of all threads on its way into the log.
+    pub dump: Dump,
     /// How to switch the machine off.
     pub power: Power,
     /// What the entry code shares with us.

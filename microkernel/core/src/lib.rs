@@ -14,6 +14,7 @@ pub mod arch;
 pub mod boot;
 pub mod check;
 pub mod deadline;
+pub mod dump;
 pub mod ipc;
 pub mod kernel;
 pub mod log;
@@ -23,16 +24,32 @@ pub mod panic;
 pub mod sched;
 pub mod syscall;
 pub mod timer;
+pub mod trace;
 pub mod uaccess;
 
 pub use boot::{Composition, Given};
 pub use ipc::resident::Placement;
 pub use kernel::Core;
 
+unsafe extern "C" {
+    /// Whether the image has services in ring 0. Known when the image is linked: without them, the code that
+    /// calls them is not in it.
+    #[link_name = "parley_has_residents"]
+    safe static HAS_RESIDENTS: bool;
+}
+
+#[cfg(test)]
+#[unsafe(no_mangle)]
+static parley_has_residents: bool = true;
+
 /// Makes an image of a composition: entry, stack, panic handler.
 #[macro_export]
 macro_rules! image {
     ($composition:expr) => {
+        #[unsafe(no_mangle)]
+        #[allow(non_upper_case_globals)]
+        static parley_has_residents: bool = $composition.place.is_some();
+
         /// The loader jumps here. Its stack is in memory that will be reused, so the first thing is another.
         #[unsafe(naked)]
         #[unsafe(no_mangle)]

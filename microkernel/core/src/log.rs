@@ -79,6 +79,11 @@ impl Log {
         (self.output, self.separate) = (Output::Port(COM2), true);
     }
 
+    /// The log goes where the console is.
+    pub fn use_first_port(&mut self) {
+        (self.output, self.separate) = (Output::Port(COM1), false);
+    }
+
     /// A driver in ring 3 takes over the console.
     pub fn claim(&mut self, endpoint: Ref<Endpoint>) {
         if !self.separate {
@@ -111,6 +116,11 @@ impl Log {
             self.reported = now.max(1);
         }
         may
+    }
+
+    /// Whether another line is sure not to push out what was not read yet.
+    pub fn has_room(&self) -> bool {
+        self.len <= RING / 2
     }
 
     /// Writes bytes as they are.
@@ -156,7 +166,7 @@ impl Core {
         self.tell_console();
     }
 
-    fn tell_console(&mut self) {
+    pub(crate) fn tell_console(&mut self) {
         match self.log.output {
             Output::Port(_) => {}
             Output::Endpoint(endpoint) => self.notify(endpoint, LOG_BIT),

@@ -21,7 +21,8 @@ impl Core {
         let alarm = self.residents.iter().map(|resident| resident.alarm).filter(|&at| at != 0).min();
         let shared = self.threads.get(self.current).is_some_and(|current| self.ready.occupied_at(current.priority));
         let slice = if shared { self.slice_end } else { u64::MAX };
-        self.apic.set_timer(&self.clock, deadline.min(alarm.unwrap_or(u64::MAX)).min(slice));
+        let dump = if self.dump.due == 0 { u64::MAX } else { self.dump.due };
+        self.apic.set_timer(&self.clock, deadline.min(alarm.unwrap_or(u64::MAX)).min(slice).min(dump));
     }
 
     /// The timer's interrupt.
@@ -36,6 +37,7 @@ impl Core {
             }
         }
         self.ring_alarms(now);
+        self.go_on_dumping(now);
         if let Some(current) = self.threads.get(self.current) {
             let priority = current.priority;
             if now >= self.slice_end && self.ready.occupied_at(priority) {

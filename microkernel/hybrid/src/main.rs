@@ -18,7 +18,7 @@ static HEAP: Heap = Heap::new();
 static CHAR: Home<server_char::Char<Uart16550, HardwareEntropy>> = Home::new();
 static TIME: Home<server_time::Time<Cmos>> = Home::new();
 
-image!(Composition { name: "hybrid", heap: true, place });
+image!(Composition { name: "hybrid", heap: true, place: Some(place) });
 
 /// Who lives in ring 0, lowest first: one line a service.
 fn place(core: &mut Core, given: Given) {

@@ -8,4 +8,4 @@ extern crate parley_mem as _;
 
 use parley_core::{Composition, image};
 
-image!(Composition { name: "micro", heap: false, place: |_, _| {} });
+image!(Composition { name: "micro", heap: false, place: None });

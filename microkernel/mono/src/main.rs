@@ -20,7 +20,7 @@ static VFS: Home<server_vfs::Vfs> = Home::new();
 static PROC: Home<server_proc::Proc> = Home::new();
 static PING: Home<server_ping::Ping> = Home::new();
 
-image!(Composition { name: "mono", heap: true, place });
+image!(Composition { name: "mono", heap: true, place: Some(place) });
 
 /// Who lives in ring 0, lowest first: one line a service.
 fn place(core: &mut Core, given: Given) {

@@ -18,6 +18,7 @@ struct FakeHost {
     alarm: u64,
     log: Vec<u8>,
     claimed: bool,
+    dumps: u32,
 }
 
 impl FakeHost {
@@ -57,6 +58,9 @@ impl Host for FakeHost {
         self.alarm = at;
     }
     fn log(&mut self, _: &str) {}
+    fn dump_threads(&mut self) {
+        self.dumps += 1;
+    }
     fn read_log(&mut self, into: &mut [u8]) -> usize {
         self.claimed = true;
         let count = into.len().min(self.log.len());
@@ -400,6 +404,16 @@ fn a_line_outlives_readers_that_fail() {
     let gone = (2, Errno::ESTALE.negated());
     assert_eq!(bench.host.replies, [(3, Errno::EINTR.negated()), fault, gone, (4, 5)]);
     assert!(bench.got(4).starts_with(b"line\n"));
+}
+
+#[test]
+fn the_status_key_is_for_the_core_and_no_part_of_a_line() {
+    let mut bench = bench();
+    let tty = bench.open(number::TTY, open::RDONLY);
+    assert_eq!(bench.read(1, tty, 80), Answer::Later);
+    bench.type_in(b"a\x14b\x14\r");
+    assert_eq!(bench.host.dumps, 2);
+    assert!(bench.got(1).starts_with(b"ab\n"));
 }
 
 #[test]

@@ -10,7 +10,7 @@
 //!    is implemented below, the dispatcher, the callers' stubs and the rows of the call table;
 //! 2. implement that trait, one method a row;
 //! 3. implement [`Service`], at least `request`;
-//! 4. give it a number and a name in `libipc/abi/src/slot.rs`, so that init starts it.
+//! 4. give it a number and a name in `libipc/native/src/slot.rs`, so that init starts it.
 #![cfg_attr(not(test), no_std)]
 // Servers contain no unsafe code. One that drives hardware borrows a driver from `servers/drivers`.
 #![forbid(unsafe_code)]
@@ -74,6 +74,7 @@ mod tests {
         }
         fn set_alarm(&mut self, _: u64) {}
         fn log(&mut self, _: &str) {}
+        fn dump_threads(&mut self) {}
         fn read_log(&mut self, _: &mut [u8]) -> usize {
             0
         }

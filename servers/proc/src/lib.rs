@@ -64,6 +64,7 @@ mod tests {
         }
         fn set_alarm(&mut self, _: u64) {}
         fn log(&mut self, _: &str) {}
+        fn dump_threads(&mut self) {}
         fn read_log(&mut self, _: &mut [u8]) -> usize {
             0
         }

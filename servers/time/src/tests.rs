@@ -50,6 +50,7 @@ impl Host for FakeHost {
     fn log(&mut self, text: &str) {
         self.log.push_str(text);
     }
+    fn dump_threads(&mut self) {}
     fn read_log(&mut self, _: &mut [u8]) -> usize {
         0
     }

@@ -21,6 +21,7 @@ mod process;
 mod report;
 mod stats;
 
+pub use meter::ticks;
 use meter::{Failure, InRow, Meter};
 use options::{Options, USAGE};
 use report::{Lines, Table};

@@ -2,7 +2,7 @@
 
 use parley_posix::println;
 
-use super::{Shell, machine, names, processes, program};
+use super::{Shell, machine, names, processes, program, trace};
 use crate::commands::{MISUSED, cat, date, echo, ls, stat};
 
 /// How a builtin is called: arguments without its name in, exit status out.
@@ -40,6 +40,7 @@ const BUILTINS: &[Builtin] = builtins! {
     "sleep" "SECONDS  wait" |_, args| machine::sleep(args),
     "pid" "process id of this shell" |_, args| machine::pid(args),
     "bench" "[ROW]...  what operations cost here, in ticks of the TSC" bench,
+    "trace" "on|off|dump, or PROGRAM [ARG]...  who entered the core, and why" |_, args| trace::trace(args),
     "run" "PATH [ARG]...  run a program; WORD alone runs /bin/WORD" run,
     "exit" "end this shell; init starts another" exit,
     "poweroff" "switch the machine off" |_, args| machine::poweroff(args),

@@ -14,6 +14,7 @@ mod names;
 mod processes;
 mod program;
 mod redirect;
+mod trace;
 
 use alloc::string::String;
 use alloc::vec::Vec;

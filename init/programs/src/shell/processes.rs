@@ -23,7 +23,8 @@ pub fn ps(_: &[&str]) -> i32 {
     }
 }
 
-fn processes() -> Result<Vec<ProcessInfo>, Errno> {
+/// All processes, as init lists them.
+pub fn processes() -> Result<Vec<ProcessInfo>, Errno> {
     let (mut processes, mut after) = (Vec::new(), 0);
     loop {
         match posix::process(after) {

@@ -3,10 +3,11 @@
 use parley_abi::Errno;
 use parley_abi::call::{
     CHECK, CLOCK, COUNTERS, IRQ_ACK, IRQ_BIND, IRQ_CREATE, LOG, LOG_READ, MEM_INFO, MemInfo, PORT_GRANT, POWER,
-    THREAD_INFO, ThreadInfo,
+    THREAD_INFO, THREADS_DUMP, TRACE, TRACE_READ, ThreadInfo,
 };
 use parley_abi::counters::Counters;
 use parley_abi::slot;
+use parley_abi::trace;
 
 use super::{checked, plain};
 
@@ -102,4 +103,23 @@ pub fn mem_info(info: &mut MemInfo) -> Result<(), Errno> {
 pub fn check() -> Result<u64, Errno> {
     // SAFETY: the call touches no memory of ours.
     unsafe { checked(CHECK, [SYSTEM, 0, 0, 0, 0, 0]) }
+}
+
+/// Switches the trace: one of [`trace::mode`]. Errors: see [`TRACE`].
+pub fn trace(mode: u64) -> Result<(), Errno> {
+    // SAFETY: the call touches no memory of ours.
+    unsafe { checked(TRACE, [SYSTEM, mode, 0, 0, 0, 0]) }.map(drop)
+}
+
+/// Takes the oldest events of the trace; how many, 0 at the end. Errors: see [`TRACE_READ`].
+pub fn trace_read(into: &mut [trace::Event]) -> Result<usize, Errno> {
+    let (at, most) = (into.as_mut_ptr().expose_provenance() as u64, into.len() as u64);
+    // SAFETY: the core writes only whole events into `into`, which is borrowed exclusively.
+    unsafe { checked(TRACE_READ, [SYSTEM, at, most, 0, 0, 0]) }.map(|count| count as usize)
+}
+
+/// Has the core write into the log what every thread does. Errors: see [`THREADS_DUMP`].
+pub fn threads_dump() -> Result<(), Errno> {
+    // SAFETY: the call touches no memory of ours.
+    unsafe { checked(THREADS_DUMP, [SYSTEM, 0, 0, 0, 0, 0]) }.map(drop)
 }

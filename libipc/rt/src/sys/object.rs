@@ -2,8 +2,8 @@
 
 use parley_abi::Errno;
 use parley_abi::call::{
-    ENDPOINT_CREATE, HANDLE_COPY, HANDLE_DROP, HANDLE_GRANT, HANDLE_INFO, Rights, SPACE_FAULTS, SPACE_TABLE,
-    TABLE_CREATE,
+    ENDPOINT_CREATE, HANDLE_COPY, HANDLE_DROP, HANDLE_GRANT, HANDLE_INFO, Rights, SPACE_FAULTS, SPACE_NAME,
+    SPACE_TABLE, TABLE_CREATE,
 };
 use parley_abi::row::Row;
 
@@ -56,6 +56,15 @@ pub fn table_create(quota: u32, rows: &[Row]) -> Result<u32, Errno> {
 pub fn space_table(space: u32, table: u32) -> Result<(), Errno> {
     // SAFETY: the call touches no memory of ours.
     unsafe { checked(SPACE_TABLE, [u64::from(space), u64::from(table), 0, 0, 0, 0]) }.map(drop)
+}
+
+/// Names a space, for people: what fits of `name`. Errors: see [`SPACE_NAME`].
+pub fn space_name(space: u32, name: &[u8]) -> Result<(), Errno> {
+    let mut bytes = [0; 16];
+    bytes.iter_mut().zip(name).for_each(|(to, from)| *to = *from);
+    let [first, second] = [0, 8].map(|at| u64::from_le_bytes(*bytes[at..].first_chunk().expect("8 of 16 bytes")));
+    // SAFETY: the call touches no memory of ours.
+    unsafe { checked(SPACE_NAME, [u64::from(space), first, second, 0, 0, 0]) }.map(drop)
 }
 
 /// Faults of a space become requests on `connection`. Errors: see [`SPACE_FAULTS`].

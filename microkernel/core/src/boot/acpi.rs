@@ -30,12 +30,12 @@ impl AcpiHandler for DirectMap {
 pub fn set_up(core: &mut Core, rsdp: u64, began: u64) {
     // SAFETY: the loader says that the root pointer lies there.
     let tables = unsafe { AcpiTables::from_rsdp(DirectMap, rsdp as usize) };
-    let tables = tables.unwrap_or_else(|error| panic!("boot: the ACPI tables are broken: {error:?}"));
+    let tables = tables.unwrap_or_else(|_| panic!("boot: the ACPI tables are broken"));
     let controllers = controllers(&tables);
     core.apic.set_up(&controllers);
     let reference = HpetInfo::new(&tables).map_or(Reference::Pit, |hpet| Reference::Hpet(hpet.base_address as u64));
     core.clock = Clock::calibrate(began, &core.apic, reference);
-    core.log(Level::Info, format_args!("clock: {} kHz, by {reference:x?}", core.clock.hz / 1000));
+    core.log(Level::Info, format_args!("clock: {} kHz, by the {}", core.clock.hz / 1000, reference.name()));
     if let Ok(fadt) = tables.find_table::<Fadt>() {
         core.power.control = fadt.pm1a_control_block().map_or(0, |block| block.address as u16);
         core.power.reset = fadt.reset_register().map_or(0, |register| register.address as u16);
@@ -51,7 +51,8 @@ pub fn set_up(core: &mut Core, rsdp: u64, began: u64) {
 
 fn controllers(tables: &AcpiTables<DirectMap>) -> Controllers {
     let madt = tables.find_table::<Madt>();
-    let madt = madt.unwrap_or_else(|error| panic!("boot: no interrupt controllers: MADT: {error:?}"));
+    let madt =
+        madt.unwrap_or_else(|_| panic!("boot: no interrupt controllers: the ACPI table MADT is missing or broken"));
     let madt = madt.get();
     let local = madt.local_apic_address as u64;
     let mut found = Controllers { local, io: 0, first: 0, overrides: heapless::Vec::new() };

@@ -7,9 +7,8 @@ use parley_abi::boot::{CMDLINE_MAX, INFO_AT, Info, MAGIC};
 use parley_abi::call::{Rights, kind, prot};
 use parley_abi::slot::{self, service};
 use parley_abi::{PAGE, USER_END, USER_START};
-use tar_no_std::TarArchiveRef;
 
-use super::{Composition, Facts, ROOT_QUOTA};
+use super::{Composition, Facts, ROOT_QUOTA, need};
 use crate::kernel::Core;
 use crate::mem::slab::Ref;
 use crate::object::handle::Handle;
@@ -25,13 +24,16 @@ const STACK_PAGES: u64 = 16;
 const STACK_START: u64 = STACK_TOP - 48;
 /// Priority of init: above programs, below the services that it starts may be higher as it wishes.
 const PRIORITY: u8 = 31;
+/// Why init cannot be made, most of the time.
+const NO_MEMORY: &str = "no memory for init";
 /// Name of the program in the boot archive.
 const NAME: &str = "init";
 
 /// Loads init from the boot archive and gives it everything there is.
 pub fn launch(core: &mut Core, composition: &Composition, facts: &Facts) {
     let file = find(facts.archive);
-    let space = core.create_space(ROOT_QUOTA).expect("boot: no memory for init");
+    let space = need(core.create_space(ROOT_QUOTA), NO_MEMORY);
+    core.spaces[space].name[..NAME.len()].copy_from_slice(NAME.as_bytes());
     let entry = load(core, space, file);
     map_new(core, space, STACK_TOP - STACK_PAGES * PAGE as u64, STACK_PAGES, prot::READ | prot::WRITE, &[]);
     let info = info(core, composition, facts);
@@ -40,24 +42,26 @@ pub fn launch(core: &mut Core, composition: &Composition, facts: &Facts) {
     map_new(core, space, INFO_AT, 1, prot::READ, bytes);
     give_handles(core, space, facts);
     let new = NewThread { space, quota: ROOT_QUOTA, entry, stack: STACK_START, argument: 0, priority: PRIORITY };
-    let thread = core.create_thread(new).expect("boot: no memory for init's thread");
+    let thread = need(core.create_thread(new), NO_MEMORY);
     core.init = thread;
-    core.start_thread(thread).expect("boot: init was just made");
+    need(core.start_thread(thread), "init does not start");
 }
 
 /// init's file in the archive.
 fn find(archive: &'static [u8]) -> &'static [u8] {
-    let entries = TarArchiveRef::new(archive).unwrap_or_else(|_| {
-        panic!("boot: the boot archive is broken or is no tar archive ({} bytes): build it again", archive.len())
-    });
-    let file = entries.entries().find(|entry| entry.filename().as_str() == Ok(NAME));
-    file.unwrap_or_else(|| panic!("boot: the boot archive has no program '{NAME}': build it again")).data()
+    match super::archive::find(archive, NAME) {
+        Ok(Some(file)) => file,
+        Ok(None) => panic!("boot: the boot archive has no program '{NAME}': build it again"),
+        Err(()) => {
+            panic!("boot: the boot archive is broken or is no tar archive ({} bytes): build it again", archive.len())
+        }
+    }
 }
 
 /// Maps the segments of an ELF file and returns its entry.
 fn load(core: &mut Core, space: Ref<Space>, file: &[u8]) -> u64 {
     let elf = ElfBytes::<LittleEndian>::minimal_parse(file)
-        .unwrap_or_else(|error| panic!("boot: '{NAME}' is not an ELF program: {error:?}"));
+        .unwrap_or_else(|_| panic!("boot: '{NAME}' is not an ELF program"));
     for segment in elf.segments().into_iter().flatten().filter(|segment| segment.p_type == elf::abi::PT_LOAD) {
         map_segment(core, space, file, &segment);
     }
@@ -85,20 +89,20 @@ fn map_segment(core: &mut Core, space: Ref<Space>, file: &[u8], segment: &Progra
 
 /// Maps fresh memory that begins with `bytes`.
 fn map_new(core: &mut Core, space: Ref<Space>, address: u64, pages: u64, prot: u64, bytes: &[u8]) {
-    let memory = core.create_memory(ROOT_QUOTA, pages).expect("boot: no memory for init");
+    let memory = need(core.create_memory(ROOT_QUOTA, pages), NO_MEMORY);
     for (number, chunk) in bytes.chunks(PAGE).enumerate() {
         write_page(core, memory, number as u64, chunk);
     }
     let mut wish = Mapping { space, memory, address, first: 0, pages, prot };
     while wish.pages > 0 {
-        let left = core.map_step(wish).unwrap_or_else(|errno| panic!("boot: init at {address:#x}: {errno}"));
+        let left = need(core.map_step(wish), "the segments of init overlap, or there is no memory for it");
         let done = wish.pages - left;
         wish = Mapping { address: wish.address + done * PAGE as u64, first: wish.first + done, pages: left, ..wish };
     }
 }
 
 fn write_page(core: &mut Core, memory: Ref<Memory>, number: u64, bytes: &[u8]) {
-    let frame = core.memories[memory].frame(number, &mut core.frames).expect("boot: no memory for init");
+    let frame = core.memories[memory].frame(number, &mut core.frames).expect(NO_MEMORY);
     // SAFETY: the frame belongs to an object that nobody maps yet, and `bytes` is at most a page.
     unsafe { core::ptr::copy_nonoverlapping(bytes.as_ptr(), frame.pointer(), bytes.len()) };
 }
@@ -122,8 +126,8 @@ fn info(core: &Core, composition: &Composition, facts: &Facts) -> Info {
 /// init holds the machine: itself, all memory, the archive, the endpoints of the resident services.
 fn give_handles(core: &mut Core, space: Ref<Space>, facts: &Facts) {
     let pages = facts.archive.len().div_ceil(PAGE) as u64;
-    let archive = core.adopt_memory(ROOT_QUOTA, facts.archive_at, pages).expect("boot: no memory for a handle");
-    let mut give = |slot, handle| core.install(space, slot, handle).expect("boot: no memory for init's handles");
+    let archive = need(core.adopt_memory(ROOT_QUOTA, facts.archive_at, pages), NO_MEMORY);
+    let mut give = |slot, handle| need(core.install(space, slot, handle), NO_MEMORY);
     give(slot::SPACE, Handle::new(kind::SPACE, space, Rights::MANAGE));
     give(slot::QUOTA, Handle::new(kind::QUOTA, ROOT_QUOTA, Rights::MANAGE));
     give(slot::SYSTEM, Handle::new(kind::SYSTEM, Ref::<()>::NONE, Rights::all()));
@@ -132,7 +136,7 @@ fn give_handles(core: &mut Core, space: Ref<Space>, facts: &Facts) {
         if core.is_resident(number) {
             let endpoint = core.residents[number].endpoint;
             let handle = Handle::new(kind::ENDPOINT, endpoint, Rights::MINT | Rights::NOTIFY);
-            core.install(space, slot::of_service(number as u8), handle).expect("boot: no memory for init's handles");
+            need(core.install(space, slot::of_service(number as u8), handle), NO_MEMORY);
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Boot is a list: what has to be there before the first program runs, in order.
 
 mod acpi;
+mod archive;
 mod firmware;
 mod init;
 mod power;
@@ -23,14 +24,28 @@ use parley_abi::PAGE;
 /// The quota that everything is paid from in the end: the first that is made.
 pub const ROOT_QUOTA: Ref<Quota> = Ref::nth(1, 1);
 
+/// What boot cannot go on without. The error's name would not help anybody: `what` says what is missing.
+#[inline(always)]
+fn need<T, E>(made: Result<T, E>, what: &str) -> T {
+    match made {
+        Ok(made) => made,
+        Err(_) => cannot_go_on(what),
+    }
+}
+
+#[cold]
+fn cannot_go_on(what: &str) -> ! {
+    panic!("boot: {what}")
+}
+
 /// What makes one image different from another: who lives in ring 0.
 pub struct Composition {
     /// micro, hybrid or mono.
     pub name: &'static str,
     /// Whether resident services need a heap.
     pub heap: bool,
-    /// Places the resident services, lowest first.
-    pub place: fn(&mut Core, Given),
+    /// Places the resident services, lowest first. `None`: the image has none.
+    pub place: Option<fn(&mut Core, Given)>,
 }
 
 /// What a composition gets for its services.
@@ -55,8 +70,8 @@ pub fn start(composition: &Composition) -> ! {
     features::enable(found); // SMEP, SMAP, UMIP, NX, WP, and `syscall`
     fpu::init();
     let (mut frames, heap) = firmware::take_memory(&facts, composition.heap);
-    let root = paging::build_kernel(&facts.image, guard, facts.top, &mut || frames.take_zeroed())
-        .expect("boot: not enough memory for page tables");
+    let root = paging::build_kernel(&facts.image, guard, facts.top, &mut || frames.take_zeroed());
+    let root = need(root, "not enough memory for page tables");
     paging::activate(root); // the core's own map: W^X, guard page, nothing of the loader's
     firmware::reclaim(&facts, &mut frames); // the loader's memory is free now
     let mut core = empty_core(cpu, frames, root, began);
@@ -66,9 +81,11 @@ pub fn start(composition: &Composition) -> ! {
     core.apply_options(&facts); // log level, second serial port, debug exit
     core.log(Level::Info, format_args!("Parley {} kernel, {} MiB free", composition.name, core.frames.free() / 256));
     acpi::set_up(&mut core, facts.rsdp, began); // interrupt controllers, clock, power
-    core.log(Level::Debug, format_args!("{found:?}"));
+    core.log(Level::Debug, format_args!("processor:{found}"));
     core.make_root_quota(); // all memory there is, on one account
-    (composition.place)(&mut core, Given { archive: facts.archive, heap }); // who lives in ring 0
+    if let Some(place) = composition.place {
+        place(&mut core, Given { archive: facts.archive, heap }); // who lives in ring 0
+    }
     init::launch(&mut core, composition, &facts); // the first process
     core.schedule();
     entry::leave()
@@ -113,6 +130,8 @@ fn empty_core(cpu: &'static mut CpuLocal, mut frames: Frames, root: Phys, began:
         clock: clock::Clock::uncalibrated(began),
         apic: Apic::absent(),
         log: Log::new(Level::Info),
+        trace: Default::default(),
+        dump: Default::default(),
         power: Power::default(),
         cpu,
         unknown_calls: [0; 64],
@@ -125,7 +144,7 @@ impl Core {
         for word in facts.options() {
             match word.split_once('=').unwrap_or((word, "")) {
                 ("log", "com2") => self.log.use_second_port(),
-                ("log", "com1") => {}
+                ("log", "com1") => self.log.use_first_port(), // the last word counts, for init too
                 ("loglevel", level) => self.log.level = Level::from_name(level).unwrap_or(Level::Info),
                 ("debug-exit", "") => self.power.debug_exit = true,
                 _ => self.log(Level::Warn, format_args!("boot: unknown option '{word}' is ignored")),

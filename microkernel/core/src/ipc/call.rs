@@ -140,7 +140,7 @@ impl Core {
     }
 
     /// Whom a thread waits for: the one that was given its request, or that received last where it is queued.
-    fn waits_for(&self, at: Ref<Thread>) -> Option<Ref<Thread>> {
+    pub fn waits_for(&self, at: Ref<Thread>) -> Option<Ref<Thread>> {
         let thread = self.threads.get(at)?;
         match thread.state {
             State::Awaiting => Some(thread.served_by),

@@ -80,7 +80,9 @@ impl Core {
             let thread = &self.threads[at];
             let served = match thread.state {
                 State::Awaiting => thread.served_by == server,
-                State::Calling => self.endpoints.get(thread.waits_for).is_some_and(|endpoint| endpoint.server == server),
+                State::Calling => {
+                    self.endpoints.get(thread.waits_for).is_some_and(|endpoint| endpoint.server == server)
+                }
                 _ => false,
             };
             if served {

@@ -7,8 +7,9 @@ use parley_abi::Errno;
 use parley_abi::call::LOG_BIT;
 use parley_abi::msg::{Token, Words};
 use parley_abi::slot::service::{self, NAMES};
-use parley_proto::{Cx, Host, Outcome, Service};
+use parley_seam::{Cx, Host, Outcome, Service};
 
+use crate::HAS_RESIDENTS;
 use crate::kernel::Core;
 use crate::log::Level;
 use crate::mem::slab::Ref;
@@ -78,7 +79,9 @@ impl Core {
     #[inline(always)]
     pub fn call_resident<const PLAIN: bool>(&mut self, number: u8, caller: Ref<Thread>, words: Words) -> Sent {
         let place = &mut self.residents[number as usize % RESIDENTS];
-        let Some(service) = place.service.take() else { return self.refuse(caller, Errno::EDEADLK) };
+        let Some(service) = place.service.take().filter(|_| HAS_RESIDENTS) else {
+            return self.refuse(caller, Errno::EDEADLK);
+        };
         let thread = self.threads.live(caller);
         thread.state = State::Awaiting;
         let (label, badge, token) = (thread.request.row.label(), thread.request.badge, thread.token);
@@ -173,7 +176,7 @@ impl Core {
 
     /// News for a resident service: delivered now, or when it has finished what it is doing.
     pub fn resident_has_event(&mut self, number: u8) {
-        let Some(service) = self.residents[number as usize].service.take() else {
+        let Some(service) = self.residents[number as usize].service.take().filter(|_| HAS_RESIDENTS) else {
             self.residents[number as usize].has_event = true;
             self.resched = true; // so that `settle` delivers it
             return;
@@ -216,7 +219,7 @@ impl Core {
             if alarm == 0 || alarm > now {
                 continue;
             }
-            if let Some(service) = self.residents[number].service.take() {
+            if let Some(service) = self.residents[number].service.take().filter(|_| HAS_RESIDENTS) {
                 self.residents[number].alarm = 0;
                 service.alarm(&mut Seat { core: self, service: number as u8 });
                 self.residents[number].service = Some(service);
@@ -293,6 +296,10 @@ impl Host for Seat<'_> {
     fn log(&mut self, text: &str) {
         let name = NAMES[self.service as usize];
         self.core.log(Level::Info, format_args!("{name}: {text}"));
+    }
+
+    fn dump_threads(&mut self) {
+        self.core.dump_threads();
     }
 
     fn read_log(&mut self, into: &mut [u8]) -> usize {

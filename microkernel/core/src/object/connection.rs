@@ -40,8 +40,7 @@ impl Core {
         endpoint: Ref<Endpoint>,
         badge: u64,
     ) -> Result<Ref<Connection>, Errno> {
-        self.quotas.pay_for_growth(self.connections.growth())?;
-        self.quotas.charge(quota, Slab::<Connection>::COST)?;
+        self.quotas.charge_object(quota, Slab::<Connection>::COST, self.connections.growth())?;
         let resident = self.resident_behind(endpoint);
         let connection = Connection { endpoint, badge, resident, quota, ..Connection::default() };
         self.connections.insert(&mut self.frames, connection).ok_or_else(|| {

@@ -173,8 +173,7 @@ impl Object for Endpoint {
 impl Core {
     /// Makes an endpoint without handles. ENOMEM.
     pub fn create_endpoint(&mut self, quota: Ref<Quota>, binding: Binding) -> Result<Ref<Endpoint>, Errno> {
-        self.quotas.pay_for_growth(self.endpoints.growth())?;
-        self.quotas.charge(quota, Slab::<Endpoint>::COST)?;
+        self.quotas.charge_object(quota, Slab::<Endpoint>::COST, self.endpoints.growth())?;
         let door = if binding == Binding::Threads { OPEN } else { RESIDENT };
         let endpoint = Endpoint { quota, binding, door, ..Endpoint::default() };
         self.endpoints.insert(&mut self.frames, endpoint).ok_or_else(|| {

@@ -73,7 +73,8 @@ pub const PER_PAGE: usize = PAGE / size_of::<Handle>();
 const PAGES: usize = END as usize / PER_PAGE;
 
 /// The page of slots that no page has been added for: nothing is in them, and nothing is ever put there.
-static EMPTY: Page = Page([const { Handle { kind: NOTHING, rights: 0, close_on_exec: false, object: Ref::NONE } }; PER_PAGE]);
+static EMPTY: Page =
+    Page([const { Handle { kind: NOTHING, rights: 0, close_on_exec: false, object: Ref::NONE } }; PER_PAGE]);
 
 #[repr(C, align(4096))]
 struct Page([Handle; PER_PAGE]);

@@ -164,8 +164,7 @@ impl Core {
         cost: u64,
         backing: Backing,
     ) -> Result<Ref<Memory>, Errno> {
-        self.quotas.pay_for_growth(self.memories.growth())?;
-        self.quotas.charge(quota, cost)?;
+        self.quotas.charge_object(quota, cost, self.memories.growth())?;
         let memory = Memory { quota, pages, backing, ..Memory::default() };
         self.memories.insert(&mut self.frames, memory).ok_or_else(|| {
             self.quotas.refund(quota, cost);

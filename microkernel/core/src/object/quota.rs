@@ -36,11 +36,18 @@ impl Slab<Quota> {
 
     /// Pays for the growth of a table of objects. Tables never shrink, so this is never refunded: the root
     /// pays, and what it has promised to others stays there. ENOMEM.
-    pub fn pay_for_growth(&mut self, bytes: u64) -> Result<(), Errno> {
+    fn pay_for_growth(&mut self, bytes: u64) -> Result<(), Errno> {
         match bytes {
             0 => Ok(()),
             _ => self.charge(crate::boot::ROOT_QUOTA, bytes),
         }
+    }
+
+    /// Takes the `cost` of a new object from a quota, and what its table grows by from the root; or neither: a
+    /// quota that is used up must not make the root pay again and again for a table that does not grow.
+    pub fn charge_object(&mut self, quota: Ref<Quota>, cost: u64, growth: u64) -> Result<(), Errno> {
+        self.charge(quota, cost)?;
+        self.pay_for_growth(growth).inspect_err(|_| self.refund(quota, cost))
     }
 
     /// Gives `bytes` back.
@@ -83,9 +90,8 @@ impl Core {
             return Err(Errno::EINVAL);
         }
         let growth = self.quotas.growth();
-        self.quotas.pay_for_growth(growth)?;
         let cost = limit.checked_add(Slab::<Quota>::COST).ok_or(Errno::ENOMEM)?;
-        self.quotas.charge(parent, cost)?;
+        self.quotas.charge_object(parent, cost, growth)?;
         let made = self.quotas.insert(&mut self.frames, Quota { parent, limit, used: 0 });
         made.ok_or_else(|| {
             self.quotas.refund(parent, cost);
@@ -133,5 +139,29 @@ impl Core {
         self.quotas.refund(parent, limit + Slab::<Quota>::COST);
         self.quotas.remove(leaf);
         leaf != quota
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::boot::ROOT_QUOTA;
+    use crate::mem::frames::Phys;
+    use crate::mem::frames::tests::host_frames;
+
+    #[test]
+    fn a_new_object_is_paid_for_in_full_or_not_at_all() {
+        let mut frames = host_frames(20);
+        let mut quotas: Slab<Quota> = Slab::new(Phys(0), 16, &mut frames);
+        let account = |limit| Quota { parent: Ref::NONE, limit, used: 0 };
+        assert!(quotas.insert(&mut frames, account(5000)) == Some(ROOT_QUOTA));
+        let small = quotas.insert(&mut frames, account(100)).unwrap();
+        let used = |quotas: &Slab<Quota>| (quotas.get(ROOT_QUOTA).unwrap().used, quotas.get(small).unwrap().used);
+        assert_eq!(quotas.charge_object(small, 101, 4096), Err(Errno::ENOMEM));
+        assert_eq!(used(&quotas), (0, 0), "the object is too dear");
+        assert_eq!(quotas.charge_object(small, 60, 4096), Ok(()));
+        assert_eq!(used(&quotas), (4096, 60));
+        assert_eq!(quotas.charge_object(small, 40, 4096), Err(Errno::ENOMEM));
+        assert_eq!(used(&quotas), (4096, 60), "the root has no page left");
     }
 }

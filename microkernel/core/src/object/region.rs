@@ -180,7 +180,6 @@ impl Core {
     }
 
     fn insert_region(&mut self, wish: &Mapping) -> Result<Ref<Region>, Errno> {
-        self.quotas.pay_for_growth(self.regions.growth())?;
         let space = &mut self.spaces[wish.space];
         let region = Region {
             space: wish.space,
@@ -192,7 +191,7 @@ impl Core {
             progress: Progress::Complete,
             next: space.regions,
         };
-        self.quotas.charge(space.quota, Slab::<Region>::COST)?;
+        self.quotas.charge_object(space.quota, Slab::<Region>::COST, self.regions.growth())?;
         match self.regions.insert(&mut self.frames, region) {
             Some(at) => {
                 space.regions = at;

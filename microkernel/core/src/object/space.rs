@@ -26,6 +26,8 @@ pub struct Space {
     pub faults: Ref<Connection>,
     /// It holds on to that connection, as a handle would: while there are threads that could fault.
     holds_faults: bool,
+    /// What its creator calls it, for people.
+    pub name: [u8; 16],
     /// Its handles.
     pub handles: Handles,
     /// First region of the list.
@@ -61,6 +63,7 @@ impl Default for Space {
             table: Ref::NONE,
             faults: Ref::NONE,
             holds_faults: false,
+            name: [0; 16],
             handles: Handles::default(),
             regions: Ref::NONE,
             page_tables: 0,
@@ -84,8 +87,7 @@ impl Object for Space {
 impl Core {
     /// Makes an empty address space. ENOMEM.
     pub fn create_space(&mut self, quota: Ref<Quota>) -> Result<Ref<Space>, Errno> {
-        self.quotas.pay_for_growth(self.spaces.growth())?;
-        self.quotas.charge(quota, COST)?;
+        self.quotas.charge_object(quota, COST, self.spaces.growth())?;
         let made = self.frames.take_zeroed().and_then(|root| {
             paging::new_root(self.kernel_root, root);
             let made = self.spaces.insert(&mut self.frames, Space { quota, root, ..Space::default() });

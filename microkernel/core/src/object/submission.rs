@@ -98,8 +98,7 @@ impl Core {
     }
 
     fn insert_submission(&mut self, quota: Ref<Quota>, new: Submission) -> Result<Ref<Submission>, Errno> {
-        self.quotas.pay_for_growth(self.submissions.growth())?;
-        self.quotas.charge(quota, Slab::<Submission>::COST)?;
+        self.quotas.charge_object(quota, Slab::<Submission>::COST, self.submissions.growth())?;
         self.submissions.insert(&mut self.frames, new).ok_or_else(|| {
             self.quotas.refund(quota, Slab::<Submission>::COST);
             Errno::ENOMEM

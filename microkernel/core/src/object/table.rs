@@ -125,8 +125,7 @@ impl Core {
         if rows.len > (ROWS * size_of::<Row>()) as u64 || !rows.len.is_multiple_of(size_of::<Row>() as u64) {
             return Err(Errno::EINVAL);
         }
-        self.quotas.pay_for_growth(self.tables.growth())?;
-        self.quotas.charge(quota, Slab::<Table>::COST)?;
+        self.quotas.charge_object(quota, Slab::<Table>::COST, self.tables.growth())?;
         let Some(at) = self.tables.insert(&mut self.frames, Table { quota, ..Table::default() }) else {
             self.quotas.refund(quota, Slab::<Table>::COST);
             return Err(Errno::ENOMEM);

@@ -191,8 +191,7 @@ impl Core {
         let (root, handle_pages) = (space.root, space.handles.pages_at());
         let map_base = self.map_base(new.space);
         self.deadlines.make_room(self.threads.count() + 1, &mut self.frames)?;
-        self.quotas.pay_for_growth(self.threads.growth())?;
-        self.quotas.charge(new.quota, Slab::<Thread>::COST)?;
+        self.quotas.charge_object(new.quota, Slab::<Thread>::COST, self.threads.growth())?;
         let made = self.threads.insert_after(&mut self.frames, |last| Thread {
             frame: Frame::starting(new.entry, new.stack, new.argument),
             root,

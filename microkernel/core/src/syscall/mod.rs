@@ -93,6 +93,7 @@ impl Core {
             call::UNMAP => self.sys_unmap(),
             call::SPACE_TABLE => self.sys_space_table(),
             call::SPACE_FAULTS => self.sys_space_faults(),
+            call::SPACE_NAME => self.sys_space_name(),
             call::TABLE_CREATE => self.sys_table_create(),
             call::THREAD_CREATE => self.sys_thread_create(),
             call::THREAD_START => self.sys_thread_start(),
@@ -114,6 +115,9 @@ impl Core {
             call::THREAD_INFO => self.sys_thread_info(),
             call::MEM_INFO => self.sys_mem_info(),
             call::CHECK => self.sys_check(),
+            call::TRACE => self.sys_trace(),
+            call::TRACE_READ => self.sys_trace_read(),
+            call::THREADS_DUMP => self.sys_threads_dump(),
             _ => Err(Errno::ENOSYS),
         }
     }

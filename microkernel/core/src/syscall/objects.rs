@@ -182,6 +182,14 @@ impl Core {
         Ok(Done::Value(0))
     }
 
+    pub(super) fn sys_space_name(&mut self) -> Result<Done, Errno> {
+        let [space, first, second, ..] = self.args();
+        let space: Ref<Space> = self.object(space, kind::SPACE, Rights::MANAGE | Rights::WRITE)?;
+        let space = self.spaces.get_mut(space).ok_or(Errno::ESTALE)?;
+        space.name.as_chunks_mut::<8>().0.copy_from_slice(&[first.to_le_bytes(), second.to_le_bytes()]);
+        Ok(Done::Value(0))
+    }
+
     pub(super) fn sys_space_faults(&mut self) -> Result<Done, Errno> {
         let [space, connection, ..] = self.args();
         let space: Ref<Space> = self.object(space, kind::SPACE, Rights::MANAGE | Rights::WRITE)?;

@@ -3,7 +3,7 @@
 use parley_abi::Errno;
 use parley_abi::call::{MemInfo, Rights, ThreadInfo, kind};
 use parley_abi::counters::Counters;
-use parley_abi::linux::Plain;
+use parley_abi::trace::Event;
 
 use super::Done;
 use crate::check;
@@ -13,7 +13,7 @@ use crate::object::endpoint::Endpoint;
 use crate::object::handle::Handle;
 use crate::object::irq::Irq;
 use crate::object::space::Space;
-use parley_abi::PAGE;
+use parley_abi::{PAGE, Plain};
 
 /// The thing that the system handle names.
 pub struct System;
@@ -155,6 +155,33 @@ impl Core {
             self.submissions.bytes(),
         ];
         tables.iter().sum::<usize>() as u64
+    }
+
+    pub(super) fn sys_trace(&mut self) -> Result<Done, Errno> {
+        let [system, mode, ..] = self.args();
+        self.system(system, Rights::MANAGE)?;
+        self.switch_trace(mode)?;
+        Ok(Done::Value(0))
+    }
+
+    pub(super) fn sys_trace_read(&mut self) -> Result<Done, Errno> {
+        let [system, address, most, ..] = self.args();
+        self.system(system, Rights::MANAGE)?;
+        let mut events = [Event::default(); 8];
+        let most = events.len().min(usize::try_from(most).unwrap_or(usize::MAX));
+        let count = self.take_events(&mut events[..most]);
+        let size = size_of::<Event>() as u64;
+        for (at, event) in (address..).step_by(size as usize).zip(&events[..count]) {
+            self.give(at, event.bytes())?;
+        }
+        Ok(Done::Value(count as i64))
+    }
+
+    pub(super) fn sys_threads_dump(&mut self) -> Result<Done, Errno> {
+        let [system, ..] = self.args();
+        self.system(system, Rights::WRITE)?;
+        self.dump_threads();
+        Ok(Done::Value(0))
     }
 
     pub(super) fn sys_check(&mut self) -> Result<Done, Errno> {

@@ -11,6 +11,7 @@
 //! | ^U | erases the line |
 //! | ^R | shows the line again |
 //! | ^D | on an empty line: end of file. Otherwise: what was typed so far can be read, without a LF |
+//! | ^T | is none of a line: the console has the core say what every thread does |
 //! | ^C | discards the line, and is counted; the console answers EINTR to who waits for one |
 //!
 //! A tab is shown as one blank, since the column it would end at is not known here. Every character is
@@ -32,6 +33,8 @@ const fn control(key: u8) -> u8 {
     key & 0x1f
 }
 
+/// What every thread does, as BSD has it for one program (VSTATUS).
+pub const STATUS: u8 = control(b'T');
 const END_OF_FILE: u8 = control(b'D');
 const INTERRUPT: u8 = control(b'C');
 const KILL: u8 = control(b'U');

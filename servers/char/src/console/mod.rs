@@ -16,7 +16,7 @@ use parley_abi::msg::Token;
 use parley_proto::{Cx, Host, In, Out, Outcome};
 use server_drivers::Uart;
 
-use crate::console::line::LineDiscipline;
+use crate::console::line::{LineDiscipline, STATUS};
 use crate::console::output::Output;
 use crate::console::waiting::{Queue, Request};
 use crate::device::OpenDevice;
@@ -123,7 +123,7 @@ impl<U: Uart> Console<U> {
         }
         let interrupts = self.line.interrupts();
         let is_quiet = (0..ROUNDS).any(|_| {
-            self.receive();
+            self.receive(host);
             self.transmit(host);
             !self.output.uart.acknowledge()
         });
@@ -148,9 +148,13 @@ impl<U: Uart> Console<U> {
     }
 
     /// Reads what has been typed.
-    fn receive(&mut self) {
+    fn receive(&mut self, host: &mut dyn Host) {
         for _ in 0..KEYS {
             let Some(byte) = self.output.uart.try_read() else { return };
+            if byte == STATUS {
+                host.dump_threads();
+                continue;
+            }
             let output = &mut self.output;
             self.line.input(byte, &mut |shown| output.echo(shown));
         }

@@ -91,6 +91,7 @@ impl Host for TestHost {
     fn log(&mut self, text: &str) {
         self.log.push_str(text);
     }
+    fn dump_threads(&mut self) {}
     fn read_log(&mut self, _into: &mut [u8]) -> usize {
         0
     }

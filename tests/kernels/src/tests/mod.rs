@@ -32,6 +32,7 @@ mod registers;
 mod scheduling;
 mod segments;
 mod submissions;
+mod trace;
 mod traps_addresses;
 mod traps_flags;
 mod traps_fpu;
@@ -66,6 +67,7 @@ const FILES: &[&[Test]] = &[
     traps_vectors::TESTS,
     traps_tlb::TESTS,
     traps_fpu::TESTS,
+    trace::TESTS,
     clocks::TESTS,
     files::TESTS,
     descriptors::TESTS,

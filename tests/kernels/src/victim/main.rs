@@ -26,12 +26,21 @@ fn main(args: parley_rt::Args) -> i32 {
         "exit" => number as i32,
         "panic" => panic!("as told"),
         "fuzz" => fuzz::run(number),
+        "spin" => spin(),
         "thread-exit" => parley_rt::sys::thread_exit(),
         "destroy-quota" => destroy_quota(),
         "drop-init" => drop_init(),
         "deaf-faults" => deaf_faults(),
         "arguments" => args.iter().map(|arg| arg.len() as i32).sum(),
         _ => harm(how, number),
+    }
+}
+
+/// Never lets go.
+fn spin() -> ! {
+    eprintln!("spinning");
+    loop {
+        core::hint::spin_loop();
     }
 }
 

@@ -34,24 +34,39 @@ pub fn guest_packages(workspace: &Workspace, kernels: &[Kernel]) -> Result<Vec<S
     Ok(names)
 }
 
+/// The profile of the micro kernel, whose text has a limit, and of everything else; see Cargo.toml.
+const SMALL: &str = "image-small";
+const FAST: &str = "image";
+
 /// Builds them; compiler messages go to stderr as cargo prints them.
 pub fn build(workspace: &Workspace, core: Core, kernels: &[Kernel]) -> Result<Artifacts> {
+    let (small, fast): (Vec<_>, Vec<_>) =
+        guest_packages(workspace, kernels)?.into_iter().partition(|package| *package == Kernel::Micro.package());
+    let _step = progress::late("building the guest");
+    let mut artifacts = BTreeMap::<_, Vec<_>>::new();
+    for (profile, packages) in [(SMALL, small), (FAST, fast)] {
+        if packages.is_empty() {
+            continue;
+        }
+        for artifact in run(&mut with_profile(workspace, core, profile, &packages))? {
+            let built = (artifact.target.name, artifact.executable.expect("filtered by run"));
+            artifacts.entry(package_name(&artifact.manifest_path, workspace)?).or_default().push(built);
+        }
+    }
+    Ok(Artifacts(artifacts))
+}
+
+fn with_profile(workspace: &Workspace, core: Core, profile: &str, packages: &[String]) -> Command {
     let mut cargo = host::cargo();
     cargo.current_dir(&workspace.root);
-    cargo.args(["build", "--quiet", "--profile", "image", "--bins"]);
+    cargo.args(["build", "--quiet", "--profile", profile, "--bins"]);
     cargo.arg("--message-format=json-render-diagnostics");
-    for package in guest_packages(workspace, kernels)? {
-        cargo.args(["-p", &package]);
+    for package in packages {
+        cargo.args(["-p", package]);
     }
     core.apply(&mut cargo);
     without_host_flags(&mut cargo);
-    let _step = progress::late("building the guest");
-    let mut artifacts = BTreeMap::<_, Vec<_>>::new();
-    for artifact in run(&mut cargo)? {
-        let built = (artifact.target.name, artifact.executable.expect("filtered by run"));
-        artifacts.entry(package_name(&artifact.manifest_path, workspace)?).or_default().push(built);
-    }
-    Ok(Artifacts(artifacts))
+    cargo
 }
 
 impl Artifacts {

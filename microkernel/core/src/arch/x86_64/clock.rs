@@ -25,12 +25,22 @@ pub struct Clock {
 }
 
 /// A clock of known rate, to measure the others by.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub enum Reference {
     /// HPET registers at this physical address.
     Hpet(u64),
     /// The PIT's second channel.
     Pit,
+}
+
+impl Reference {
+    /// What it is called.
+    pub fn name(self) -> &'static str {
+        match self {
+            Reference::Hpet(_) => "HPET",
+            Reference::Pit => "PIT",
+        }
+    }
 }
 
 /// The time stamp counter.

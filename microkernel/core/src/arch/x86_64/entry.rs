@@ -250,6 +250,20 @@ global_asm!(
     pop_all!(),
     "add rsp, 16",
     "iretq",
+    // Every system call while the trace is on.
+    ".global parley_traced_entry",
+    "parley_traced_entry:",
+    "mov [rip + {cpu} + {scratch}], rsp",
+    "mov rsp, [rip + {cpu} + {rsp0}]",
+    push_syscall!(),
+    "inc qword ptr [rip + {cpu} + {entries}]",
+    "push rax",
+    push_saved!(),
+    "lea rsp, [rip + {cpu} + {kernel_top}]",
+    "mov rdi, [rip + {cpu} + {core}]",
+    "mov rsi, rax",
+    "call {on_traced}",
+    "jmp parley_exit",
     // Vectors. Each stub is STUB_SIZE bytes long and pushes error code and vector.
     ".balign 64",
     ".global parley_vectors",
@@ -364,6 +378,7 @@ global_asm!(
     reply_fill = const pack(parley_abi::call::REPLY_RECV, Flags::FILL, 0),
     notify = const parley_abi::call::NOTIFY,
     on_native = sym on_native,
+    on_traced = sym on_traced,
     on_vector = sym on_vector,
     on_kernel_exception = sym on_kernel_exception,
     on_idle_interrupt = sym on_idle_interrupt,
@@ -372,6 +387,7 @@ global_asm!(
 unsafe extern "C" {
     fn parley_syscall_entry();
     fn parley_plain_entry();
+    fn parley_traced_entry();
     fn parley_vectors();
     fn parley_exit() -> !;
 }
@@ -380,6 +396,12 @@ unsafe extern "C" {
 pub fn syscall_entry(short_cuts: bool) -> u64 {
     let entry = if short_cuts { parley_syscall_entry } else { parley_plain_entry };
     entry as *const () as u64
+}
+
+/// Points `syscall` at the entry that records every call, or back at the usual one.
+pub fn trace_system_calls(on: bool, short_cuts: bool) {
+    let entry = if on { parley_traced_entry as *const () as u64 } else { syscall_entry(short_cuts) };
+    x86_64::registers::model_specific::LStar::write(x86_64::VirtAddr::new(entry));
 }
 
 /// Address of the first vector stub.
@@ -408,20 +430,34 @@ impl Posix {
     }
 }
 
-extern "sysv64" fn on_posix(core: &mut Core, number: u16) -> Posix {
+/// From the entry code, and from the trace.
+#[inline(never)]
+pub extern "sysv64" fn on_posix(core: &mut Core, number: u16) -> Posix {
     core.posix_call(number)
 }
 
-extern "sysv64" fn on_native(core: &mut Core, rax: u64) {
+/// From the entry code, and from the trace.
+#[inline(never)]
+pub extern "sysv64" fn on_native(core: &mut Core, rax: u64) {
     core.native_call(rax);
 }
 
+extern "sysv64" fn on_traced(core: &mut Core, rax: u64) {
+    core.traced_call(rax);
+}
+
 extern "sysv64" fn on_vector(core: &mut Core) {
-    core.vector_from_ring_3();
+    match core.trace.on {
+        false => core.vector_from_ring_3(),
+        true => core.traced_vector(),
+    }
 }
 
 extern "sysv64" fn on_idle_interrupt(core: &mut Core, vector: u64) {
-    core.interrupt_while_idle(vector as u8);
+    match core.trace.on {
+        false => core.interrupt_while_idle(vector as u8),
+        true => core.traced_idle_interrupt(vector as u8),
+    }
 }
 
 extern "sysv64" fn on_kernel_exception(frame: &Frame) -> ! {

@@ -1,6 +1,7 @@
 //! Turns on what protects ring 0, where the processor has it, and the `syscall` instruction.
 
 use core::arch::x86_64::{__cpuid, __cpuid_count};
+use core::fmt;
 use x86_64::VirtAddr;
 use x86_64::registers::control::{Cr0, Cr0Flags, Cr4, Cr4Flags, Efer, EferFlags};
 use x86_64::registers::model_specific::{LStar, SFMask, Star};
@@ -11,7 +12,7 @@ use super::descriptors::{KERNEL_CODE, KERNEL_DATA, USER_CODE, USER_DATA};
 use super::entry;
 
 /// What this processor offers, as far as the core asks.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Default)]
 pub struct Features {
     /// Supervisor mode may not execute user pages.
     pub smep: bool,
@@ -36,6 +37,21 @@ const CLEARED: RFlags = RFlags::INTERRUPT_FLAG
     .union(RFlags::RESUME_FLAG)
     .union(RFlags::IOPL_LOW)
     .union(RFlags::IOPL_HIGH);
+
+impl fmt::Display for Features {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Features { smep, smap, umip, huge, xsave, bases } = *self;
+        let all = [
+            (smep, " smep"),
+            (smap, " smap"),
+            (umip, " umip"),
+            (huge, " huge"),
+            (xsave, " xsave"),
+            (bases, " fsgsbase"),
+        ];
+        all.into_iter().filter(|(has, _)| *has).try_for_each(|(_, name)| f.write_str(name))
+    }
+}
 
 /// Reads what there is.
 pub fn detect() -> Features {

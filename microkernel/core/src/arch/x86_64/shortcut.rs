@@ -116,7 +116,7 @@ macro_rules! switch {
 macro_rules! reply_checks {
     () => {
         concat!(
-        "test r14, r14\n\
+            "test r14, r14\n\
          jnz parley_slow_entry\n\
          cmp rdi, {slots}\n\
          jae parley_slow_entry\n\
@@ -125,9 +125,9 @@ macro_rules! reply_checks {
          mov [rsp + {e_rbx}], rbx\n\
          mov [rsp + {e_rbp}], rbp\n\
          mov [rsp + {e_r15}], r15\n\
-         mov ecx, edi\n" ,
-        find_handle!(),
-        "\nmovzx r11d, word ptr [rbx + rcx]\n\
+         mov ecx, edi\n",
+            find_handle!(),
+            "\nmovzx r11d, word ptr [rbx + rcx]\n\
          and r11d, {receive_mask}\n\
          cmp r11d, {receive_want}\n\
          jne 9f\n\
@@ -546,7 +546,14 @@ global_asm!(
 const _: () = assert!(size_of::<Packed>() == 16 && offset_of!(Frame, r11) == 0);
 
 /// Copies the bytes of a reply to its POSIX caller, and says what the result is, or that it can't be done here.
-extern "sysv64" fn reply_bytes(core: &mut Core, caller: Ref<Thread>, address: u64, word: u64, len: u64, rax: u64) -> Bytes {
+extern "sysv64" fn reply_bytes(
+    core: &mut Core,
+    caller: Ref<Thread>,
+    address: u64,
+    word: u64,
+    len: u64,
+    rax: u64,
+) -> Bytes {
     match core.reply_bytes(caller, rax, word, address, len) {
         Some(result) => Bytes { result, done: 1 },
         None => Bytes { result: 0, done: 0 },

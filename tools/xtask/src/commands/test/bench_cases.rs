@@ -1,7 +1,8 @@
 //! The figures themselves: repeatable, no worse than agreed, and right.
 //!
 //! Three tests share one measurement: the determinism test makes it twice, the gate compares it with the
-//! file, and stepping through single operations from the host shows that the guest counts correctly.
+//! file, and stepping through single operations from the host shows that the guest counts correctly. The
+//! micro core's size is such a figure, too.
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -9,7 +10,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail, ensure};
 
 use super::Case;
-use crate::commands::compare;
+use crate::commands::{compare, size};
 use crate::guest::{MEMORY, Rig};
 use crate::kernel::Kernel;
 use crate::qemu::Accel;
@@ -32,6 +33,7 @@ pub fn cases() -> Vec<Case<Rig>> {
     vec![
         Case::one("compare/deterministic", move |rig: &Rig| deterministic(rig, &first).into()),
         Case::one("bench/baseline", move |rig: &Rig| no_worse(rig, &again).into()),
+        Case::one("size/micro-core", |rig: &Rig| size::check(&rig.workspace, &rig.guest).map(drop).into()),
         Case::one("bench/single-step", |rig: &Rig| stepped(rig).into()),
     ]
 }

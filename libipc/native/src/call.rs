@@ -89,6 +89,9 @@ calls! {
     /// Faults of space rdi become requests on connection rsi. The handle to the space needs WRITE beside
     /// MANAGE. The space keeps the connection open until its last thread has ended.
     SPACE_FAULTS = 42 "space_faults",
+    /// Name space rdi, for people: rsi and rdx are 16 characters, padded with NUL. The handle needs WRITE
+    /// beside MANAGE.
+    SPACE_NAME = 52 "space_name",
     /// Make a call table of rdx rows (16 bytes each, at rsi), paid by quota rdi. Returns its slot.
     TABLE_CREATE = 43 "table_create",
     /// Create a stopped thread in space rdi, paid by quota rsi, with entry rdx, stack pointer r10,
@@ -138,6 +141,15 @@ calls! {
     REAP = 22 "reap",
     /// Verify the core's own invariants, with system handle rdi. 0, or the number of the first that fails.
     CHECK = 75 "check",
+    /// Switch the trace to mode rsi ([`crate::trace::mode`]), with system handle rdi (MANAGE). ENOMEM: no
+    /// memory for its ring.
+    TRACE = 76 "trace",
+    /// Take up to rdx events ([`crate::trace::Event`]) of the trace into rsi, oldest first, with system handle
+    /// rdi (MANAGE). Returns how many: at most 8; 0 when there are no more.
+    TRACE_READ = 77 "trace_read",
+    /// Begin to write into the kernel log, a line every millisecond, what each thread does and whom it
+    /// waits for, with system handle rdi (WRITE).
+    THREADS_DUMP = 78 "threads_dump",
 }
 
 /// Notification bit that tells the console driver that the kernel log has grown.
@@ -157,11 +169,11 @@ bitflags::bitflags! {
         const MINT = 1 << 3;
         /// Memory: map or copy for reading. System: read information.
         const READ = 1 << 4;
-        /// Memory: map or copy for writing. System: write and read the log.
+        /// Memory: map or copy for writing. System: write and read the log, list all threads in it.
         const WRITE = 1 << 5;
         /// Memory: map for execution. System: power, interrupts, ports.
         const EXECUTE = 1 << 6;
-        /// Space, thread, quota: change it.
+        /// Space, thread, quota: change it. System: trace what everybody does.
         const MANAGE = 1 << 7;
     }
 }
@@ -236,6 +248,6 @@ pub struct MemInfo {
 }
 
 // SAFETY: six 32-bit integers.
-unsafe impl crate::linux::Plain for ThreadInfo {}
+unsafe impl crate::Plain for ThreadInfo {}
 // SAFETY: six 64-bit integers.
-unsafe impl crate::linux::Plain for MemInfo {}
+unsafe impl crate::Plain for MemInfo {}

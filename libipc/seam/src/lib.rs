@@ -3,10 +3,16 @@
 //! A server is written once against [`Host`] and [`Service`]. In ring 3 `libipc/rt` implements `Host`
 //! with system calls and drives `Service` from its receive loop; in ring 0 the core does both with
 //! plain function calls; in tests and in the loop-back placement it is ordinary memory. Nothing here
-//! tells a server which it is.
+//! tells a server which it is. A crate of its own, because the core needs this and no table of any service.
+#![no_std]
+#![forbid(unsafe_code)]
 
 use parley_abi::Errno;
 use parley_abi::msg::{Token, Words};
+
+/// Badges of connections that init mints for a process carry this bit; those that a server mints for an
+/// open file or device do not.
+pub const ROOT: u64 = 1 << 63;
 
 /// What a server can ask of its surroundings. No method waits.
 pub trait Host {
@@ -37,6 +43,9 @@ pub trait Host {
     /// Writes to the kernel log.
     fn log(&mut self, text: &str);
 
+    /// For the console's driver: has the core write into the log what every thread does.
+    fn dump_threads(&mut self);
+
     /// For the console's driver: takes bytes of the kernel log that are not on the console yet.
     fn read_log(&mut self, into: &mut [u8]) -> usize;
 }
@@ -54,7 +63,7 @@ pub struct Cx<'h> {
 impl Cx<'_> {
     /// The calling process's id, if the connection is one that init minted for a process.
     pub fn root_pid(&self) -> Option<u32> {
-        (self.badge & crate::ROOT != 0).then_some(self.badge as u32)
+        (self.badge & ROOT != 0).then_some(self.badge as u32)
     }
 }
 
@@ -109,7 +118,7 @@ pub trait Service {
         Ok(())
     }
 
-    /// Serves one request. The label says which row; see [`crate::tables`].
+    /// Serves one request. The label says which row of the service's table.
     fn request(&mut self, cx: &mut Cx<'_>, label: u32, words: &Words) -> Outcome<'_>;
 
     /// Notification bits were set: interrupts, the kernel log.
