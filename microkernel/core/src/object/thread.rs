@@ -184,9 +184,8 @@ impl Core {
         let (root, handle_pages) = (space.root, space.handles.pages_at());
         let map_base = self.map_base(new.space);
         self.deadlines.make_room(self.threads.count() + 1, &mut self.frames)?;
-        self.quotas.pay_for_growth(self.threads.growth())?;
-        self.quotas.charge(new.quota, Slab::<Thread>::COST)?;
-        let made = self.threads.insert_after(&mut self.frames, |last| Thread {
+        let (cost, threads) = (Slab::<Thread>::COST, &mut self.threads);
+        let at = self.quotas.pay_for(new.quota, cost, threads, &mut self.frames, |last| Thread {
             frame: Frame::starting(new.entry, new.stack, new.argument),
             root,
             map_base,
@@ -197,17 +196,9 @@ impl Core {
             space: new.space,
             quota: new.quota,
             ..Thread::default()
-        });
-        match made {
-            Some(at) => {
-                self.thread_joined(new.space);
-                Ok(at)
-            }
-            None => {
-                self.quotas.refund(new.quota, Slab::<Thread>::COST);
-                Err(Errno::ENOMEM)
-            }
-        }
+        })?;
+        self.thread_joined(new.space);
+        Ok(at)
     }
 
     /// Lets a stopped thread run. EINVAL: it is not stopped.

@@ -17,10 +17,13 @@ mod faults;
 mod files;
 mod fuzz;
 mod handles;
+mod latency;
+mod leaks;
 mod leases;
 mod lengths;
 mod mapping;
 mod messages;
+mod misbehaviour;
 mod paths;
 mod payers;
 mod placements;
@@ -31,6 +34,7 @@ mod regions;
 mod registers;
 mod scheduling;
 mod segments;
+mod spies;
 mod submissions;
 mod traps_addresses;
 mod traps_flags;
@@ -66,6 +70,7 @@ const FILES: &[&[Test]] = &[
     traps_vectors::TESTS,
     traps_tlb::TESTS,
     traps_fpu::TESTS,
+    spies::TESTS,
     clocks::TESTS,
     files::TESTS,
     descriptors::TESTS,
@@ -82,6 +87,9 @@ const FILES: &[&[Test]] = &[
     bomb_survival::TESTS,
     submissions::TESTS,
     payers::TESTS,
+    misbehaviour::TESTS,
+    latency::TESTS,
+    leaks::TESTS,
     cleanup::TESTS,
 ];
 

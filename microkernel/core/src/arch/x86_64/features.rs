@@ -23,6 +23,8 @@ pub struct Features {
     pub huge: bool,
     /// XSAVE and its state components.
     pub xsave: bool,
+    /// Machine checks are exceptions; without that they are a reset without a word.
+    pub machine_check: bool,
 }
 
 /// Flags that a system call clears, so that nothing ring 3 sets bothers the core.
@@ -46,6 +48,7 @@ pub fn detect() -> Features {
         umip: has7 && leaf7.ecx & 1 << 2 != 0,
         huge: __cpuid(0x8000_0001).edx & 1 << 26 != 0,
         xsave: leaf1.ecx & 1 << 26 != 0,
+        machine_check: leaf1.edx & 1 << 7 != 0,
     }
 }
 
@@ -56,6 +59,7 @@ pub fn enable(features: Features) {
     cr4.set(Cr4Flags::SUPERVISOR_MODE_ACCESS_PREVENTION, features.smap);
     cr4.set(Cr4Flags::USER_MODE_INSTRUCTION_PREVENTION, features.umip);
     cr4.set(Cr4Flags::OSXSAVE, features.xsave);
+    cr4.set(Cr4Flags::MACHINE_CHECK_EXCEPTION, features.machine_check);
     cr4.remove(Cr4Flags::FSGSBASE | Cr4Flags::TIMESTAMP_DISABLE);
     let mut cr0 = Cr0::read() | Cr0Flags::WRITE_PROTECT | Cr0Flags::MONITOR_COPROCESSOR | Cr0Flags::NUMERIC_ERROR;
     cr0.remove(Cr0Flags::EMULATE_COPROCESSOR);
