@@ -33,8 +33,8 @@ const TIMES: u32 = 100_000;
 const FIRST: u32 = 8;
 
 /// All that could have leaked: the machine's memory and objects, and pages of the two quotas that pay.
-fn state(scope: &Scope) -> Verdict<(MemInfo, (u32, u32), (u32, u32))> {
-    Ok((mem_info()?, sys::quota_info(scope.quota())?, sys::quota_info(slot::QUOTA)?))
+fn state(scope: &Scope) -> Verdict<(MemInfo, [(u32, u32); 2])> {
+    Ok((mem_info()?, [sys::quota_info(scope.quota())?, sys::quota_info(slot::QUOTA)?]))
 }
 
 /// Makes and destroys something [`TIMES`] times.

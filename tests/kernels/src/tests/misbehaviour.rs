@@ -62,7 +62,7 @@ struct Crowd {
 
 impl Crowd {
     fn call(endpoint: u32) -> Verdict<Crowd> {
-        let sandbox = Sandbox::new()?;
+        let sandbox = Sandbox::of(64)?;
         let connection = sandbox.scope().connection(endpoint, 1)?;
         sys::handle_grant(sandbox.space, connection, PEER, Rights::CALL)?;
         let mut code = [&FOR_EVER[..], &call(CALL, &[Some(PEER)])].concat();
@@ -105,7 +105,7 @@ fn hoarder() -> Vec<u8> {
 /// It owns its endpoint: when what paid for it goes, so does everything that it held.
 fn a_server_that_dies_with_100_requests() -> Verdict {
     let threads = mem_info()?.threads;
-    let mut server = Sandbox::new()?;
+    let mut server = Sandbox::of(64)?;
     let endpoint = server.scope().endpoint()?;
     sys::handle_grant(server.space, endpoint, OWN, Rights::RECEIVE)?;
     let crowd = Crowd::call(endpoint)?;
@@ -125,7 +125,7 @@ fn a_server_that_dies_with_100_requests() -> Verdict {
 
 /// It faults with what it has received, and its supervisor takes it down.
 fn a_server_that_faults_with_100_requests() -> Verdict {
-    let mut server = Sandbox::new()?;
+    let mut server = Sandbox::of(64)?;
     let endpoint = server.scope().endpoint()?;
     sys::handle_grant(server.space, endpoint, OWN, Rights::RECEIVE)?;
     let crowd = Crowd::call(endpoint)?;
