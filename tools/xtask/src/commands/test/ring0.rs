@@ -22,10 +22,10 @@ const NMI: u64 = 2;
 const PUSHED: u64 = 40;
 /// A system call's longest way through the core, in instructions.
 const LONGEST: usize = 5000;
-/// Instructions of one system call that are interrupted, and whole system calls that are wanted of so many. One
-/// that leaves nobody to run never ends: the emulator holds interrupts back while it is stepped.
-const INTERRUPTED: usize = 400;
-const WHOLE: usize = 2;
+/// Instructions of one system call that are interrupted, and whole system calls that are wanted of so many: while
+/// the system starts, most copy a program and take longer.
+const INTERRUPTED: usize = 600;
+const WHOLE: usize = 1;
 const CALLS: usize = 20;
 
 /// How a machine must end.
