@@ -2,8 +2,8 @@
 //!
 //! Numbers start at [`FIRST`]; below lie the POSIX numbers, whose meaning is a process's call table
 //! ([`crate::row`]). Every call returns a value or a negated [`crate::Errno`] in rax and, unless said
-//! otherwise, changes no other register but rcx and r11. Long ones (`map`, `mem_read`, `mem_write`)
-//! are made again until they are done, and count their arguments on meanwhile. Arguments: `handle` in
+//! otherwise, changes no other register but rcx and r11. Long ones (`map`, `mem_read`, `mem_write`, `revoke`,
+//! `table_create`) are made again until they are done, and count their arguments on meanwhile. Arguments: `handle` in
 //! rdi, then rsi, rdx, r10, r8, r9. Common errors: EBADF (no such handle, or not of the kind), EPERM (the
 //! handle lacks the right), EINVAL (an argument is out of range), ENOMEM (the quota is used up), EFAULT (a
 //! pointer is not mapped as it needs to be).
@@ -48,7 +48,7 @@ calls! {
     /// The server has forgotten connection badge rsi of its endpoint rdi after CLOSED.
     CONN_FREE = 8 "conn_free",
     /// Interrupt the pending call of thread handle rdi: its server receives CANCEL. ESRCH if it does
-    /// not wait.
+    /// not wait, or waits for what becomes of its fault.
     CANCEL = 9 "cancel",
 
     /// Drop handle rdi.
@@ -58,11 +58,15 @@ calls! {
     HANDLE_COPY = 17 "handle_copy",
     /// Copy handle rsi to slot rdx of the table of space rdi, keeping rights r10 only.
     HANDLE_GRANT = 18 "handle_grant",
+    /// Move handle rsi to slot rdx of the table of space rdi, keeping rights r10 only: as HANDLE_GRANT, and the
+    /// own slot is free. The only way to hand on an interrupt, of which there is one handle.
+    HANDLE_MOVE = 23 "handle_move",
     /// Kind (bits 0 to 7) and rights (bits 8 to 15) of handle rdi, the object number in bits 32 to 63.
     HANDLE_INFO = 19 "handle_info",
     /// Make a connection to endpoint rdi with badge rsi and rights rdx. Returns its slot.
     MINT = 20 "mint",
-    /// Close the connections of endpoint rdi that have badge rsi: calls on their handles give ESTALE.
+    /// Close the connections of endpoint rdi that have badge rsi: calls on their handles give ESTALE. rdx: 0;
+    /// it counts the connections that were looked at.
     REVOKE = 21 "revoke",
 
     /// Create a quota of rsi pages, taken from quota rdi. Returns its slot.
@@ -92,7 +96,8 @@ calls! {
     /// Name space rdi, for people: rsi and rdx are 16 characters, padded with NUL. The handle needs WRITE
     /// beside MANAGE.
     SPACE_NAME = 52 "space_name",
-    /// Make a call table of rdx rows (16 bytes each, at rsi), paid by quota rdi. Returns its slot.
+    /// Make a call table of rdx rows (16 bytes each, at rsi), paid by quota rdi; r10: 0. Returns its slot.
+    /// With a slot in r10 it goes on with a table that is not complete, which is how a long one is made.
     TABLE_CREATE = 43 "table_create",
     /// Create a stopped thread in space rdi, paid by quota rsi, with entry rdx, stack pointer r10,
     /// argument r8 (in rdi), priority r9 (at most the creator's). Returns its slot.
@@ -123,7 +128,8 @@ calls! {
     /// Write rdx bytes at rsi to the kernel log, with system handle rdi. Returns how many: at most 256.
     LOG = 68 "log",
     /// Take up to rdx bytes of the kernel log into rsi, with system handle rdi; from the first such call
-    /// on, the core no longer writes to the console and sets bit [`LOG_BIT`] on endpoint r10.
+    /// on, the core no longer writes to the console and sets bit [`LOG_BIT`] on endpoint r10. Returns how many;
+    /// after EFAULT none are lost.
     LOG_READ = 69 "log_read",
     /// Power off (rsi = 0) or reset (rsi = 1), with system handle rdi.
     POWER = 70 "power",

@@ -7,7 +7,7 @@ use parley_abi::counters::Counters;
 
 use crate::arch::apic::Apic;
 use crate::arch::clock::Clock;
-use crate::arch::descriptors::PORT_BITMAPS;
+use crate::arch::descriptors::{PORT_BITMAPS, clear_selectors};
 use crate::arch::entry::CpuLocal;
 use crate::arch::frame::Frame;
 use crate::arch::{fpu, paging, vectors};
@@ -67,7 +67,7 @@ pub struct Core {
     /// See [`Submission`].
     pub submissions: Slab<Submission>,
     /// Objects without handles that are still to be taken apart.
-    pub doomed: u32,
+    pub doomed: crate::object::doomed::Doomed,
     /// Interrupt lines, by number.
     pub irqs: [Irq; vectors::IRQS],
     /// Threads that could run.
@@ -179,6 +179,9 @@ impl Core {
             Some(next) => {
                 let left = core::mem::take(&mut self.threads[next].slice);
                 self.slice_end = self.clock.now() + if left == 0 { SLICE } else { left };
+                if self.threads[next].root != self.root {
+                    clear_selectors();
+                }
                 self.switch_to(next);
             }
             None => {

@@ -98,14 +98,26 @@ impl Log {
         }
     }
 
+    /// The oldest bytes in the ring, up to the length of `into`: they stay there.
+    pub fn peek(&self, into: &mut [u8]) -> usize {
+        let count = self.len.min(into.len());
+        for (number, byte) in into[..count].iter_mut().enumerate() {
+            *byte = self.ring[(self.read + number) % RING];
+        }
+        count
+    }
+
+    /// Forgets the oldest `count` bytes: they have been read.
+    pub fn forget(&mut self, count: usize) {
+        let count = count.min(self.len);
+        self.read = (self.read + count) % RING;
+        self.len -= count;
+    }
+
     /// Takes bytes out of the ring.
     pub fn take(&mut self, into: &mut [u8]) -> usize {
-        let count = self.len.min(into.len());
-        for byte in &mut into[..count] {
-            *byte = self.ring[self.read];
-            self.read = (self.read + 1) % RING;
-        }
-        self.len -= count;
+        let count = self.peek(into);
+        self.forget(count);
         count
     }
 
@@ -189,6 +201,19 @@ mod tests {
         let mut out = [0; RING + 1];
         assert_eq!(log.take(&mut out), RING);
         assert_eq!((out[0], out[RING - 1]), (10, ((RING + 9) % 256) as u8));
+        assert_eq!(log.take(&mut out), 0);
+    }
+
+    #[test]
+    fn what_was_not_delivered_is_still_there() {
+        let mut log = Log::new(Level::Info);
+        log.claim_by_resident(0);
+        log.write(b"abcdef");
+        let mut out = [0; 4];
+        assert_eq!((log.peek(&mut out), &out), (4, b"abcd"));
+        log.forget(3);
+        assert_eq!((log.take(&mut out), &out[..3]), (3, &b"def"[..]));
+        log.forget(7);
         assert_eq!(log.take(&mut out), 0);
     }
 

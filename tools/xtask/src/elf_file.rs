@@ -58,6 +58,13 @@ impl ElfFile {
         own.find(|name| !name.is_empty() && !name.starts_with("__")).map(str::to_owned)
     }
 
+    /// The address of a symbol.
+    pub fn address_of(&self, name: &str) -> Option<u64> {
+        let (symbols, names) = self.parse().ok()?.symbol_table().ok()??;
+        let mut hits = symbols.iter().filter(|symbol| names.get(symbol.st_name as usize).is_ok_and(|own| own == name));
+        hits.next().map(|symbol| symbol.st_value)
+    }
+
     /// The sections' sizes, added up. Alignment between them is not counted.
     pub fn sizes(&self) -> Result<Sizes> {
         let mut sizes = Sizes::default();

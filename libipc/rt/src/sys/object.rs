@@ -2,8 +2,8 @@
 
 use parley_abi::Errno;
 use parley_abi::call::{
-    ENDPOINT_CREATE, HANDLE_COPY, HANDLE_DROP, HANDLE_GRANT, HANDLE_INFO, Rights, SPACE_FAULTS, SPACE_NAME,
-    SPACE_TABLE, TABLE_CREATE,
+    ENDPOINT_CREATE, HANDLE_COPY, HANDLE_DROP, HANDLE_GRANT, HANDLE_INFO, HANDLE_MOVE, Rights, SPACE_FAULTS,
+    SPACE_NAME, SPACE_TABLE, TABLE_CREATE,
 };
 use parley_abi::row::Row;
 
@@ -30,6 +30,15 @@ pub fn handle_grant(space: u32, handle: u32, to: u32, rights: Rights) -> Result<
     let args = [u64::from(space), u64::from(handle), u64::from(to), u64::from(rights.bits()), 0, 0];
     // SAFETY: the call touches no memory of ours.
     unsafe { checked(HANDLE_GRANT, args) }.map(drop)
+}
+
+/// Moves a handle to slot `to` of `space`, keeping only `rights`. Errors: see [`HANDLE_MOVE`].
+pub fn handle_move(space: u32, handle: u32, to: u32, rights: Rights) -> Result<(), Errno> {
+    // SAFETY: the call touches no memory of ours.
+    unsafe {
+        checked(HANDLE_MOVE, [u64::from(space), u64::from(handle), u64::from(to), u64::from(rights.bits()), 0, 0])
+    }
+    .map(drop)
 }
 
 /// Kind ([`parley_abi::call::kind`]), rights and object number of a handle. Errors: see [`HANDLE_INFO`].

@@ -63,16 +63,16 @@ pub fn start(composition: &Composition) -> ! {
     let facts = firmware::facts(composition); // what the loader says: memory, archive, command line
     // SAFETY: this is the only borrow of the processor's block; it ends up in `Core`.
     let cpu: &'static mut CpuLocal = unsafe { entry::cpu_local() };
-    let guard = core::ptr::from_ref(&cpu.guard).addr() as u64;
+    let guards = cpu.guards();
     // SAFETY: the GDT, IDT and TSS are filled before they are loaded, and the block never moves.
     descriptors::load(unsafe { entry::cpu_local() }); // faults from here on say what they are
     let found = features::detect();
     features::enable(found); // SMEP, SMAP, UMIP, NX, WP, and `syscall`
     fpu::init();
     let (mut frames, heap) = firmware::take_memory(&facts, composition.heap);
-    let root = paging::build_kernel(&facts.image, guard, facts.top, &mut || frames.take_zeroed());
+    let root = paging::build_kernel(&facts.image, &guards, facts.top, &mut || frames.take_zeroed());
     let root = need(root, "not enough memory for page tables");
-    paging::activate(root); // the core's own map: W^X, guard page, nothing of the loader's
+    paging::activate(root); // the core's own map: W^X, guard pages, nothing of the loader's
     firmware::reclaim(&facts, &mut frames); // the loader's memory is free now
     let mut core = empty_core(cpu, frames, root, began);
     core.fast_bases = found.bases;
@@ -117,7 +117,7 @@ fn empty_core(cpu: &'static mut CpuLocal, mut frames: Frames, root: Phys, began:
         memories: Slab::new(root, 4096, &mut frames),
         regions: Slab::new(root, 8192, &mut frames),
         submissions: Slab::new(root, 4096, &mut frames),
-        doomed: 0,
+        doomed: Default::default(),
         irqs: [Default::default(); crate::arch::vectors::IRQS],
         ready: Default::default(),
         deadlines: Deadlines::new(Window::new(9, root, 256)),
@@ -157,7 +157,7 @@ impl Core {
     fn make_root_quota(&mut self) {
         let free = self.frames.free();
         let limit = (free - free / 32 - 32) * PAGE as u64;
-        let quota = Quota { parent: Ref::NONE, limit, used: 0 };
+        let quota = Quota::new(Ref::NONE, limit);
         let made = self.quotas.insert(&mut self.frames, quota).expect("boot: no memory for a quota");
         assert!(made == ROOT_QUOTA, "the root quota is the first one");
     }

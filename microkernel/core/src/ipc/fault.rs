@@ -4,6 +4,7 @@ use parley_abi::Errno;
 use parley_abi::msg::label;
 use parley_abi::row::Row;
 
+use crate::arch::descriptors::clear_selectors;
 use crate::arch::{fpu, vectors};
 use crate::kernel::Core;
 use crate::log::Level;
@@ -29,6 +30,7 @@ impl Core {
 
     /// Sends the fault in the thread's name to the fault connection of its space.
     fn raise_fault(&mut self, vector: u8) {
+        clear_selectors(); // the handler may be switched to at once, and it is another process
         let address = if vector == vectors::PAGE_FAULT { fpu::fault_address() } else { 0 };
         let space = self.current_space();
         let thread = self.thread();

@@ -24,7 +24,7 @@ impl Core {
         let (slot, words) = (thread.frame.args[0], thread.frame.words(1));
         let (token, deadline) = (Token(thread.frame.r13), thread.frame.r14);
         let endpoint: Ref<Endpoint> = self.object(slot, kind::ENDPOINT, Rights::RECEIVE)?;
-        if self.endpoints.get(endpoint).is_none() {
+        if self.endpoints.get(endpoint).is_none_or(Endpoint::is_dying) {
             return Err(Errno::ESTALE);
         }
         let mut resumed = None;

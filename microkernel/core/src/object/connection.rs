@@ -4,6 +4,7 @@ use parley_abi::Errno;
 use parley_abi::call::{Rights, kind};
 
 use crate::kernel::Core;
+use crate::mem::scan::Cursor;
 use crate::mem::slab::{Object, Ref, Slab};
 use crate::object::endpoint::{Binding, Endpoint};
 use crate::object::handle::Handle;
@@ -40,13 +41,10 @@ impl Core {
         endpoint: Ref<Endpoint>,
         badge: u64,
     ) -> Result<Ref<Connection>, Errno> {
-        self.quotas.charge_object(quota, Slab::<Connection>::COST, self.connections.growth())?;
         let resident = self.resident_behind(endpoint);
         let connection = Connection { endpoint, badge, resident, quota, ..Connection::default() };
-        self.connections.insert(&mut self.frames, connection).ok_or_else(|| {
-            self.quotas.refund(quota, Slab::<Connection>::COST);
-            Errno::ENOMEM
-        })
+        let cost = Slab::<Connection>::COST;
+        self.quotas.pay_for(quota, cost, &mut self.connections, &mut self.frames, |_| connection)
     }
 
     /// The resident service that an endpoint is bound to.
@@ -165,14 +163,10 @@ impl Core {
         self.free_connection(at);
     }
 
-    /// Makes every connection of the endpoint that has `badge` stale.
-    pub fn revoke(&mut self, endpoint: Ref<Endpoint>, badge: u64) {
-        for index in 0..self.connections.len() {
-            let Some(at) = self.connections.at(index) else { continue };
-            let connection = &self.connections[at];
-            if connection.endpoint == endpoint && connection.badge == badge && connection.refs > 0 {
-                self.free_connection(at);
-            }
-        }
+    /// Looks on for connections of the endpoint that have `badge`, and makes the next one stale. False: there
+    /// are no more.
+    pub fn revoke_step(&mut self, endpoint: Ref<Endpoint>, badge: u64, cursor: &mut Cursor) -> bool {
+        let meant = |at: &Connection| at.endpoint == endpoint && at.badge == badge && at.refs > 0;
+        cursor.step(&self.connections, meant).act(|at| self.free_connection(at))
     }
 }

@@ -4,8 +4,10 @@ use parley_abi::Errno;
 use parley_abi::msg::{Token, Words, event};
 
 use crate::kernel::Core;
+use crate::mem::scan::Cursor;
 use crate::mem::slab::{Object, Ref, Slab};
 use crate::object::connection::Connection;
+use crate::object::doomed::{Doomable, Links};
 use crate::object::quota::Quota;
 use crate::object::thread::{State, Thread};
 use crate::sched::Queue;
@@ -54,9 +56,25 @@ pub struct Endpoint {
     /// Handles to it.
     pub refs: u32,
     /// It has no handles, and waits to be taken apart.
-    pub doomed: bool,
+    doomed: Links<Endpoint>,
+    /// Whether it is being taken apart, and how far that is.
+    ending: Ending,
+    /// Where in the table that is.
+    cursor: Cursor,
     /// Who pays.
     pub quota: Ref<Quota>,
+}
+
+/// How far an endpoint has been taken apart.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+enum Ending {
+    /// It lives.
+    #[default]
+    No,
+    /// Threads whose requests were received and not yet answered are being looked for.
+    Callers,
+    /// Submissions that have to do with it are being looked for.
+    Submissions,
 }
 
 /// What `reply_recv` reports.
@@ -81,6 +99,11 @@ impl Event {
 }
 
 impl Endpoint {
+    /// Nothing is received on it or submitted to it any more.
+    pub fn is_dying(&self) -> bool {
+        self.ending != Ending::No
+    }
+
     /// Nobody calls, and nothing has happened.
     #[inline(always)]
     fn is_quiet(&self) -> bool {
@@ -170,16 +193,19 @@ impl Object for Endpoint {
     const WINDOW: u64 = 3;
 }
 
+impl Doomable for Endpoint {
+    fn links(&mut self) -> &mut Links<Endpoint> {
+        &mut self.doomed
+    }
+}
+
 impl Core {
     /// Makes an endpoint without handles. ENOMEM.
     pub fn create_endpoint(&mut self, quota: Ref<Quota>, binding: Binding) -> Result<Ref<Endpoint>, Errno> {
-        self.quotas.charge_object(quota, Slab::<Endpoint>::COST, self.endpoints.growth())?;
         let door = if binding == Binding::Threads { OPEN } else { RESIDENT };
         let endpoint = Endpoint { quota, binding, door, ..Endpoint::default() };
-        self.endpoints.insert(&mut self.frames, endpoint).ok_or_else(|| {
-            self.quotas.refund(quota, Slab::<Endpoint>::COST);
-            Errno::ENOMEM
-        })
+        let cost = Slab::<Endpoint>::COST;
+        self.quotas.pay_for(quota, cost, &mut self.endpoints, &mut self.frames, |_| endpoint)
     }
 
     /// Something other than a thread's request is there for the endpoint's server.
@@ -238,36 +264,50 @@ impl Core {
         }
     }
 
-    /// Takes an endpoint apart, a waiting thread or a connection at a time. True, as there may be more.
-    pub fn destroy_endpoint_step(&mut self, at: Ref<Endpoint>) -> bool {
+    /// Takes an endpoint apart, a waiting thread or a connection at a time.
+    pub fn destroy_endpoint_step(&mut self, at: Ref<Endpoint>) {
         if let Some(caller) = self.endpoints[at].callers.pop(&mut self.threads) {
-            self.fail_request(caller, Errno::ESTALE);
-            return true;
+            return self.fail_request(caller, Errno::ESTALE);
         }
         if let Some(receiver) = self.endpoints[at].take_receiver(&mut self.threads) {
             self.threads[receiver].frame.rax = Errno::ESTALE.negated() as u64;
             self.deadlines.clear(&mut self.threads, receiver);
-            self.wake(receiver);
-            return true;
-        }
-        let waiting = |thread: &Thread| thread.state == State::Awaiting && thread.waits_for == at;
-        if let Some(caller) = self.threads.find(waiting) {
-            self.fail_request(caller, Errno::ESTALE);
-            return true;
+            return self.wake(receiver);
         }
         let closing = self.endpoints[at].closing;
         if let Some(connection) = self.connections.get(closing) {
             self.endpoints[at].closing = connection.next;
-            self.free_connection(closing);
-            return true;
+            return self.free_connection(closing);
         }
-        if self.drop_submission_of(at) {
-            return true;
+        let Endpoint { ending, mut cursor, server, binding, .. } = self.endpoints[at];
+        let (more, next) = match ending {
+            // Without a server nobody has received anything.
+            Ending::No if server == Ref::NONE && binding == Binding::Threads => (false, Ending::Submissions),
+            Ending::No => (false, Ending::Callers),
+            Ending::Callers => {
+                let waiting = |thread: &Thread| thread.state == State::Awaiting && thread.waits_for == at;
+                let more = cursor.step(&self.threads, waiting).act(|caller| self.fail_request(caller, Errno::ESTALE));
+                // Whoever received a request while we searched is noted there: then we search again.
+                (more, if server == Ref::NONE { Ending::Submissions } else { Ending::Callers })
+            }
+            Ending::Submissions if self.submissions.count() == 0 => return self.remove_endpoint(at),
+            Ending::Submissions => match self.drop_submission_of(at, &mut cursor) {
+                true => (true, ending),
+                false => return self.remove_endpoint(at),
+            },
+        };
+        let endpoint = &mut self.endpoints[at];
+        if more {
+            endpoint.cursor = cursor;
+        } else {
+            (endpoint.ending, endpoint.cursor, endpoint.server) = (next, Cursor::default(), Ref::NONE);
         }
-        let Endpoint { quota, doomed, .. } = self.endpoints[at];
-        self.no_longer_doomed(doomed);
-        self.endpoints.remove(at);
+    }
+
+    /// Frees an endpoint that nothing has to do with any more, or not yet.
+    pub fn remove_endpoint(&mut self, at: Ref<Endpoint>) {
+        let quota = self.endpoints[at].quota;
+        self.forget_endpoint(at);
         self.quotas.refund(quota, Slab::<Endpoint>::COST);
-        true
     }
 }

@@ -27,7 +27,7 @@ impl Core {
         if irq.taken {
             return Err(Errno::EBUSY);
         }
-        *irq = Irq { taken: true, generation: irq.generation + 1, ..Irq::default() };
+        *irq = Irq { taken: true, generation: irq.generation.wrapping_add(1), ..Irq::default() };
         Ok(Ref::new(line as u32, irq.generation))
     }
 

@@ -8,7 +8,9 @@ use parley_abi::{Errno, PAGE};
 
 use crate::kernel::Core;
 use crate::mem::frames::{ENTRIES, Frames, Phys};
+use crate::mem::scan::Cursor;
 use crate::mem::slab::{Object, Ref, Slab};
+use crate::object::doomed::{Doomable, Links};
 use crate::object::quota::Quota;
 use crate::uaccess::Claim;
 
@@ -41,11 +43,15 @@ pub struct Memory {
     /// Size in pages.
     pub pages: u64,
     /// It has neither handles nor regions, and waits to be taken apart.
-    pub doomed: bool,
+    doomed: Links<Memory>,
     /// Handles to it.
     pub handles: u32,
     /// Regions that map it.
     pub regions: u32,
+    /// It is being taken apart: nothing maps it any more.
+    pub dying: bool,
+    /// How far the search for its regions is.
+    cursor: Cursor,
     backing: Backing,
 }
 
@@ -143,6 +149,12 @@ impl Object for Memory {
     const WINDOW: u64 = 6;
 }
 
+impl Doomable for Memory {
+    fn links(&mut self) -> &mut Links<Memory> {
+        &mut self.doomed
+    }
+}
+
 impl Core {
     /// Makes an object of `pages` pages of zeros. EINVAL: none, or too many. ENOMEM.
     pub fn create_memory(&mut self, quota: Ref<Quota>, pages: u64) -> Result<Ref<Memory>, Errno> {
@@ -164,12 +176,8 @@ impl Core {
         cost: u64,
         backing: Backing,
     ) -> Result<Ref<Memory>, Errno> {
-        self.quotas.charge_object(quota, cost, self.memories.growth())?;
         let memory = Memory { quota, pages, backing, ..Memory::default() };
-        self.memories.insert(&mut self.frames, memory).ok_or_else(|| {
-            self.quotas.refund(quota, cost);
-            Errno::ENOMEM
-        })
+        self.quotas.pay_for(quota, cost, &mut self.memories, &mut self.frames, |_| memory)
     }
 
     /// Frees an object that nothing refers to any more.
@@ -179,16 +187,23 @@ impl Core {
         }
     }
 
-    /// Takes an object apart, a step at a time, though it may still be mapped. True, as its quota has
-    /// more to destroy.
-    pub fn destroy_memory_step(&mut self, at: Ref<Memory>) -> bool {
-        match self.regions.find(|region| region.memory == at) {
-            Some(region) => self.unmap_region_step(region),
-            None => {
-                self.free_memory_step(at);
-            }
+    /// Takes an object apart, a step at a time, though it may still be mapped.
+    pub fn destroy_memory_step(&mut self, at: Ref<Memory>) {
+        let memory = &mut self.memories[at];
+        memory.dying = true;
+        if memory.regions == 0 {
+            self.free_memory_step(at);
+            return;
         }
-        true
+        let mut cursor = memory.cursor;
+        let seen = cursor.step(&self.regions, |region| region.memory == at);
+        if !seen.act(|region| self.unmap_region_step(region)) {
+            // A region that was split has its second half anywhere.
+            cursor = Cursor::default();
+        }
+        if let Some(memory) = self.memories.get_mut(at) {
+            memory.cursor = cursor;
+        }
     }
 
     /// Frees up to 512 frames of an object, and with the last of them the object. False: it is gone.
@@ -201,9 +216,8 @@ impl Core {
             Backing::Contiguous(_) => Slab::<Memory>::COST,
             _ => Memory::cost(memory.pages),
         };
-        let (quota, doomed) = (memory.quota, memory.doomed);
-        self.no_longer_doomed(doomed);
-        self.memories.remove(at);
+        let quota = memory.quota;
+        self.forget_memory(at);
         self.quotas.refund(quota, cost);
         false
     }

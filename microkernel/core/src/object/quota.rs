@@ -6,6 +6,8 @@
 use parley_abi::{Errno, PAGE};
 
 use crate::kernel::Core;
+use crate::mem::frames::Frames;
+use crate::mem::scan::Cursor;
 use crate::mem::slab::{Object, Ref, Slab};
 
 /// An account, in bytes.
@@ -17,6 +19,25 @@ pub struct Quota {
     pub limit: u64,
     /// Bytes used, those granted to children included.
     pub used: u64,
+    /// Quotas whose parent it is.
+    children: u32,
+    /// It, or one above it, is being destroyed: it pays for nothing any more.
+    dying: bool,
+    /// How far its own destruction is: which of [`PASSES`], and where in that one's table.
+    pass: u8,
+    cursor: Cursor,
+}
+
+impl Quota {
+    /// A quota of `limit` bytes below `parent`.
+    pub fn new(parent: Ref<Quota>, limit: u64) -> Quota {
+        Quota { parent, limit, ..Quota::default() }
+    }
+
+    /// It pays for nothing any more.
+    pub fn is_dying(&self) -> bool {
+        self.dying
+    }
 }
 
 impl<T> Default for Ref<T> {
@@ -26,9 +47,9 @@ impl<T> Default for Ref<T> {
 }
 
 impl Slab<Quota> {
-    /// Takes `bytes` from a quota. ENOMEM: not that many are left. EBADF: the quota is gone.
+    /// Takes `bytes` from a quota. ENOMEM: not that many are left. EBADF: the quota is gone, or going.
     pub fn charge(&mut self, quota: Ref<Quota>, bytes: u64) -> Result<(), Errno> {
-        let account = self.get_mut(quota).ok_or(Errno::EBADF)?;
+        let account = self.get_mut(quota).filter(|account| !account.dying).ok_or(Errno::EBADF)?;
         let used = account.used.checked_add(bytes).filter(|&used| used <= account.limit);
         account.used = used.ok_or(Errno::ENOMEM)?;
         Ok(())
@@ -43,11 +64,27 @@ impl Slab<Quota> {
         }
     }
 
-    /// Takes the `cost` of a new object from a quota, and what its table grows by from the root; or neither: a
-    /// quota that is used up must not make the root pay again and again for a table that does not grow.
-    pub fn charge_object(&mut self, quota: Ref<Quota>, cost: u64, growth: u64) -> Result<(), Errno> {
+    /// Puts what `make` makes of the slot's last object into a table: `quota` pays `cost` bytes for it, and the
+    /// root for the table's growth. An error costs nobody anything. ENOMEM. EBADF: the quota is gone, or going.
+    pub fn pay_for<T: Object>(
+        &mut self,
+        quota: Ref<Quota>,
+        cost: u64,
+        table: &mut Slab<T>,
+        frames: &mut Frames,
+        make: impl FnOnce(&T) -> T,
+    ) -> Result<Ref<T>, Errno> {
         self.charge(quota, cost)?;
-        self.pay_for_growth(growth).inspect_err(|_| self.refund(quota, cost))
+        let (growth, before) = (table.growth(), table.bytes());
+        let paid = self.pay_for_growth(growth);
+        let made = paid.and_then(|()| table.insert_after(frames, make).ok_or(Errno::ENOMEM));
+        if made.is_err() {
+            self.refund(quota, cost);
+        }
+        if made.is_err() && paid.is_ok() {
+            self.refund(crate::boot::ROOT_QUOTA, growth.saturating_sub((table.bytes() - before) as u64));
+        }
+        made
     }
 
     /// Gives `bytes` back.
@@ -69,9 +106,9 @@ impl Slab<Quota> {
         false
     }
 
-    /// How deep below the root `quota` lies.
-    fn depth(&self, quota: Ref<Quota>) -> usize {
-        core::iter::successors(self.get(quota), |account| self.get(account.parent)).count()
+    /// `quota` and those above it, up to the root.
+    fn line(&self, quota: Ref<Quota>) -> impl Iterator<Item = &Quota> {
+        core::iter::successors(self.get(quota), |account| self.get(account.parent))
     }
 }
 
@@ -82,86 +119,129 @@ impl Object for Quota {
     const WINDOW: u64 = 5;
 }
 
+/// A part of the destruction of a quota: takes one step, and says whether there are more to take.
+type Pass = fn(&mut Core, Ref<Quota>, &mut Cursor) -> bool;
+
+/// The parts, in order. The first makes sure that nothing is added to what the others look through, so each
+/// needs to see each slot of its table once. Threads go before what they wait on, spaces before memory that
+/// they map, and the quotas themselves last.
+const PASSES: [Pass; 9] = [
+    Core::close_quotas,
+    Core::end_spaces_of,
+    Core::end_threads_of,
+    Core::end_endpoints_of,
+    Core::end_connections_of,
+    Core::end_memories_of,
+    Core::end_tables_of,
+    Core::end_submissions_of,
+    Core::end_quotas,
+];
+
 impl Core {
-    /// Grants `pages` of `parent` to a new quota. ENOMEM. EINVAL: the tree would be too deep.
+    /// Grants `pages` of `parent` to a new quota. ENOMEM. EBADF: the parent, or one above it, is being
+    /// destroyed. EINVAL: the tree would be too deep.
     pub fn create_quota(&mut self, parent: Ref<Quota>, pages: u64) -> Result<Ref<Quota>, Errno> {
         let limit = pages.checked_mul(PAGE as u64).ok_or(Errno::ENOMEM)?;
-        if self.quotas.depth(parent) >= MAX_DEPTH {
+        if self.quotas.line(parent).count() >= MAX_DEPTH {
             return Err(Errno::EINVAL);
         }
-        let growth = self.quotas.growth();
+        if self.quotas.line(parent).any(Quota::is_dying) {
+            return Err(Errno::EBADF);
+        }
         let cost = limit.checked_add(Slab::<Quota>::COST).ok_or(Errno::ENOMEM)?;
-        self.quotas.charge_object(parent, cost, growth)?;
-        let made = self.quotas.insert(&mut self.frames, Quota { parent, limit, used: 0 });
-        made.ok_or_else(|| {
+        self.quotas.charge(parent, cost)?;
+        let (growth, before) = (self.quotas.growth(), self.quotas.bytes());
+        if let Err(errno) = self.quotas.pay_for_growth(growth) {
             self.quotas.refund(parent, cost);
-            Errno::ENOMEM
-        })
+            return Err(errno);
+        }
+        match self.quotas.insert(&mut self.frames, Quota::new(parent, limit)) {
+            Some(at) => {
+                self.quotas[parent].children += 1;
+                Ok(at)
+            }
+            None => {
+                let grown = (self.quotas.bytes() - before) as u64;
+                self.quotas.refund(crate::boot::ROOT_QUOTA, growth.saturating_sub(grown));
+                self.quotas.refund(parent, cost);
+                Err(Errno::ENOMEM)
+            }
+        }
     }
 
-    /// Destroys one object that `quota` or one below it paid for. False: there is none left, and the
-    /// quota itself is gone. Each step is short; the caller restarts the system call in between.
-    pub fn destroy_quota_step(&mut self, quota: Ref<Quota>) -> bool {
-        if let Some(space) = self.spaces.find(|object| self.quotas.is_below(object.quota, quota)) {
-            return self.destroy_space_step(space);
-        }
-        if let Some(thread) = self.threads.find(|object| self.quotas.is_below(object.quota, quota)) {
-            self.destroy_thread(thread);
-            return true;
-        }
-        if let Some(endpoint) = self.endpoints.find(|object| self.quotas.is_below(object.quota, quota)) {
-            return self.destroy_endpoint_step(endpoint);
-        }
-        if let Some(connection) = self.connections.find(|object| self.quotas.is_below(object.quota, quota)) {
-            self.drop_connection_by_force(connection);
-            return true;
-        }
-        if let Some(memory) = self.memories.find(|object| self.quotas.is_below(object.quota, quota)) {
-            return self.destroy_memory_step(memory);
-        }
-        self.destroy_small_step(quota)
-    }
-
-    fn destroy_small_step(&mut self, quota: Ref<Quota>) -> bool {
-        if let Some(table) = self.tables.find(|object| self.quotas.is_below(object.quota, quota)) {
-            self.destroy_table(table);
-            return true;
-        }
-        if let Some(sent) = self.submissions.find(|object| self.quotas.is_below(object.quota, quota)) {
-            self.destroy_submission(sent);
-            return true;
-        }
-        let leaf = self.quotas.refs().find(|&at| {
-            self.quotas.is_below(at, quota) && !self.quotas.refs().any(|child| self.quotas[child].parent == at)
-        });
-        let Some(leaf) = leaf else { return false };
-        let Quota { parent, limit, .. } = self.quotas[leaf];
+    /// Frees a quota that has paid for nothing, or for nothing that is left.
+    pub fn remove_quota(&mut self, at: Ref<Quota>) {
+        let Quota { parent, limit, .. } = self.quotas[at];
         self.quotas.refund(parent, limit + Slab::<Quota>::COST);
-        self.quotas.remove(leaf);
-        leaf != quota
+        if let Some(parent) = self.quotas.get_mut(parent) {
+            parent.children -= 1;
+        }
+        self.quotas.remove(at);
     }
-}
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::boot::ROOT_QUOTA;
-    use crate::mem::frames::Phys;
-    use crate::mem::frames::tests::host_frames;
+    /// Takes a step of destroying `quota`, those below it and all that they paid for. False: it is gone.
+    /// Each step is short; the caller restarts the system call in between.
+    pub fn destroy_quota_step(&mut self, quota: Ref<Quota>) -> bool {
+        let Some(account) = self.quotas.get_mut(quota) else { return false };
+        account.dying = true;
+        let (pass, mut cursor) = (account.pass, account.cursor);
+        let more = PASSES[pass as usize](self, quota, &mut cursor);
+        let Some(account) = self.quotas.get_mut(quota) else { return false };
+        (account.pass, account.cursor) = if more { (pass, cursor) } else { (pass + 1, Cursor::default()) };
+        true
+    }
 
-    #[test]
-    fn a_new_object_is_paid_for_in_full_or_not_at_all() {
-        let mut frames = host_frames(20);
-        let mut quotas: Slab<Quota> = Slab::new(Phys(0), 16, &mut frames);
-        let account = |limit| Quota { parent: Ref::NONE, limit, used: 0 };
-        assert!(quotas.insert(&mut frames, account(5000)) == Some(ROOT_QUOTA));
-        let small = quotas.insert(&mut frames, account(100)).unwrap();
-        let used = |quotas: &Slab<Quota>| (quotas.get(ROOT_QUOTA).unwrap().used, quotas.get(small).unwrap().used);
-        assert_eq!(quotas.charge_object(small, 101, 4096), Err(Errno::ENOMEM));
-        assert_eq!(used(&quotas), (0, 0), "the object is too dear");
-        assert_eq!(quotas.charge_object(small, 60, 4096), Ok(()));
-        assert_eq!(used(&quotas), (4096, 60));
-        assert_eq!(quotas.charge_object(small, 40, 4096), Err(Errno::ENOMEM));
-        assert_eq!(used(&quotas), (4096, 60), "the root has no page left");
+    fn close_quotas(&mut self, quota: Ref<Quota>, cursor: &mut Cursor) -> bool {
+        let open = |account: &Quota| !account.dying && self.quotas.is_below(account.parent, quota);
+        cursor.step(&self.quotas, open).act(|at| self.quotas[at].dying = true)
+    }
+
+    fn end_spaces_of(&mut self, quota: Ref<Quota>, cursor: &mut Cursor) -> bool {
+        let seen = cursor.step(&self.spaces, |space| self.quotas.is_below(space.quota, quota));
+        seen.act(|at| self.destroy_space_step(at))
+    }
+
+    fn end_threads_of(&mut self, quota: Ref<Quota>, cursor: &mut Cursor) -> bool {
+        let seen = cursor.step(&self.threads, |thread| self.quotas.is_below(thread.quota, quota));
+        seen.act(|at| self.destroy_thread(at))
+    }
+
+    fn end_endpoints_of(&mut self, quota: Ref<Quota>, cursor: &mut Cursor) -> bool {
+        let seen = cursor.step(&self.endpoints, |endpoint| self.quotas.is_below(endpoint.quota, quota));
+        seen.act(|at| self.destroy_endpoint_step(at))
+    }
+
+    fn end_connections_of(&mut self, quota: Ref<Quota>, cursor: &mut Cursor) -> bool {
+        let seen = cursor.step(&self.connections, |connection| self.quotas.is_below(connection.quota, quota));
+        seen.act(|at| self.drop_connection_by_force(at))
+    }
+
+    fn end_memories_of(&mut self, quota: Ref<Quota>, cursor: &mut Cursor) -> bool {
+        let seen = cursor.step(&self.memories, |memory| self.quotas.is_below(memory.quota, quota));
+        seen.act(|at| self.destroy_memory_step(at))
+    }
+
+    fn end_tables_of(&mut self, quota: Ref<Quota>, cursor: &mut Cursor) -> bool {
+        let seen = cursor.step(&self.tables, |table| self.quotas.is_below(table.quota, quota));
+        seen.act(|at| self.destroy_table(at))
+    }
+
+    fn end_submissions_of(&mut self, quota: Ref<Quota>, cursor: &mut Cursor) -> bool {
+        let seen = cursor.step(&self.submissions, |sent| self.quotas.is_below(sent.quota, quota));
+        seen.act(|at| self.destroy_submission(at))
+    }
+
+    /// Frees what has no children, and at last `quota` itself. A parent that lies before its last child in
+    /// the table is found the next time round, and the tree is at most [`MAX_DEPTH`] deep.
+    fn end_quotas(&mut self, quota: Ref<Quota>, cursor: &mut Cursor) -> bool {
+        if self.quotas[quota].children == 0 {
+            self.remove_quota(quota);
+            return false;
+        }
+        let leaf = |account: &Quota| account.children == 0 && self.quotas.is_below(account.parent, quota);
+        if !cursor.step(&self.quotas, leaf).act(|at| self.remove_quota(at)) {
+            *cursor = Cursor::default();
+        }
+        true
     }
 }

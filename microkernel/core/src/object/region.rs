@@ -104,7 +104,7 @@ impl Core {
     /// its call with the rest. EINVAL. EEXIST: something is mapped there. ENOMEM.
     pub fn map_step(&mut self, wish: Mapping) -> Result<u64, Errno> {
         wish.check()?;
-        let memory = self.memories.get(wish.memory).ok_or(Errno::EBADF)?;
+        let memory = self.memories.get(wish.memory).filter(|memory| !memory.dying).ok_or(Errno::EBADF)?;
         if wish.first.checked_add(wish.pages).is_none_or(|end| end > memory.pages) {
             return Err(Errno::EINVAL);
         }
@@ -191,18 +191,11 @@ impl Core {
             progress: Progress::Complete,
             next: space.regions,
         };
-        self.quotas.charge_object(space.quota, Slab::<Region>::COST, self.regions.growth())?;
-        match self.regions.insert(&mut self.frames, region) {
-            Some(at) => {
-                space.regions = at;
-                self.memories[wish.memory].regions += 1;
-                Ok(at)
-            }
-            None => {
-                self.quotas.refund(space.quota, Slab::<Region>::COST);
-                Err(Errno::ENOMEM)
-            }
-        }
+        let cost = Slab::<Region>::COST;
+        let at = self.quotas.pay_for(space.quota, cost, &mut self.regions, &mut self.frames, |_| region)?;
+        space.regions = at;
+        self.memories[wish.memory].regions += 1;
+        Ok(at)
     }
 
     fn map_page(&mut self, wish: &Mapping, number: u64) -> Result<(), Errno> {

@@ -7,12 +7,15 @@ use crate::arch::descriptors::NO_PORTS;
 use crate::arch::paging;
 use crate::kernel::Core;
 use crate::mem::frames::Phys;
+use crate::mem::scan::Cursor;
 use crate::mem::slab::{Object, Ref, Slab};
 use crate::object::connection::Connection;
+use crate::object::doomed::{Doomable, Links};
 use crate::object::handle::{Handle, Handles, NOTHING, RESERVED};
 use crate::object::quota::Quota;
 use crate::object::region::Region;
 use crate::object::table::Table;
+use crate::object::thread::{State, Thread};
 
 /// An address space.
 pub struct Space {
@@ -40,18 +43,34 @@ pub struct Space {
     pub refs: u32,
     /// Which port bitmap it holds.
     pub ports: Option<u8>,
-    /// Being taken apart: nothing runs in it any more.
-    dying: bool,
+    /// Whether it is being taken apart, and how far that is.
+    ending: Ending,
+    /// Where in the table of threads that is.
+    cursor: Cursor,
     /// It has no handles, and waits to be taken apart.
-    pub doomed: bool,
+    doomed: Links<Space>,
     /// Threads in it.
     pub threads: u32,
+}
+
+/// How far an address space has been taken apart.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+enum Ending {
+    /// It lives.
+    #[default]
+    No,
+    /// Its threads are being stopped: all of them, before it takes longer to free them.
+    Stopping,
+    /// Its threads are being freed.
+    Freeing,
+    /// It has no threads, and what else it has goes.
+    Emptying,
 }
 
 impl Space {
     /// Nothing may be started in it any more.
     pub fn is_dying(&self) -> bool {
-        self.dying
+        self.ending != Ending::No
     }
 }
 
@@ -70,8 +89,9 @@ impl Default for Space {
             handle_pages: 0,
             refs: 0,
             ports: None,
-            dying: false,
-            doomed: false,
+            ending: Ending::No,
+            cursor: Cursor::default(),
+            doomed: Links::default(),
             threads: 0,
         }
     }
@@ -84,22 +104,23 @@ impl Object for Space {
     const WINDOW: u64 = 1;
 }
 
+impl Doomable for Space {
+    fn links(&mut self) -> &mut Links<Space> {
+        &mut self.doomed
+    }
+}
+
 impl Core {
     /// Makes an empty address space. ENOMEM.
     pub fn create_space(&mut self, quota: Ref<Quota>) -> Result<Ref<Space>, Errno> {
-        self.quotas.charge_object(quota, COST, self.spaces.growth())?;
-        let made = self.frames.take_zeroed().and_then(|root| {
-            paging::new_root(self.kernel_root, root);
-            let made = self.spaces.insert(&mut self.frames, Space { quota, root, ..Space::default() });
-            if made.is_none() {
-                self.frames.put(root);
-            }
-            made
-        });
-        made.ok_or_else(|| {
-            self.quotas.refund(quota, COST);
-            Errno::ENOMEM
-        })
+        let root = self.frames.take_zeroed().ok_or(Errno::ENOMEM)?;
+        paging::new_root(self.kernel_root, root);
+        let space = Space { quota, root, ..Space::default() };
+        let made = self.quotas.pay_for(quota, COST, &mut self.spaces, &mut self.frames, |_| space);
+        if made.is_err() {
+            self.frames.put(root);
+        }
+        made
     }
 
     /// The handle in `slot` of `space`. EBADF: nothing there.
@@ -133,12 +154,18 @@ impl Core {
 
     /// Puts a new handle into `slot`, which is free, and counts it. EEXIST, EBADF, ENOMEM.
     pub fn install(&mut self, space: Ref<Space>, slot: u32, handle: Handle) -> Result<(), Errno> {
+        self.put_in_slot(space, slot, handle)?;
+        self.count_handle(handle, 1);
+        Ok(())
+    }
+
+    /// Puts a handle that is counted already into `slot`, which is free. EEXIST, EBADF, ENOMEM.
+    pub fn put_in_slot(&mut self, space: Ref<Space>, slot: u32, handle: Handle) -> Result<(), Errno> {
         self.prepare_slot(space, slot)?;
         if self.spaces[space].handles.get(slot).is_some_and(|old| old.kind != NOTHING) {
             return Err(Errno::EEXIST);
         }
         self.spaces[space].handles.put(slot, handle);
-        self.count_handle(handle, 1);
         Ok(())
     }
 
@@ -203,41 +230,61 @@ impl Core {
         }
     }
 
-    /// Takes an address space apart, a step at a time. True, as its quota has more to destroy.
-    pub fn destroy_space_step(&mut self, at: Ref<Space>) -> bool {
-        if !self.spaces[at].dying {
-            self.spaces[at].dying = true;
-            self.stop_threads_of(at);
-            if self.root == self.spaces[at].root {
-                self.root = self.kernel_root;
-                paging::activate(self.root);
+    /// Takes an address space apart, a step at a time.
+    pub fn destroy_space_step(&mut self, at: Ref<Space>) {
+        let space = &mut self.spaces[at];
+        let mut cursor = space.cursor;
+        match space.ending {
+            Ending::No => {
+                space.ending = Ending::Stopping;
+                return;
             }
-            return true;
+            Ending::Stopping => {
+                let runs = |thread: &Thread| thread.space == at && thread.state != State::Stopped;
+                let more = cursor.step(&self.threads, runs).act(|thread| self.stop_thread(thread));
+                return self.go_on_ending(at, more, cursor, Ending::Freeing);
+            }
+            Ending::Freeing => {
+                let more =
+                    cursor.step(&self.threads, |thread| thread.space == at).act(|thread| self.destroy_thread(thread));
+                return self.go_on_ending(at, more, cursor, Ending::Emptying);
+            }
+            Ending::Emptying => {}
         }
-        if let Some(thread) = self.threads.find(|thread| thread.space == at) {
-            self.destroy_thread(thread);
-            return true;
+        if self.root == self.spaces[at].root {
+            self.root = self.kernel_root;
+            paging::activate(self.root);
         }
         if let Some(slot) = self.spaces[at].handles.next_used(0) {
             let handle = self.spaces[at].handles.put(slot, Handle::default());
             self.count_handle(handle, -1);
-            return true;
+            return;
         }
         let region = self.spaces[at].regions;
         if self.regions.get(region).is_some() {
-            self.unmap_region_step(region);
-            return true;
+            return self.unmap_region_step(region);
         }
-        self.destroy_tables_step(at)
+        self.destroy_tables_step(at);
     }
 
-    fn destroy_tables_step(&mut self, at: Ref<Space>) -> bool {
+    /// Notes how far it is: `more` of this part, or the beginning of the next.
+    fn go_on_ending(&mut self, at: Ref<Space>, more: bool, cursor: Cursor, next: Ending) {
+        let space = &mut self.spaces[at];
+        match more {
+            true => space.cursor = cursor,
+            false => (space.ending, space.cursor) = (next, Cursor::default()),
+        }
+    }
+
+    /// Frees a page table, and after the last one the space: it has no threads, handles and regions any more, or
+    /// not yet.
+    pub fn destroy_tables_step(&mut self, at: Ref<Space>) {
         let space = &mut self.spaces[at];
         let (root, quota) = (space.root, space.quota);
         if paging::free_one_table(root, &mut |table| self.frames.put(table)) {
             space.page_tables -= 1;
             self.quotas.refund(quota, PAGE as u64);
-            return true;
+            return;
         }
         while space.handles.free_page(&mut self.frames) {
             self.quotas.refund(quota, PAGE as u64);
@@ -246,12 +293,9 @@ impl Core {
             self.release_ports(bitmap);
         }
         self.frames.put(root);
-        let doomed = self.spaces[at].doomed;
-        self.no_longer_doomed(doomed);
         self.set_faults(at, Ref::NONE);
-        self.spaces.remove(at);
+        self.forget_space(at);
         self.quotas.refund(quota, COST);
-        true
     }
 
     /// Faults of the space go to `connection` from now on.
@@ -287,14 +331,6 @@ impl Core {
         space.threads -= 1;
         if space.threads == 0 {
             self.hold_faults(at, false);
-        }
-    }
-
-    fn stop_threads_of(&mut self, space: Ref<Space>) {
-        for index in 0..self.threads.len() {
-            if let Some(thread) = self.threads.at(index).filter(|&thread| self.threads[thread].space == space) {
-                self.stop_thread(thread);
-            }
         }
     }
 

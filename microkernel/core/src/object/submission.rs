@@ -7,6 +7,7 @@ use parley_abi::Errno;
 use parley_abi::msg::{Token, Words, event};
 
 use crate::kernel::Core;
+use crate::mem::scan::Cursor;
 use crate::mem::slab::{Object, Ref, Slab};
 use crate::object::endpoint::{Binding, Endpoint, Event};
 use crate::object::quota::Quota;
@@ -47,8 +48,10 @@ pub struct Submission {
     pub submitter: Ref<Endpoint>,
     /// Who pays.
     pub quota: Ref<Quota>,
-    /// Next in the list.
+    /// Neighbours in the list.
     pub next: Ref<Submission>,
+    /// Neighbours in the list.
+    pub previous: Ref<Submission>,
 }
 
 /// A list of submissions.
@@ -76,7 +79,8 @@ impl Core {
     /// is resident, and answers at once: call it.
     pub fn submit(&mut self, new: Submission) -> Result<(), Errno> {
         let Submission { server, quota, .. } = new;
-        if matches!(self.endpoints.get(server).ok_or(Errno::ESTALE)?.binding, Binding::Resident(_)) {
+        let target = self.endpoints.get(server).filter(|target| !target.is_dying()).ok_or(Errno::ESTALE)?;
+        if matches!(target.binding, Binding::Resident(_)) {
             return Err(Errno::ENOSYS);
         }
         let at = self.insert_submission(quota, new)?;
@@ -98,31 +102,26 @@ impl Core {
     }
 
     fn insert_submission(&mut self, quota: Ref<Quota>, new: Submission) -> Result<Ref<Submission>, Errno> {
-        self.quotas.charge_object(quota, Slab::<Submission>::COST, self.submissions.growth())?;
-        self.submissions.insert(&mut self.frames, new).ok_or_else(|| {
-            self.quotas.refund(quota, Slab::<Submission>::COST);
-            Errno::ENOMEM
-        })
+        let cost = Slab::<Submission>::COST;
+        self.quotas.pay_for(quota, cost, &mut self.submissions, &mut self.frames, |_| new)
     }
 
     fn append(&mut self, to: Ref<Endpoint>, at: Ref<Submission>) {
         let list = &mut self.endpoints[to].events;
-        match self.submissions.get_mut(list.last) {
+        let last = core::mem::replace(&mut list.last, at);
+        match self.submissions.get_mut(last) {
             Some(last) => last.next = at,
             None => list.first = at,
         }
-        list.last = at;
+        self.submissions[at].previous = last;
     }
 
     /// The endpoint's next submission event, if there is one.
     pub fn next_submission(&mut self, endpoint: Ref<Endpoint>) -> Option<Event> {
-        let list = &mut self.endpoints[endpoint].events;
-        let at = list.first;
-        let news = self.submissions.get_mut(at)?;
-        list.first = core::mem::take(&mut news.next);
-        if list.first == Ref::NONE {
-            list.last = Ref::NONE;
-        }
+        let at = self.endpoints[endpoint].events.first;
+        self.submissions.get(at)?;
+        self.unlink_submission(endpoint, at);
+        let news = &mut self.submissions[at];
         let Submission { stage, label, words, badge, cookie, .. } = *news;
         let token = Token(cookie);
         match stage {
@@ -176,34 +175,26 @@ impl Core {
         self.quotas.refund(quota, Slab::<Submission>::COST);
     }
 
+    /// Takes a submission out of the list of `holder`, if it is in it.
     fn unlink_submission(&mut self, holder: Ref<Endpoint>, gone: Ref<Submission>) {
         let Some(endpoint) = self.endpoints.get_mut(holder) else { return };
-        let (mut previous, mut at) = (Ref::NONE, endpoint.events.first);
-        while let Some(news) = self.submissions.get(at) {
-            let next = news.next;
-            if at == gone {
-                match self.submissions.get_mut(previous) {
-                    Some(previous) => previous.next = next,
-                    None => endpoint.events.first = next,
-                }
-                if endpoint.events.last == gone {
-                    endpoint.events.last = previous;
-                }
-                return;
-            }
-            (previous, at) = (at, next);
+        let news = &mut self.submissions[gone];
+        let (previous, next) = (core::mem::take(&mut news.previous), core::mem::take(&mut news.next));
+        match self.submissions.get_mut(previous) {
+            Some(previous) => previous.next = next,
+            None if endpoint.events.first == gone => endpoint.events.first = next,
+            None => return,
+        }
+        match self.submissions.get_mut(next) {
+            Some(next) => next.previous = previous,
+            None => endpoint.events.last = previous,
         }
     }
 
-    /// Drops one submission that an endpoint under destruction is part of. False: there is none.
-    pub fn drop_submission_of(&mut self, endpoint: Ref<Endpoint>) -> bool {
+    /// Looks on for submissions that an endpoint under destruction is part of, and drops the next. False:
+    /// there is none.
+    pub fn drop_submission_of(&mut self, endpoint: Ref<Endpoint>, cursor: &mut Cursor) -> bool {
         let part = |news: &Submission| news.server == endpoint || news.submitter == endpoint;
-        match self.submissions.find(part) {
-            Some(at) => {
-                self.destroy_submission(at);
-                true
-            }
-            None => false,
-        }
+        cursor.step(&self.submissions, part).act(|at| self.destroy_submission(at))
     }
 }

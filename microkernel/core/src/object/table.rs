@@ -95,18 +95,30 @@ pub struct Table {
     pub quota: Ref<Quota>,
     /// Handles to it. Spaces that use it do not count: without handles their calls are ENOSYS.
     pub refs: u32,
+    /// Rows that are filled in so far, while it is being made.
+    filled: usize,
+    /// It is made, and does not change any more.
+    complete: bool,
     rows: [Packed; ROWS],
 }
 
+/// Rows that one step reads and checks.
+const STEP: usize = 16;
+
 impl Default for Table {
     fn default() -> Self {
-        Table { quota: Ref::NONE, refs: 0, rows: [Packed::default(); ROWS] }
+        Table { quota: Ref::NONE, refs: 0, filled: 0, complete: false, rows: [Packed::default(); ROWS] }
     }
 }
 
 impl Table {
     /// Offset of the rows, for the entry code.
     pub const ROWS_AT: usize = core::mem::offset_of!(Table, rows);
+
+    /// It does not change any more.
+    pub fn is_complete(&self) -> bool {
+        self.complete
+    }
 
     /// The row of `number`.
     #[inline(always)]
@@ -120,23 +132,27 @@ impl Object for Table {
 }
 
 impl Core {
-    /// Makes a table of the rows that lie in user memory. EINVAL: not rows. EFAULT. ENOMEM.
-    pub fn create_table(&mut self, quota: Ref<Quota>, rows: Claim) -> Result<Ref<Table>, Errno> {
-        if rows.len > (ROWS * size_of::<Row>()) as u64 || !rows.len.is_multiple_of(size_of::<Row>() as u64) {
+    /// Makes a table for `rows` bytes of rows, none of which it has yet. EINVAL: too many, or part of one.
+    /// ENOMEM.
+    pub fn create_table(&mut self, quota: Ref<Quota>, rows: u64) -> Result<Ref<Table>, Errno> {
+        if rows > (ROWS * size_of::<Row>()) as u64 || !rows.is_multiple_of(size_of::<Row>() as u64) {
             return Err(Errno::EINVAL);
         }
-        self.quotas.charge_object(quota, Slab::<Table>::COST, self.tables.growth())?;
-        let Some(at) = self.tables.insert(&mut self.frames, Table { quota, ..Table::default() }) else {
-            self.quotas.refund(quota, Slab::<Table>::COST);
-            return Err(Errno::ENOMEM);
-        };
-        match fill(&mut self.tables[at], rows) {
-            Ok(()) => Ok(at),
-            Err(errno) => {
-                self.destroy_table(at);
-                Err(errno)
-            }
-        }
+        let cost = Slab::<Table>::COST;
+        self.quotas.pay_for(quota, cost, &mut self.tables, &mut self.frames, |_| Table { quota, ..Table::default() })
+    }
+
+    /// Fills in the next rows of a table, which lie in user memory; none left means that it is complete.
+    /// Returns how many bytes of them it took. EINVAL: not rows, or more than fit. EFAULT. ESTALE.
+    pub fn fill_table(&mut self, at: Ref<Table>, rows: Claim) -> Result<u64, Errno> {
+        let table = self.tables.get_mut(at).ok_or(Errno::ESTALE)?;
+        let size = size_of::<Row>();
+        let count = (rows.len as usize / size).min(STEP);
+        let places = table.rows.get_mut(table.filled..table.filled + count).ok_or(Errno::EINVAL)?;
+        fill(places, rows)?;
+        table.filled += count;
+        table.complete = count * size == rows.len as usize;
+        Ok((count * size) as u64)
     }
 
     /// Frees a table; spaces that use it answer ENOSYS from now on.
@@ -148,16 +164,16 @@ impl Core {
     }
 }
 
-/// Reads and checks the rows.
-fn fill(table: &mut Table, rows: Claim) -> Result<(), Errno> {
+/// Reads and checks rows.
+fn fill(places: &mut [Packed], rows: Claim) -> Result<(), Errno> {
     let mut bytes = [0; size_of::<Row>()];
-    for number in 0..rows.len as usize / bytes.len() {
+    for (number, place) in places.iter_mut().enumerate() {
         let row = rows.part((number * bytes.len()) as u64, bytes.len() as u64);
         let copied = row.copy_in(&mut bytes).map_err(|_| Errno::EFAULT)?;
         if copied.bytes < bytes.len() {
             return Err(Errno::EFAULT);
         }
-        table.rows[number] = Packed::new(&Row::from_bytes(&bytes).ok_or(Errno::EINVAL)?);
+        *place = Packed::new(&Row::from_bytes(&bytes).ok_or(Errno::EINVAL)?);
     }
     Ok(())
 }

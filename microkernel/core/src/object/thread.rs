@@ -191,8 +191,8 @@ impl Core {
         let (root, handle_pages) = (space.root, space.handles.pages_at());
         let map_base = self.map_base(new.space);
         self.deadlines.make_room(self.threads.count() + 1, &mut self.frames)?;
-        self.quotas.charge_object(new.quota, Slab::<Thread>::COST, self.threads.growth())?;
-        let made = self.threads.insert_after(&mut self.frames, |last| Thread {
+        let (cost, threads) = (Slab::<Thread>::COST, &mut self.threads);
+        let at = self.quotas.pay_for(new.quota, cost, threads, &mut self.frames, |last| Thread {
             frame: Frame::starting(new.entry, new.stack, new.argument),
             root,
             map_base,
@@ -204,19 +204,11 @@ impl Core {
             space: new.space,
             quota: new.quota,
             ..Thread::default()
-        });
-        match made {
-            Some(at) => {
-                let thread = self.threads.live(at);
-                thread.token = Token::new(at.place, thread.token.generation().wrapping_add(1));
-                self.thread_joined(new.space);
-                Ok(at)
-            }
-            None => {
-                self.quotas.refund(new.quota, Slab::<Thread>::COST);
-                Err(Errno::ENOMEM)
-            }
-        }
+        })?;
+        let thread = self.threads.live(at);
+        thread.token = Token::new(at.place, thread.token.generation().wrapping_add(1));
+        self.thread_joined(new.space);
+        Ok(at)
     }
 
     /// Lets a stopped thread run. EINVAL: it is not stopped.

@@ -8,6 +8,7 @@ use parley_abi::slot::ENDPOINT;
 
 use super::Done;
 use crate::kernel::Core;
+use crate::mem::scan::Cursor;
 use crate::mem::slab::Ref;
 use crate::object::connection::Connection;
 use crate::object::endpoint::Endpoint;
@@ -105,6 +106,8 @@ impl Core {
         let thread = self.threads.get(at).ok_or(Errno::ESRCH)?;
         let (state, endpoint, token) = (thread.state, thread.waits_for, thread.token);
         match state {
+            // It waits for what becomes of its fault: no call of its own that could end early.
+            _ if thread.request.how.kind == Kind::Fault => return Err(Errno::ESRCH),
             State::Calling => {
                 self.abandon_request(at);
                 self.fail_request(at, Errno::EINTR);
@@ -135,10 +138,15 @@ impl Core {
         installed.map(Done::Value)
     }
 
+    /// `revoke`: a few connections at a time; rdx says from where on.
     pub(super) fn sys_revoke(&mut self) -> Result<Done, Errno> {
-        let [slot, badge, ..] = self.args();
+        let [slot, badge, from, ..] = self.args();
         let endpoint: Ref<Endpoint> = self.object(slot, kind::ENDPOINT, Rights::MINT)?;
-        self.revoke(endpoint, badge);
-        Ok(Done::Value(0))
+        let mut cursor = Cursor::from_bits(from);
+        if !self.revoke_step(endpoint, badge, &mut cursor) {
+            return Ok(Done::Value(0));
+        }
+        self.thread().frame.args[2] = cursor.bits();
+        Ok(Done::Again)
     }
 }

@@ -31,11 +31,16 @@ impl Core {
     pub fn native_call(&mut self, rax: u64) {
         let caller = self.current;
         let (number, flags, label) = (rax as u16, Flags::from_bits((rax >> 16) as u16), (rax >> 32) as u32);
+        let doomed = self.doomed.count;
         let done = match flags {
             Some(flags) => self.dispatch(number, flags, label),
             None => Err(Errno::EINVAL),
         };
-        let done = if self.doomed != 0 { self.go_on_reaping(caller, done) } else { done };
+        let done = match self.doomed.count {
+            0 => done,
+            // Whoever left it goes on until it is gone; others take one step, in case that one is not there to do it.
+            count => self.go_on_reaping(caller, done, count > doomed || number == call::REAP),
+        };
         if let Some(thread) = self.threads.get_mut(caller) {
             match done {
                 Ok(Done::Registers) => {}
@@ -47,12 +52,12 @@ impl Core {
         self.settle();
     }
 
-    /// Takes one step with what has no handles left. A call that has nothing else to report goes on as
-    /// `reap` until all of it is gone.
+    /// Takes one step with what has no handles left. The call that left it, if it has nothing else to report,
+    /// goes on as `reap` until all of it is gone.
     #[cold]
-    fn go_on_reaping(&mut self, caller: Ref<Thread>, done: Result<Done, Errno>) -> Result<Done, Errno> {
+    fn go_on_reaping(&mut self, caller: Ref<Thread>, done: Result<Done, Errno>, all: bool) -> Result<Done, Errno> {
         self.doomed_step();
-        if self.doomed == 0 || done != Ok(Done::Value(0)) {
+        if !all || self.doomed.count == 0 || done != Ok(Done::Value(0)) {
             return done;
         }
         if let Some(thread) = self.threads.get_mut(caller) {
@@ -78,6 +83,7 @@ impl Core {
             call::HANDLE_DROP => self.sys_handle_drop(),
             call::HANDLE_COPY => self.sys_handle_copy(),
             call::HANDLE_GRANT => self.sys_handle_grant(),
+            call::HANDLE_MOVE => self.sys_handle_move(),
             call::HANDLE_INFO => self.sys_handle_info(),
             call::MINT => self.sys_mint(),
             call::REVOKE => self.sys_revoke(),

@@ -1,6 +1,7 @@
 //! Calls that make, change and drop kernel objects.
 
 use parley_abi::call::{Rights, kind};
+use parley_abi::row::Row;
 use parley_abi::{Errno, USER_END};
 
 use super::Done;
@@ -36,7 +37,7 @@ impl Core {
 
     fn quota(&self, slot: u64) -> Result<Ref<Quota>, Errno> {
         let at = self.object(slot, kind::QUOTA, Rights::MANAGE)?;
-        self.quotas.get(at).map(|_| at).ok_or(Errno::ESTALE)
+        self.quotas.get(at).filter(|quota| !quota.is_dying()).map(|_| at).ok_or(Errno::ESTALE)
     }
 
     fn space(&self, slot: u64) -> Result<Ref<Space>, Errno> {
@@ -81,6 +82,20 @@ impl Core {
         Ok(Done::Value(slot as i64))
     }
 
+    pub(super) fn sys_handle_move(&mut self) -> Result<Done, Errno> {
+        let [space, from, to, rights, ..] = self.args();
+        let (own, space) = (self.current_space(), self.space(space)?);
+        let from = u32::try_from(from).map_err(|_| Errno::EBADF)?;
+        let handle = self.handle(own, from)?.narrowed(Core::narrow(rights)?);
+        if handle.kind == RESERVED {
+            return Err(Errno::EBADF);
+        }
+        let slot = u32::try_from(to).map_err(|_| Errno::EBADF)?;
+        self.put_in_slot(space, slot, handle)?;
+        self.spaces[own].handles.put(from, Handle::default());
+        Ok(Done::Value(slot as i64))
+    }
+
     pub(super) fn sys_handle_info(&mut self) -> Result<Done, Errno> {
         let [slot, ..] = self.args();
         let handle = self.handle(self.current_space(), u32::try_from(slot).map_err(|_| Errno::EBADF)?)?;
@@ -94,7 +109,7 @@ impl Core {
     pub(super) fn sys_quota_create(&mut self) -> Result<Done, Errno> {
         let [parent, pages, ..] = self.args();
         let at = self.create_quota(self.quota(parent)?, pages)?;
-        self.install_new(kind::QUOTA, at, |core, at| while core.destroy_quota_step(at) {})
+        self.install_new(kind::QUOTA, at, Core::remove_quota)
     }
 
     pub(super) fn sys_quota_destroy(&mut self) -> Result<Done, Errno> {
@@ -121,7 +136,9 @@ impl Core {
     pub(super) fn sys_mem_create(&mut self) -> Result<Done, Errno> {
         let [quota, pages, ..] = self.args();
         let at = self.create_memory(self.quota(quota)?, pages)?;
-        self.install_new(kind::MEM, at, Core::release_memory)
+        self.install_new(kind::MEM, at, |core, at| {
+            core.free_memory_step(at);
+        })
     }
 
     /// `mem_write` and `mem_read`: a page at a time, and then again with what is left.
@@ -148,7 +165,7 @@ impl Core {
     pub(super) fn sys_space_create(&mut self) -> Result<Done, Errno> {
         let [quota, ..] = self.args();
         let at = self.create_space(self.quota(quota)?)?;
-        self.install_new(kind::SPACE, at, Core::doom_space)
+        self.install_new(kind::SPACE, at, Core::destroy_tables_step)
     }
 
     pub(super) fn sys_map(&mut self) -> Result<Done, Errno> {
@@ -201,11 +218,36 @@ impl Core {
         Ok(Done::Value(0))
     }
 
+    /// `table_create`: a few rows at a time, and then again with what is left and the slot in r10.
     pub(super) fn sys_table_create(&mut self) -> Result<Done, Errno> {
-        let [quota, rows, count, ..] = self.args();
-        let len = count.checked_mul(16).ok_or(Errno::EINVAL)?;
-        let at = self.create_table(self.quota(quota)?, self.claim(rows, len))?;
-        self.install_new(kind::TABLE, at, Core::destroy_table)
+        let [quota, rows, count, begun, ..] = self.args();
+        let len = count.checked_mul(size_of::<Row>() as u64).ok_or(Errno::EINVAL)?;
+        let slot = match begun {
+            0 => {
+                let at = self.create_table(self.quota(quota)?, len)?;
+                let Done::Value(slot) = self.install_new(kind::TABLE, at, Core::destroy_table)? else {
+                    return Err(Errno::EINVAL);
+                };
+                slot as u64
+            }
+            slot => slot,
+        };
+        let at: Ref<Table> = self.object(slot, kind::TABLE, Rights::MANAGE)?;
+        if self.tables.get(at).is_none_or(Table::is_complete) {
+            return Err(Errno::EINVAL);
+        }
+        match self.fill_table(at, self.claim(rows, len)) {
+            Ok(taken) if taken == len => Ok(Done::Value(slot as i64)),
+            Ok(taken) => {
+                let args = &mut self.thread().frame.args;
+                (args[1], args[2], args[3]) = (rows + taken, count - taken / size_of::<Row>() as u64, slot);
+                Ok(Done::Again)
+            }
+            Err(errno) => {
+                self.drop_handle(self.current_space(), slot as u32)?;
+                Err(errno)
+            }
+        }
     }
 
     pub(super) fn sys_thread_create(&mut self) -> Result<Done, Errno> {
@@ -270,6 +312,6 @@ impl Core {
     pub(super) fn sys_endpoint_create(&mut self) -> Result<Done, Errno> {
         let [quota, ..] = self.args();
         let at = self.create_endpoint(self.quota(quota)?, Binding::Threads)?;
-        self.install_new(kind::ENDPOINT, at, Core::doom_endpoint)
+        self.install_new(kind::ENDPOINT, at, Core::remove_endpoint)
     }
 }

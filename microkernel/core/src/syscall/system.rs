@@ -81,11 +81,10 @@ impl Core {
         self.log.claim(endpoint);
         let mut bytes = [0; LOG_MOST];
         let most = (len as usize).min(LOG_MOST);
-        let count = self.log.take(&mut bytes[..most]);
-        match self.claim(address, count as u64).copy_out(&bytes[..count]) {
-            Ok(copied) if copied.bytes == count => Ok(Done::Value(count as i64)),
-            _ => Err(Errno::EFAULT),
-        }
+        let count = self.log.peek(&mut bytes[..most]);
+        let copied = self.claim(address, count as u64).copy_out(&bytes[..count]).map_err(|_| Errno::EFAULT)?;
+        self.log.forget(copied.bytes);
+        Ok(Done::Value(copied.bytes as i64))
     }
 
     pub(super) fn sys_power(&mut self) -> Result<Done, Errno> {

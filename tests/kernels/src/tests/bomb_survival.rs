@@ -12,7 +12,7 @@ use parley_programs::threads::own_priority;
 use parley_rt::sys::{self, NewThread};
 
 use crate::tool::assembly::{call, call_with_result};
-use crate::tool::machine::{MILLISECOND, mem_info};
+use crate::tool::machine::{MILLISECOND, mem_info, within};
 use crate::tool::sandbox::{CODE_AT, Sandbox};
 use crate::tool::scope::Scope;
 use crate::tool::verdict::Verdict;
@@ -24,7 +24,8 @@ tests![
     quota_bomb,
     mapping_bomb,
     notification_storm,
-    many_callers_on_one_endpoint
+    many_callers_on_one_endpoint,
+    process_bomb
 ];
 
 /// Slots of the sandbox: its address space, what pays, and what it calls or notifies.
@@ -36,6 +37,8 @@ const PATIENCE: u64 = 100 * MILLISECOND;
 /// Rounds of the shell, and threads that call one endpoint.
 const ROUNDS: u32 = 20;
 const CALLERS: u32 = 1000;
+/// How long the programs of a process bomb go on, in milliseconds.
+const BURNING: u64 = 500;
 /// Pages for so many threads.
 const CALLER_PAGES: u64 = 150;
 
@@ -69,6 +72,7 @@ fn survive(code: Vec<u8>, fill: u32) -> Verdict {
     bomb.start(&for_ever(code))?;
     let lived = live();
     let (used, granted) = sys::quota_info(bomb.scope().quota())?;
+
     drop(bomb);
     lived?;
     ensure!(used >= granted / 10 * fill, "the bomb did not go off: {used} of {granted} pages are used");
@@ -81,17 +85,20 @@ fn survive(code: Vec<u8>, fill: u32) -> Verdict {
 
 /// What a shell does with a command, at a distance: look for it, read, sleep a little.
 fn live() -> Verdict {
-    for round in 0..ROUNDS {
-        let start = sys::clock();
-        posix::stat(c"/bin/ls")?;
-        let fd = posix::open(c"/dev/zero", 0, 0)?;
-        posix::read(fd, &mut [0; 64])?;
-        posix::close(fd)?;
-        posix::getpid();
-        let took = sys::clock() - start;
-        ensure!(took < PATIENCE, "round {round} took {} ms", took / MILLISECOND);
-        posix::sched_yield();
-    }
+    (0..ROUNDS).try_for_each(round)
+}
+
+/// One of its rounds.
+fn round(number: u32) -> Verdict {
+    let start = sys::clock();
+    posix::stat(c"/bin/ls")?;
+    let fd = posix::open(c"/dev/zero", 0, 0)?;
+    posix::read(fd, &mut [0; 64])?;
+    posix::close(fd)?;
+    posix::getpid();
+    let took = sys::clock() - start;
+    ensure!(took < PATIENCE, "round {number} took {} ms", took / MILLISECOND);
+    posix::sched_yield();
     Ok(())
 }
 
@@ -127,6 +134,31 @@ fn mapping_bomb() -> Verdict {
 
 fn notification_storm() -> Verdict {
     survive(call(NOTIFY, &[Some(PEER), Some(1)]), 0)
+}
+
+/// Programs that start programs that start programs, through init. It ends by itself, as nobody can catch it.
+fn process_bomb() -> Verdict {
+    let before = mem_info()?;
+    let end = within(BURNING);
+    let text = alloc::format!("{}", end / MILLISECOND);
+    let first = posix::spawn(c"/bin/ktest-victim", &["ktest-victim", "spawn-bomb", &text])?;
+    let (mut lived, mut peak, mut rounds) = (Ok(()), 0, 0);
+    while lived.is_ok() && sys::clock() < end {
+        lived = round(rounds);
+        rounds += 1;
+        peak = peak.max(mem_info()?.spaces);
+    }
+    posix::wait(first)?;
+    lived?;
+    ensure!(peak > before.spaces + 5, "the bomb did not go off: {} address spaces became {peak}", before.spaces);
+    let until = within(10_000);
+    while mem_info()?.spaces > before.spaces && sys::clock() < until {
+        posix::sched_yield();
+    }
+    let after = mem_info()?;
+    ensure_eq!((after.threads, after.spaces), (before.threads, before.spaces), "threads and spaces afterwards");
+    ensure_eq!(sys::check()?, 0, "the core's invariants");
+    Ok(())
 }
 
 /// They all wait for a server that never receives; then it is gone.

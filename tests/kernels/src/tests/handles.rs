@@ -3,12 +3,26 @@
 use parley_abi::call::{Rights, kind, prot};
 use parley_abi::msg::{Flags, POLL};
 use parley_abi::{Errno, slot};
-use parley_rt::sys::{self, LOWEST_FREE, NewThread, Reply};
+use parley_rt::sys::{self, Event, LOWEST_FREE, NewThread, Reply};
 
+use crate::tool::assembly::{DONE, call};
+use crate::tool::client::{Client, Message, answer, event, receive};
+use crate::tool::machine::soon;
+use crate::tool::sandbox::Sandbox;
 use crate::tool::scope::Scope;
 use crate::tool::verdict::Verdict;
 
-tests![kinds_and_rights, rights_only_shrink, missing_rights, dropped_handles, slots_must_be_free, granted_handles];
+tests![
+    kinds_and_rights,
+    rights_only_shrink,
+    missing_rights,
+    dropped_handles,
+    slots_must_be_free,
+    granted_handles,
+    moved_handles,
+    badges_are_the_servers,
+    revoked_wherever_it_is
+];
 
 fn kinds_and_rights() -> Verdict {
     let scope = Scope::new()?;
@@ -108,5 +122,71 @@ fn granted_handles() -> Verdict {
     ensure!(beyond.is_err(), "granted to a slot that does not exist");
     let nothing = sys::handle_grant(space, 900, slot::FREE + 1, Rights::READ);
     ensure_eq!(nothing, Err(Errno::EBADF), "granting no handle");
+    Ok(())
+}
+
+/// A handle is in one place at a time, and its object does not notice: it ends with the last one.
+fn moved_handles() -> Verdict {
+    let scope = Scope::new()?;
+    let endpoint = scope.endpoint()?;
+    let space = sys::space_create(scope.quota())?;
+    let connection = sys::mint(endpoint, 9, Rights::CALL | Rights::NOTIFY)?;
+    let taken = sys::handle_move(space, endpoint, slot::END, Rights::all());
+    ensure!(taken.is_err(), "moved to a slot that does not exist");
+    sys::handle_move(space, connection, slot::FREE, Rights::CALL)?;
+    ensure_eq!(sys::handle_info(connection).map(drop), Err(Errno::EBADF), "the slot it was moved from");
+    let early = sys::reply_recv(endpoint, &Reply::NONE, POLL)?;
+    ensure!(matches!(early, Event::Timeout), "while the other space has it: {early:?}");
+    let own = scope.mem(1)?;
+    ensure!(sys::handle_move(space, own, slot::FREE, Rights::all()).is_err(), "a move replaced a handle");
+    ensure_eq!(sys::handle_info(own)?.0, kind::MEM, "what could not be moved");
+    sys::handle_drop(space)?;
+    let closed = event(endpoint)?;
+    ensure!(matches!(closed, Event::Closed { badge: 9 }), "with the space gone: {closed:?}");
+    sys::conn_free(endpoint, 9)?;
+    Ok(())
+}
+
+/// Whoever calls, and whatever is copied: the server sees the badge that it minted.
+fn badges_are_the_servers() -> Verdict {
+    let scope = Scope::new()?;
+    let endpoint = scope.endpoint()?;
+    for badge in [0, 1, 1 << 40, u64::MAX] {
+        let minted = scope.connection(endpoint, badge)?;
+        let copy = scope.keep(sys::handle_copy(minted, LOWEST_FREE, Rights::CALL))?;
+        for connection in [minted, copy] {
+            let client = Client::start(Message::new(connection, [0; 6]))?;
+            let request = receive(endpoint)?;
+            ensure_eq!(request.badge, badge, "the badge of a request");
+            answer(endpoint, request.token, [0; 6])?;
+            ensure_eq!(client.result()?, Ok((0, [0; 6])), "the answer");
+        }
+        let again = sys::mint(copy, badge, Rights::CALL);
+        ensure_eq!(again, Err(Errno::EBADF), "minting from a connection");
+    }
+    Ok(())
+}
+
+/// Copies in the own table and in another address space: all of them are stale at once.
+fn revoked_wherever_it_is() -> Verdict {
+    let scope = Scope::new()?;
+    let endpoint = scope.endpoint()?;
+    let first = scope.connection(endpoint, 5)?;
+    let copy = scope.keep(sys::handle_copy(first, LOWEST_FREE, Rights::CALL))?;
+    let second = scope.connection(endpoint, 5)?;
+    let mut other = Sandbox::new()?;
+    sys::handle_grant(other.space, copy, slot::FREE, Rights::CALL)?;
+    sys::revoke(endpoint, 5)?;
+    for connection in [first, copy, second] {
+        let called = sys::call(connection, Flags::empty(), 0, [0; 6], soon());
+        ensure_eq!(called, Err(Errno::ESTALE), "a call on a revoked connection");
+    }
+    // mov [DATA_AT], rax
+    let keep = [0x48, 0x89, 0x04, 0x25, 0, 0, 0x50, 0];
+    let code = [&call(parley_abi::call::CALL, &[Some(slot::FREE)])[..], &keep, &DONE].concat();
+    ensure_eq!(other.run(&code)?.vector, 6, "the other space");
+    let mut result = [0; 8];
+    other.read_data(0, &mut result)?;
+    ensure_eq!(i64::from_le_bytes(result), Errno::ESTALE.negated(), "a call of the other space");
     Ok(())
 }

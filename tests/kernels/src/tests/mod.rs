@@ -17,10 +17,13 @@ mod faults;
 mod files;
 mod fuzz;
 mod handles;
+mod latency;
+mod leaks;
 mod leases;
 mod lengths;
 mod mapping;
 mod messages;
+mod misbehaviour;
 mod paths;
 mod payers;
 mod placements;
@@ -31,6 +34,7 @@ mod regions;
 mod registers;
 mod scheduling;
 mod segments;
+mod spies;
 mod submissions;
 mod trace;
 mod traps_addresses;
@@ -49,6 +53,7 @@ const FILES: &[&[Test]] = &[
     handles::TESTS,
     mapping::TESTS,
     quotas::TESTS,
+    payers::TESTS,
     regions::TESTS,
     messages::TESTS,
     answers::TESTS,
@@ -68,6 +73,7 @@ const FILES: &[&[Test]] = &[
     traps_tlb::TESTS,
     traps_fpu::TESTS,
     trace::TESTS,
+    spies::TESTS,
     clocks::TESTS,
     files::TESTS,
     descriptors::TESTS,
@@ -83,7 +89,9 @@ const FILES: &[&[Test]] = &[
     bombs::TESTS,
     bomb_survival::TESTS,
     submissions::TESTS,
-    payers::TESTS,
+    misbehaviour::TESTS,
+    latency::TESTS,
+    leaks::TESTS,
     cleanup::TESTS,
 ];
 

@@ -8,7 +8,13 @@ use crate::tool::sandbox::Sandbox;
 use crate::tool::scope::Scope;
 use crate::tool::verdict::Verdict;
 
-tests![exhaustion_is_enomem, a_child_cannot_exceed_its_parent, destroying_gives_all_back, destroying_takes_children];
+tests![
+    exhaustion_is_enomem,
+    a_child_cannot_exceed_its_parent,
+    destroying_gives_all_back,
+    destroying_takes_children,
+    refusals_cost_nobody
+];
 
 fn exhaustion_is_enomem() -> Verdict {
     let scope = Scope::of(32)?;
@@ -66,5 +72,29 @@ fn destroying_takes_children() -> Verdict {
     ensure!(sys::mem_create(child, 1).is_err(), "a destroyed quota still pays");
     ensure!(sys::mint(endpoint, 1, parley_abi::call::Rights::CALL).is_err(), "its endpoint still lives");
     ensure!(sys::mem_write(mem, 0, b"x").is_err(), "its memory still lives");
+    Ok(())
+}
+
+/// What a quota cannot pay for costs nobody else: the core's tables grow on the root's account, and calls that
+/// are refused while a table is full must not be charged to it.
+fn refusals_cost_nobody() -> Verdict {
+    const REFUSALS: u32 = 1000;
+    type Make = fn(u32) -> Result<u32, Errno>;
+    let makers: [(&str, Make, u32); 3] = [
+        ("quotas", |quota| sys::quota_create(quota, 0), 400),
+        ("endpoints", sys::endpoint_create, 400),
+        ("spaces", sys::space_create, 60),
+    ];
+    for (name, make, many) in makers {
+        let (poor, rich) = (Scope::of(0)?, Scope::of(200)?);
+        for number in 0..many {
+            for _ in 0..REFUSALS {
+                ensure_eq!(make(poor.quota()), Err(Errno::ENOMEM), "{name} on a quota of nothing");
+            }
+            let made = make(rich.quota());
+            ensure!(made.is_ok(), "{name}: after {number}, another quota got {made:?}");
+            rich.keep(made)?;
+        }
+    }
     Ok(())
 }

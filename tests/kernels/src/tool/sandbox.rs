@@ -49,7 +49,12 @@ pub struct Fault {
 impl Sandbox {
     /// An empty one.
     pub fn new() -> Result<Sandbox, Errno> {
-        let scope = Scope::new()?;
+        Sandbox::of(super::scope::PAGES)
+    }
+
+    /// An empty one that may use `pages` pages.
+    pub fn of(pages: u64) -> Result<Sandbox, Errno> {
+        let scope = Scope::of(pages)?;
         let space = scope.keep(sys::space_create(scope.quota()))?;
         let faults = scope.endpoint()?;
         let connection = scope.keep(sys::mint(faults, BADGE, Rights::CALL))?;
@@ -87,6 +92,11 @@ impl Sandbox {
         let thread = unsafe { sys::thread_create(self.space, self.scope.quota(), new) }?;
         self.thread = Some(thread);
         sys::thread_start(thread)
+    }
+
+    /// Handle of the thread that was started last, until it is killed.
+    pub fn thread(&self) -> Option<u32> {
+        self.thread
     }
 
     /// Copies what lies in the data page from `offset` on.

@@ -31,6 +31,7 @@ fn main(args: parley_rt::Args) -> i32 {
         "destroy-quota" => destroy_quota(),
         "drop-init" => drop_init(),
         "deaf-faults" => deaf_faults(),
+        "spawn-bomb" => spawn_bomb(args.get(2).unwrap_or("0"), number),
         "arguments" => args.iter().map(|arg| arg.len() as i32).sum(),
         _ => harm(how, number),
     }
@@ -69,6 +70,15 @@ fn deaf_faults() -> i32 {
         .and_then(|endpoint| sys::mint(endpoint, 1, Rights::CALL))
         .and_then(|connection| sys::space_faults(slot::SPACE, connection));
     harm("ud2", 0)
+}
+
+/// Starts as many of its kind as there can be, until the clock says `until`, in milliseconds since boot.
+fn spawn_bomb(text: &str, until: u64) -> i32 {
+    while parley_rt::sys::clock() / 1_000_000 < until {
+        // Refused when there is no room for more: then it tries again, as a bomb does.
+        let _ = parley_posix::spawn(c"/bin/ktest-victim", &["ktest-victim", "spawn-bomb", text]);
+    }
+    0
 }
 
 /// Executes the instruction that `how` names.

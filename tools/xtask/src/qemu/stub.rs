@@ -4,7 +4,7 @@
 //! address space, thousands of them a second. The protocol is in GDB's manual, appendix "Remote Serial
 //! Protocol"; the registers are numbered as in QEMU's `target/i386/gdbstub.c`.
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
@@ -14,11 +14,23 @@ use anyhow::{Context, Result, bail};
 /// Longer than any boot: whoever waits for more waits for ever.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// Attempts to connect that may be refused.
+const CONNECTIONS: u32 = 100;
+
+/// Bytes of memory that one packet of QEMU's can hold.
+const READ_AT_ONCE: usize = 1024;
+
 /// Offsets in the answer to `g`: rip and cs behind sixteen registers, cr3 behind the segments, three
 /// bases, cr0 and cr2.
 const RIP: usize = 128;
 const CS: usize = 140;
 const CR3: usize = 204;
+
+/// The stack pointer's offset there, and its number.
+const RSP: usize = 56;
+const RSP_NUMBER: usize = 7;
+/// Up to here that answer has what a program sees: general registers, rip, flags and selectors.
+const VISIBLE: usize = 164;
 
 /// A stopped machine.
 pub struct Stub {
@@ -40,7 +52,16 @@ pub struct Place {
 impl Stub {
     /// Connects to the socket of a machine with [`super::Machine::gdb`], which then stands still.
     pub fn connect(socket: &Path) -> Result<Stub> {
-        let stream = UnixStream::connect(socket).context("cannot reach QEMU's gdb socket")?;
+        let mut tries = 0..CONNECTIONS;
+        let stream = loop {
+            match UnixStream::connect(socket) {
+                // The socket's file is there a moment before QEMU listens.
+                Err(error) if error.kind() == ErrorKind::ConnectionRefused && tries.next().is_some() => {
+                    std::thread::sleep(Duration::from_millis(20));
+                }
+                result => break result.context("cannot reach QEMU's gdb socket")?,
+            }
+        };
         stream.set_read_timeout(Some(PATIENCE))?;
         Ok(Stub { stream, received: Vec::new() })
     }
@@ -74,10 +95,74 @@ impl Stub {
         place().context("QEMU's gdb stub names too few registers; is this QEMU older than 4.1?")
     }
 
+    /// What it pushes to.
+    pub fn stack(&mut self) -> Result<u64> {
+        let registers = self.registers()?;
+        let bytes = registers.get(RSP..RSP + 8).and_then(|bytes| bytes.try_into().ok());
+        bytes.map(u64::from_le_bytes).context("QEMU's gdb stub names no stack pointer")
+    }
+
+    /// Makes it push elsewhere.
+    pub fn set_stack(&mut self, address: u64) -> Result<()> {
+        // QEMU lets only those write single registers who have asked what they are.
+        self.ask("qXfer:features:read:target.xml:0,100")?;
+        let digits: String = address.to_le_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+        self.accepted(&format!("P{RSP_NUMBER:x}={digits}"))
+    }
+
+    /// General registers, instruction pointer, flags and selectors, as bytes that can be compared.
+    pub fn registers(&mut self) -> Result<Vec<u8>> {
+        let mut registers = from_hex(&self.ask("g")?);
+        registers.truncate(VISIBLE);
+        Ok(registers)
+    }
+
+    /// Lets it run from here, whatever stands here, to the next breakpoint. A pending interrupt comes first.
+    pub fn go_on(&mut self) -> Result<()> {
+        self.stopped("c")
+    }
+
+    /// Lets it run and does not wait for a breakpoint: the run's end is somebody else's to see.
+    pub fn let_go(mut self) -> Result<()> {
+        self.send("c")
+    }
+
+    /// Says a line to QEMU's monitor and returns what that answers.
+    pub fn monitor(&mut self, line: &str) -> Result<String> {
+        let digits: String = line.bytes().map(|byte| format!("{byte:02x}")).collect();
+        let mut answer = self.ask(&format!("qRcmd,{digits}"))?;
+        let mut text = Vec::new();
+        // Output comes in packets of its own, which begin with an O; the last one is OK.
+        while answer != "OK" {
+            let Some(output) = answer.strip_prefix('O') else {
+                bail!("QEMU's monitor answered `{answer}` to `{line}`")
+            };
+            text.extend(from_hex(output));
+            answer = self.packet()?;
+        }
+        Ok(String::from_utf8_lossy(&text).into_owned())
+    }
+
+    /// Physical memory.
+    pub fn physical(&mut self, address: u64, length: usize) -> Result<Vec<u8>> {
+        self.accepted("Qqemu.PhyMemMode:1")?;
+        let bytes = self.memory(address, length);
+        self.accepted("Qqemu.PhyMemMode:0")?;
+        bytes
+    }
+
     /// Memory as the processor sees it now; nothing where nothing is mapped.
     pub fn memory(&mut self, address: u64, length: usize) -> Result<Vec<u8>> {
-        let answer = self.ask(&format!("m{address:x},{length:x}"))?;
-        Ok(if answer.starts_with('E') { Vec::new() } else { from_hex(&answer) })
+        let mut bytes = Vec::new();
+        while bytes.len() < length {
+            let (from, count) = (address + bytes.len() as u64, (length - bytes.len()).min(READ_AT_ONCE));
+            let answer = self.ask(&format!("m{from:x},{count:x}"))?;
+            if answer.starts_with('E') {
+                return Ok(Vec::new());
+            }
+            bytes.extend(from_hex(&answer));
+        }
+        Ok(bytes)
     }
 
     /// Lets it run for good.
@@ -101,8 +186,16 @@ impl Stub {
     }
 
     fn ask(&mut self, command: &str) -> Result<String> {
+        self.send(command)?;
+        self.packet()
+    }
+
+    fn send(&mut self, command: &str) -> Result<()> {
         let packet = format!("${command}#{:02x}", checksum(command.as_bytes()));
-        self.stream.write_all(packet.as_bytes()).context("the machine ended while it was traced")?;
+        self.stream.write_all(packet.as_bytes()).context("the machine ended while it was traced")
+    }
+
+    fn packet(&mut self) -> Result<String> {
         loop {
             if let Some(answer) = take_packet(&mut self.received) {
                 self.stream.write_all(b"+").context("the machine ended while it was traced")?;

@@ -43,6 +43,7 @@ mod local {
 }
 
 const MASKED: u32 = 1 << 16;
+const NMI: u32 = 0b100 << 8;
 const LEVEL: u32 = 1 << 15;
 const ACTIVE_LOW: u32 = 1 << 13;
 /// Lines of the ISA bus; those above are PCI's, which are level-triggered and active low.
@@ -71,7 +72,7 @@ impl Apic {
         }
         (self.first..self.first + self.lines).for_each(|line| self.mask(line));
         self.write(local::LVT_LINT0, MASKED);
-        self.write(local::LVT_LINT1, MASKED);
+        self.write(local::LVT_LINT1, NMI); // where a PC reports that its hardware is in trouble (MP Specification 3.6.2)
         self.write(local::TIMER_DIVIDE, 0b1011);
         self.write(local::LVT_TIMER, vectors::TIMER as u32);
         self.write(local::SPURIOUS, 0x100 | vectors::SPURIOUS as u32);

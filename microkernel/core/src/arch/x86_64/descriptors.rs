@@ -73,6 +73,18 @@ impl Default for TaskState {
 const LIMIT: u64 = (offset_of!(TaskState, end)) as u64;
 const _: () = assert!(BITMAPS_AT + (PORT_BITMAPS - 1) * (PORTS / 8) < NO_PORTS as usize);
 
+/// Empties the segment registers that ring 3 can fill. They mean nothing in 64-bit mode, but what one
+/// process leaves there another could read. It may clear the FS base, which is loaded afterwards.
+pub fn clear_selectors() {
+    // SAFETY: the core uses none of them, and a null selector can always be loaded.
+    unsafe {
+        asm!(
+            "mov ds, {0:e}", "mov es, {0:e}", "mov fs, {0:e}", "mov gs, {0:e}",
+            in(reg) 0u32, options(nostack, nomem, preserves_flags)
+        );
+    }
+}
+
 /// One gate of the IDT (Intel SDM, 64-bit interrupt gate).
 #[derive(Clone, Copy)]
 #[repr(C)]
@@ -126,7 +138,7 @@ pub fn load(cpu: &'static mut CpuLocal) {
         cpu.descriptors.idt[vector] = Gate::new(stub + (vector * entry::STUB_SIZE) as u64, stack, dpl);
     }
     for (_, stack) in STACKS {
-        let top = cpu.interrupt_stacks[stack as usize - 1].top();
+        let top = cpu.interrupt_stacks[stack as usize - 1].stack.top();
         cpu.tss.hardware.interrupt_stack_table[stack as usize - 1] = VirtAddr::new(top);
     }
     cpu.tss.hardware.iomap_base = NO_PORTS;

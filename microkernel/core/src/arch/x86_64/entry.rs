@@ -22,7 +22,7 @@ use parley_abi::msg::{Flags, pack};
 use x86_64::structures::tss::TaskStateSegment;
 
 /// Bytes of a stack for exceptions that may strike anywhere.
-const INTERRUPT_STACK: usize = 4096;
+const INTERRUPT_STACK: usize = 8192;
 /// Bytes of the kernel stack.
 const KERNEL_STACK: usize = 32 * 1024;
 /// Bytes between two vector stubs.
@@ -39,15 +39,23 @@ impl<const SIZE: usize> Stack<SIZE> {
     }
 }
 
-/// What the entry code of one processor needs at a fixed address. The guard page under the kernel stack
-/// is unmapped once the core has page tables of its own.
+/// A stack for exceptions, and the page below it.
+#[repr(C, align(4096))]
+pub struct InterruptStack {
+    guard: [u8; 4096],
+    /// The stack itself.
+    pub stack: Stack<INTERRUPT_STACK>,
+}
+
+/// What the entry code of one processor needs at a fixed address. The guard pages under the stacks are
+/// unmapped once the core has page tables of its own.
 #[repr(C, align(4096))]
 pub struct CpuLocal {
     /// Left unmapped: running off the kernel stack is a double fault, not a corruption.
-    pub guard: [u8; 4096],
+    guard: [u8; 4096],
     kernel_stack: Stack<KERNEL_STACK>,
     /// Stacks for NMI, double fault, machine check and debug exceptions.
-    pub interrupt_stacks: [Stack<INTERRUPT_STACK>; 4],
+    pub interrupt_stacks: [InterruptStack; 4],
     /// GDT and IDT.
     pub descriptors: Descriptors,
     core: *mut Core,
@@ -68,7 +76,7 @@ unsafe impl Sync for CpuLocal {}
 pub(super) static mut CPU: CpuLocal = CpuLocal {
     guard: [0; 4096],
     kernel_stack: Stack([0; KERNEL_STACK]),
-    interrupt_stacks: [const { Stack([0; INTERRUPT_STACK]) }; 4],
+    interrupt_stacks: [const { InterruptStack { guard: [0; 4096], stack: Stack([0; INTERRUPT_STACK]) } }; 4],
     descriptors: Descriptors::new(),
     core: core::ptr::null_mut(),
     scratch: 0,
@@ -96,6 +104,12 @@ impl CpuLocal {
     /// Tells the entry code where the core lies.
     pub fn set_core(&mut self, core: *mut Core) {
         self.core = core;
+    }
+
+    /// Addresses of the pages that are left unmapped.
+    pub fn guards(&self) -> [u64; 5] {
+        let [a, b, c, d] = self.interrupt_stacks.each_ref().map(|stack| &stack.guard);
+        [&self.guard, a, b, c, d].map(|guard| core::ptr::from_ref(guard).addr() as u64)
     }
 
     /// Top of the kernel stack.

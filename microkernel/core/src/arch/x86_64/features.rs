@@ -26,6 +26,8 @@ pub struct Features {
     pub xsave: bool,
     /// Instructions for the bases of FS and GS.
     pub bases: bool,
+    /// Machine checks are exceptions; without that they are a reset without a word.
+    pub machine_check: bool,
 }
 
 /// Flags that a system call clears, so that nothing ring 3 sets bothers the core.
@@ -40,7 +42,7 @@ const CLEARED: RFlags = RFlags::INTERRUPT_FLAG
 
 impl fmt::Display for Features {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Features { smep, smap, umip, huge, xsave, bases } = *self;
+        let Features { smep, smap, umip, huge, xsave, bases, machine_check } = *self;
         let all = [
             (smep, " smep"),
             (smap, " smap"),
@@ -48,6 +50,7 @@ impl fmt::Display for Features {
             (huge, " huge"),
             (xsave, " xsave"),
             (bases, " fsgsbase"),
+            (machine_check, " mce"),
         ];
         all.into_iter().filter(|(has, _)| *has).try_for_each(|(_, name)| f.write_str(name))
     }
@@ -65,6 +68,7 @@ pub fn detect() -> Features {
         huge: __cpuid(0x8000_0001).edx & 1 << 26 != 0,
         xsave: leaf1.ecx & 1 << 26 != 0,
         bases: has7 && leaf7.ebx & 1 != 0,
+        machine_check: leaf1.edx & 1 << 7 != 0,
     }
 }
 
@@ -76,6 +80,7 @@ pub fn enable(features: Features) {
     cr4.set(Cr4Flags::USER_MODE_INSTRUCTION_PREVENTION, features.umip);
     cr4.set(Cr4Flags::OSXSAVE, features.xsave);
     cr4.set(Cr4Flags::FSGSBASE, features.bases);
+    cr4.set(Cr4Flags::MACHINE_CHECK_EXCEPTION, features.machine_check);
     cr4.remove(Cr4Flags::TIMESTAMP_DISABLE);
     let mut cr0 = Cr0::read() | Cr0Flags::WRITE_PROTECT | Cr0Flags::MONITOR_COPROCESSOR | Cr0Flags::NUMERIC_ERROR;
     cr0.remove(Cr0Flags::EMULATE_COPROCESSOR);

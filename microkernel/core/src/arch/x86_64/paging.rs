@@ -180,16 +180,16 @@ pub struct Image {
 }
 
 /// Builds the core's half of the address space, and returns its root: the direct map of the first
-/// `top` bytes of physical memory, and the image with W^X. `guard` is left unmapped.
+/// `top` bytes of physical memory, and the image with W^X. The pages of `guards` are left unmapped.
 pub fn build_kernel(
     image: &Image,
-    guard: u64,
+    guards: &[u64],
     top: u64,
     take: &mut dyn FnMut() -> Option<Phys>,
 ) -> Result<Phys, MapError> {
     let root = take().ok_or(MapError::NoMemory)?;
     map_direct(root, image, top, take)?;
-    for page in (image.start..image.end).step_by(PAGE).filter(|&page| page != guard) {
+    for page in (image.start..image.end).step_by(PAGE).filter(|page| !guards.contains(page)) {
         let frame = Phys(page - image.start + image.physical);
         map(root, page, frame, image_flags(image, page) | GLOBAL, take)?;
     }

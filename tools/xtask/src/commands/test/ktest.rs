@@ -26,14 +26,40 @@ pub fn case(kernel: Kernel) -> Case<Rig> {
     guest_case(kernel, suite, &["/bin/ktest"])
 }
 
-/// All of the program's on one kernel.
-pub fn guest_case(kernel: Kernel, suite: Suite, program: &'static [&'static str]) -> Case<Rig> {
-    Case::several(suite.case.clone(), move |rig| run(rig, kernel, &suite, program))
+/// Tests that promise times, which mean something where time is counted in instructions.
+const TIMED: &[&str] = &[
+    "/bin/ktest",
+    "space_bomb",
+    "thread_bomb",
+    "endpoint_bomb",
+    "quota_bomb",
+    "mapping_bomb",
+    "notification_storm",
+    "many_callers_on_one_endpoint",
+    "process_bomb",
+    "revoking_keeps_nobody_waiting",
+    "making_tables_keeps_nobody_waiting",
+    "destroying_quotas_keeps_nobody_waiting",
+    "destroying_endpoints_keeps_nobody_waiting",
+    "destroying_memory_keeps_nobody_waiting",
+];
+
+/// Those of ktest's that are about time, on one kernel, with instructions counted.
+pub fn counted_case(kernel: Kernel) -> Case<Rig> {
+    let prefix = format!("{kernel}/counted/");
+    let suite = Suite { case: format!("{kernel}/ktest-counted"), prefix, closing: "ktest: " };
+    Case::several(suite.case.clone(), move |rig| run(rig, kernel, &suite, TIMED, true))
 }
 
-fn run(rig: &Rig, kernel: Kernel, suite: &Suite, program: &[&str]) -> Vec<Named> {
+/// All of the program's on one kernel.
+pub fn guest_case(kernel: Kernel, suite: Suite, program: &'static [&'static str]) -> Case<Rig> {
+    Case::several(suite.case.clone(), move |rig| run(rig, kernel, &suite, program, false))
+}
+
+fn run(rig: &Rig, kernel: Kernel, suite: &Suite, program: &[&str], counted: bool) -> Vec<Named> {
     let outcome = Job::new(rig, kernel, program).and_then(|mut job| {
-        job.timeout = Duration::from_secs(180);
+        job.timeout = Duration::from_secs(300);
+        job.deterministic = counted;
         rig.run(&job, &mut std::io::sink())
     });
     match outcome {

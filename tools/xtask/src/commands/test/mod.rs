@@ -12,6 +12,7 @@ mod fuzz_cases;
 mod host_cases;
 mod ktest;
 mod report;
+mod ring0;
 mod sessions;
 
 use anyhow::Result;
@@ -148,6 +149,8 @@ fn machine_cases(workspace: &Workspace) -> Result<Vec<Case<Rig>>> {
     let mut cases = Vec::new();
     for kernel in Kernel::ALL {
         cases.push(ktest::case(kernel));
+        cases.push(ktest::counted_case(kernel));
+        cases.extend(ring0::cases(kernel));
         cases.push(c_posix::case(kernel));
         cases.push(fuzz_cases::case(kernel));
         cases.extend(exec_cases::cases(kernel));
