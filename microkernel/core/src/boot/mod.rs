@@ -10,6 +10,7 @@ pub use power::Power;
 
 use crate::arch::entry::{self, CpuLocal};
 use crate::arch::frame::Frame;
+use crate::arch::tlb::Root;
 use crate::arch::{apic::Apic, clock, descriptors, features, fpu, paging};
 use crate::deadline::Deadlines;
 use crate::kernel::Core;
@@ -57,7 +58,8 @@ pub fn start(composition: &Composition) -> ! {
     let (mut frames, heap) = firmware::take_memory(&facts, composition.heap);
     let root = paging::build_kernel(&facts.image, guard, facts.top, &mut || frames.take_zeroed())
         .expect("boot: not enough memory for page tables");
-    paging::activate(root); // the core's own map: W^X, guard page, nothing of the loader's
+    paging::activate(Root::untagged(root)); // the core's own map: W^X, guard page, nothing of the loader's
+    features::enable_tags(found); // and nothing of the loader's in the TLB; global pages, PCIDs
     firmware::reclaim(&facts, &mut frames); // the loader's memory is free now
     let mut core = empty_core(cpu, frames, root, began);
     let place = &raw mut core;
@@ -86,7 +88,7 @@ fn empty_core(cpu: &'static mut CpuLocal, mut frames: Frames, root: Phys, began:
         current: Ref::NONE,
         init: Ref::NONE,
         resched: false,
-        root,
+        root: Root::untagged(root),
         fpu_owner: Ref::NONE,
         fpu_locked: true,
         cr0: fpu::unlocked(),

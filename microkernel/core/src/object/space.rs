@@ -4,7 +4,8 @@ use parley_abi::call::{Rights, kind};
 use parley_abi::{Errno, PAGE};
 
 use crate::arch::descriptors::NO_PORTS;
-use crate::arch::paging;
+use crate::arch::tlb::{self, Root};
+use crate::arch::{features, paging};
 use crate::kernel::Core;
 use crate::mem::frames::Phys;
 use crate::mem::slab::{Object, Ref, Slab};
@@ -18,8 +19,8 @@ use crate::object::table::Table;
 pub struct Space {
     /// Who pays for page tables, handle tables and regions.
     pub quota: Ref<Quota>,
-    /// Top-level page table.
-    pub root: Phys,
+    /// Page tables.
+    pub root: Root,
     /// What POSIX numbers mean here.
     pub table: Ref<Table>,
     /// Where faults of its threads go.
@@ -57,7 +58,7 @@ impl Default for Space {
     fn default() -> Self {
         Space {
             quota: Ref::NONE,
-            root: Phys(0),
+            root: Root::default(),
             table: Ref::NONE,
             faults: Ref::NONE,
             holds_faults: false,
@@ -86,11 +87,12 @@ impl Core {
     pub fn create_space(&mut self, quota: Ref<Quota>) -> Result<Ref<Space>, Errno> {
         self.quotas.pay_for_growth(self.spaces.growth())?;
         self.quotas.charge(quota, COST)?;
-        let made = self.frames.take_zeroed().and_then(|root| {
-            paging::new_root(self.kernel_root, root);
-            let made = self.spaces.insert(&mut self.frames, Space { quota, root, ..Space::default() });
-            if made.is_none() {
-                self.frames.put(root);
+        let made = self.frames.take_zeroed().and_then(|table| {
+            paging::new_root(self.kernel_root, table);
+            let made = self.spaces.insert(&mut self.frames, Space { quota, ..Space::default() });
+            match made {
+                Some(at) => self.spaces[at].root = self.new_root(table, at.index),
+                None => self.frames.put(table),
             }
             made
         });
@@ -98,6 +100,16 @@ impl Core {
             self.quotas.refund(quota, COST);
             Errno::ENOMEM
         })
+    }
+
+    /// What threads of the space in `slot` load: its tables, and a tag where the processor has them.
+    fn new_root(&self, table: Phys, slot: u32) -> Root {
+        if !features::tags() {
+            return Root::untagged(table);
+        }
+        let root = Root::tagged(table, slot);
+        tlb::forget_all(&mut paging::Cpu, self.root, root);
+        root
     }
 
     /// The handle in `slot` of `space`. EBADF: nothing there.
@@ -207,7 +219,7 @@ impl Core {
             self.spaces[at].dying = true;
             self.stop_threads_of(at);
             if self.root == self.spaces[at].root {
-                self.root = self.kernel_root;
+                self.root = Root::untagged(self.kernel_root);
                 paging::activate(self.root);
             }
             return true;
@@ -232,7 +244,7 @@ impl Core {
     fn destroy_tables_step(&mut self, at: Ref<Space>) -> bool {
         let space = &mut self.spaces[at];
         let (root, quota) = (space.root, space.quota);
-        if paging::free_one_table(root, &mut |table| self.frames.put(table)) {
+        if paging::free_one_table(root.table(), &mut |table| self.frames.put(table)) {
             space.page_tables -= 1;
             self.quotas.refund(quota, PAGE as u64);
             return true;
@@ -243,7 +255,7 @@ impl Core {
         if let Some(bitmap) = space.ports {
             self.release_ports(bitmap);
         }
-        self.frames.put(root);
+        self.frames.put(root.table());
         let doomed = self.spaces[at].doomed;
         self.no_longer_doomed(doomed);
         self.set_faults(at, Ref::NONE);
