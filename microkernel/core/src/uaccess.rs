@@ -151,6 +151,11 @@ pub fn copy_between(mut from: Claim, mut to: Claim, limit: usize) -> Result<Copi
 #[inline(always)]
 unsafe fn copy(to: *mut u8, from: *const u8, bytes: usize) -> u64 {
     let (words, rest) = (bytes / 8, bytes % 8);
+    if cfg!(miri) {
+        // SAFETY: as below. Miri knows no assembly.
+        unsafe { core::ptr::copy(from, to, bytes) };
+        return if words == 0 { rest as u64 } else { (words + rest) as u64 };
+    }
     // SAFETY: the caller vouches for both ranges; `rep movs` moves exactly words * 8 + rest bytes.
     unsafe {
         if words == 0 {
@@ -167,6 +172,10 @@ unsafe fn copy(to: *mut u8, from: *const u8, bytes: usize) -> u64 {
 
 /// Clears a page; returns the iterations.
 pub fn clear_page(page: &mut [u64; ENTRIES]) -> u64 {
+    if cfg!(miri) {
+        page.fill(0); // Miri knows no assembly
+        return ENTRIES as u64;
+    }
     // SAFETY: `rep stosq` writes exactly the array.
     unsafe {
         core::arch::asm!("rep stosq", inout("rcx") ENTRIES => _, inout("rdi") page.as_mut_ptr() => _, in("rax") 0u64,

@@ -191,14 +191,11 @@ impl World {
     }
 }
 
-fn cases() -> u32 {
-    if cfg!(miri) { 4 } else { 512 }
-}
-
 proptest::proptest! {
-    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(cases()))]
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(512))]
 
     #[test]
+    #[cfg_attr(miri, ignore = "no unsafe code takes part")]
     fn no_access_uses_what_is_out_of_date(
         tags: bool,
         steps in proptest::collection::vec((0u8..9, 0..SLOTS, 0..PAGES, 0u64..4), 1..400),
@@ -226,6 +223,7 @@ fn a_switch_between_tagged_spaces_forgets_nothing() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "no unsafe code takes part")]
 fn a_root_is_its_table_and_a_tag_of_its_own() {
     let table = Phys(0xf_ffff_f000);
     let tags: BTreeSet<u64> = (1..=0xfff).map(|slot| Root::tagged(table, slot).0 & TAG).collect();
