@@ -10,6 +10,7 @@ use crate::arch::clock::Clock;
 use crate::arch::descriptors::{PORT_BITMAPS, clear_selectors};
 use crate::arch::entry::CpuLocal;
 use crate::arch::frame::Frame;
+use crate::arch::tlb::Root;
 use crate::arch::{fpu, paging, vectors};
 use crate::boot::Power;
 use crate::deadline::Deadlines;
@@ -40,8 +41,8 @@ pub struct Core {
     pub init: Ref<Thread>,
     /// Somebody more urgent than the current thread became ready, or it can't go on.
     pub resched: bool,
-    /// Root of the page tables that are loaded.
-    pub root: Phys,
+    /// The page tables that are loaded.
+    pub root: Root,
     /// Whose registers the FPU holds.
     pub fpu_owner: Ref<Thread>,
     /// CR0 that is loaded.

@@ -206,7 +206,7 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn it_runs_whom_a_simple_model_would(steps in proptest::collection::vec((0u8..4, 0usize..16, 0u8..4), 0..200)) {
+        fn it_runs_whom_a_simple_model_would(steps in proptest::collection::vec((0u8..4, 0usize..16, 0u8..4), 0..if cfg!(miri) { 20 } else { 200 })) {
             let mut frames = host_frames(20);
             let mut threads: Slab<Thread> = Slab::new(Phys(0), 16, &mut frames);
             let all: Vec<_> = (0..16).map(|_| threads.insert(&mut frames, Thread::default()).unwrap()).collect();

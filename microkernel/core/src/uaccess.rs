@@ -5,14 +5,15 @@
 //! stop at the first that is not there. Lengths up to 2^64-1 are fine: nothing is added without a check.
 
 use crate::arch::paging;
-use crate::mem::frames::{ENTRIES, Phys};
+use crate::arch::tlb::Root;
+use crate::mem::frames::ENTRIES;
 use parley_abi::PAGE;
 
 /// A stretch of user memory that ring 3 claims to have.
 #[derive(Clone, Copy, Debug)]
 pub struct Claim {
-    /// Root of the page tables of the claiming address space.
-    pub root: Phys,
+    /// Page tables of the claiming address space.
+    pub root: Root,
     /// First address.
     pub address: u64,
     /// Bytes.
@@ -48,7 +49,7 @@ impl Claim {
     /// Where the claim's memory lies, up to the end of its first page, and how many bytes that is.
     #[inline(always)]
     fn first_page(self, write: bool) -> Result<(*mut u8, usize), Fault> {
-        let at = paging::lookup(self.root, self.address, write).ok_or(Fault)?;
+        let at = paging::lookup(self.root.table(), self.address, write).ok_or(Fault)?;
         Ok((at, self.len.min(to_page_end(self.address) as u64) as usize))
     }
 
@@ -85,7 +86,7 @@ impl Claim {
         if bytes == 0 || bytes > to_page_end(self.address) {
             return self.copy_out_by_pages(from);
         }
-        let to = paging::lookup(self.root, self.address, true).ok_or(Fault)?;
+        let to = paging::lookup(self.root.table(), self.address, true).ok_or(Fault)?;
         // SAFETY: as `copy_out_by_pages`; `bytes` reaches past neither the page nor the source.
         let rep_extra = unsafe { copy(to, from.as_ptr(), bytes) };
         Ok(Copied { bytes, rep_extra })
@@ -150,6 +151,11 @@ pub fn copy_between(mut from: Claim, mut to: Claim, limit: usize) -> Result<Copi
 #[inline(always)]
 unsafe fn copy(to: *mut u8, from: *const u8, bytes: usize) -> u64 {
     let (words, rest) = (bytes / 8, bytes % 8);
+    if cfg!(miri) {
+        // SAFETY: as below. Miri knows no assembly.
+        unsafe { core::ptr::copy(from, to, bytes) };
+        return if words == 0 { rest as u64 } else { (words + rest) as u64 };
+    }
     // SAFETY: the caller vouches for both ranges; `rep movs` moves exactly words * 8 + rest bytes.
     unsafe {
         if words == 0 {
@@ -166,6 +172,10 @@ unsafe fn copy(to: *mut u8, from: *const u8, bytes: usize) -> u64 {
 
 /// Clears a page; returns the iterations.
 pub fn clear_page(page: &mut [u64; ENTRIES]) -> u64 {
+    if cfg!(miri) {
+        page.fill(0); // Miri knows no assembly
+        return ENTRIES as u64;
+    }
     // SAFETY: `rep stosq` writes exactly the array.
     unsafe {
         core::arch::asm!("rep stosq", inout("rcx") ENTRIES => _, inout("rdi") page.as_mut_ptr() => _, in("rax") 0u64,
@@ -184,17 +194,17 @@ mod tests {
     const BASE: u64 = 0x40_0000;
 
     /// An address space with two writable pages at BASE and a read-only one behind them.
-    fn space(frames: &mut Frames) -> Phys {
+    fn space(frames: &mut Frames) -> Root {
         let root = frames.take_zeroed().unwrap();
         for (number, prot) in [prot::WRITE, prot::WRITE, prot::READ].into_iter().enumerate() {
             let page = frames.take_zeroed().unwrap();
             let address = BASE + (number * PAGE) as u64;
             paging::map(root, address, page, paging::user_flags(prot), &mut || frames.take_zeroed()).unwrap();
         }
-        root
+        Root::untagged(root)
     }
 
-    fn claim(root: Phys, offset: u64, len: u64) -> Claim {
+    fn claim(root: Root, offset: u64, len: u64) -> Claim {
         Claim { root, address: BASE.wrapping_add(offset), len }
     }
 

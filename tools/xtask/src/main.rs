@@ -60,3 +60,37 @@ fn main() -> ExitCode {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// The words that mean something, among others.
+    fn word() -> impl Strategy<Value = String> {
+        let mut known: Vec<String> =
+            ["-", "--", "-1", "0", "18446744073709551616", "all", "micro", ""].map(str::to_owned).into();
+        for command in Cli::command().get_subcommands() {
+            known.push(command.get_name().to_owned());
+            known.extend(command.get_arguments().filter_map(|argument| Some(format!("--{}", argument.get_long()?))));
+        }
+        prop_oneof![4 => proptest::sample::select(known), 1 => any::<String>()]
+    }
+
+    #[test]
+    fn the_options_are_sound() {
+        Cli::command().debug_assert();
+    }
+
+    proptest! {
+        #[test]
+        fn any_words_are_parsed_or_refused(words in proptest::collection::vec(word(), 0..8)) {
+            let words = std::iter::once("xtask".to_owned()).chain(words);
+            if let Err(error) = Cli::try_parse_from(words) {
+                prop_assert!(!error.to_string().is_empty());
+            }
+        }
+    }
+}

@@ -5,10 +5,10 @@
 //! input end the shell.
 
 mod builtin;
-mod duration;
+pub mod duration;
 mod history;
 mod input;
-mod line;
+pub mod line;
 mod machine;
 mod names;
 mod processes;

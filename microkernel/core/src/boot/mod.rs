@@ -11,6 +11,7 @@ pub use power::Power;
 
 use crate::arch::entry::{self, CpuLocal};
 use crate::arch::frame::Frame;
+use crate::arch::tlb::Root;
 use crate::arch::{apic::Apic, clock, descriptors, features, fpu, paging};
 use crate::deadline::Deadlines;
 use crate::kernel::Core;
@@ -72,7 +73,8 @@ pub fn start(composition: &Composition) -> ! {
     let (mut frames, heap) = firmware::take_memory(&facts, composition.heap);
     let root = paging::build_kernel(&facts.image, &guards, facts.top, &mut || frames.take_zeroed());
     let root = need(root, "not enough memory for page tables");
-    paging::activate(root); // the core's own map: W^X, guard pages, nothing of the loader's
+    paging::activate(Root::untagged(root)); // the core's own map: W^X, guard pages, nothing of the loader's
+    features::enable_tags(found); // and nothing of the loader's in the TLB; global pages, PCIDs
     firmware::reclaim(&facts, &mut frames); // the loader's memory is free now
     let mut core = empty_core(cpu, frames, root, began);
     core.fast_bases = found.bases;
@@ -104,7 +106,7 @@ fn empty_core(cpu: &'static mut CpuLocal, mut frames: Frames, root: Phys, began:
         current: Ref::NONE,
         init: Ref::NONE,
         resched: false,
-        root,
+        root: Root::untagged(root),
         fpu_owner: Ref::NONE,
         cr0: fpu::cr0(),
         fast_bases: false,

@@ -95,4 +95,16 @@ mod tests {
         }
         assert_eq!(sleep_type(b"_S5_x"), None);
     }
+
+    proptest::proptest! {
+        #[test]
+        #[cfg_attr(miri, ignore = "no unsafe code takes part")]
+        fn no_table_is_read_past_its_end(rest in proptest::collection::vec(proptest::num::u8::ANY, 0..80)) {
+            for start in [&b"_S5_"[..], b"_S5_\x12", b"_S5_\x12\xc0"] {
+                let code = [start, &rest].concat();
+                let found = sleep_type(&code);
+                proptest::prop_assert!(found.is_none_or(|found| found < 2 || rest.contains(&found)));
+            }
+        }
+    }
 }

@@ -4,6 +4,7 @@ use parley_abi::call::{Rights, prot};
 use parley_abi::{Errno, PAGE, USER_END, USER_START};
 
 use crate::arch::paging::{self, MapError};
+use crate::arch::tlb;
 use crate::kernel::Core;
 use crate::mem::slab::{Object, Ref, Slab};
 use crate::object::memory::Memory;
@@ -214,7 +215,7 @@ impl Core {
         };
         let flags = paging::user_flags(wish.prot);
         let address = wish.address + number * PAGE as u64;
-        paging::map(space.root, address, frame, flags, &mut take).map_err(|error| match error {
+        paging::map(space.root.table(), address, frame, flags, &mut take).map_err(|error| match error {
             MapError::NoMemory => Errno::ENOMEM,
             MapError::Occupied => Errno::EEXIST,
         })
@@ -288,12 +289,9 @@ impl Core {
     fn unmap_pages(&mut self, space: Ref<Space>, address: u64, pages: u64) {
         let root = self.spaces[space].root;
         for page in 0..pages {
-            let address = address + page * PAGE as u64;
-            paging::unmap(root, address);
-            if root == self.root {
-                paging::flush(address);
-            }
+            paging::unmap(root.table(), address + page * PAGE as u64);
         }
+        tlb::forget(&mut paging::Cpu, self.root, root, address, pages);
     }
 
     /// Unmaps a step's worth of a region; it is gone when nothing is left of it.

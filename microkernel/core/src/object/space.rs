@@ -4,7 +4,8 @@ use parley_abi::call::{Rights, kind};
 use parley_abi::{Errno, PAGE};
 
 use crate::arch::descriptors::NO_PORTS;
-use crate::arch::paging;
+use crate::arch::tlb::{self, Root};
+use crate::arch::{features, paging};
 use crate::kernel::Core;
 use crate::mem::frames::Phys;
 use crate::mem::scan::Cursor;
@@ -21,8 +22,8 @@ use crate::object::thread::{State, Thread};
 pub struct Space {
     /// Who pays for page tables, handle tables and regions.
     pub quota: Ref<Quota>,
-    /// Top-level page table.
-    pub root: Phys,
+    /// Page tables.
+    pub root: Root,
     /// What POSIX numbers mean here.
     pub table: Ref<Table>,
     /// Where faults of its threads go.
@@ -78,7 +79,7 @@ impl Default for Space {
     fn default() -> Self {
         Space {
             quota: Ref::NONE,
-            root: Phys(0),
+            root: Root::default(),
             table: Ref::NONE,
             faults: Ref::NONE,
             holds_faults: false,
@@ -113,14 +114,25 @@ impl Doomable for Space {
 impl Core {
     /// Makes an empty address space. ENOMEM.
     pub fn create_space(&mut self, quota: Ref<Quota>) -> Result<Ref<Space>, Errno> {
-        let root = self.frames.take_zeroed().ok_or(Errno::ENOMEM)?;
-        paging::new_root(self.kernel_root, root);
-        let space = Space { quota, root, ..Space::default() };
+        let table = self.frames.take_zeroed().ok_or(Errno::ENOMEM)?;
+        paging::new_root(self.kernel_root, table);
+        let space = Space { quota, ..Space::default() };
         let made = self.quotas.pay_for(quota, COST, &mut self.spaces, &mut self.frames, |_| space);
-        if made.is_err() {
-            self.frames.put(root);
+        match made {
+            Ok(at) => self.spaces[at].root = self.new_root(table, at.index()),
+            Err(_) => self.frames.put(table),
         }
         made
+    }
+
+    /// What threads of the space in `slot` load: its tables, and a tag where the processor has them.
+    fn new_root(&self, table: Phys, slot: u32) -> Root {
+        if !features::tags() {
+            return Root::untagged(table);
+        }
+        let root = Root::tagged(table, slot);
+        tlb::forget_all(&mut paging::Cpu, self.root, root);
+        root
     }
 
     /// The handle in `slot` of `space`. EBADF: nothing there.
@@ -252,7 +264,7 @@ impl Core {
             Ending::Emptying => {}
         }
         if self.root == self.spaces[at].root {
-            self.root = self.kernel_root;
+            self.root = Root::untagged(self.kernel_root);
             paging::activate(self.root);
         }
         if let Some(slot) = self.spaces[at].handles.next_used(0) {
@@ -281,7 +293,7 @@ impl Core {
     pub fn destroy_tables_step(&mut self, at: Ref<Space>) {
         let space = &mut self.spaces[at];
         let (root, quota) = (space.root, space.quota);
-        if paging::free_one_table(root, &mut |table| self.frames.put(table)) {
+        if paging::free_one_table(root.table(), &mut |table| self.frames.put(table)) {
             space.page_tables -= 1;
             self.quotas.refund(quota, PAGE as u64);
             return;
@@ -292,7 +304,7 @@ impl Core {
         if let Some(bitmap) = space.ports {
             self.release_ports(bitmap);
         }
-        self.frames.put(root);
+        self.frames.put(root.table());
         self.set_faults(at, Ref::NONE);
         self.forget_space(at);
         self.quotas.refund(quota, COST);

@@ -3,6 +3,7 @@
 use parley_abi::msg::{Token, Words};
 use parley_abi::{Errno, USER_END};
 
+use crate::arch::tlb::Root;
 use crate::arch::{fpu, frame::Frame};
 use crate::kernel::Core;
 use crate::mem::frames::Phys;
@@ -94,8 +95,8 @@ pub struct Request {
 pub struct Thread {
     /// Its registers while it is not running. First, for the entry code.
     pub frame: Frame,
-    /// Page-table root of its space.
-    pub root: Phys,
+    /// Page tables of its space.
+    pub root: Root,
     /// Base of its thread-local storage; 0: it has none.
     pub fs_base: u64,
     /// Port bitmap of its space.

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, ensure};
 use clap::Args;
 
+use super::host_fuzz;
 use crate::build::Guest;
 use crate::guest::{Job, Rig};
 use crate::kernel::{Kernel, KernelChoice};
@@ -23,6 +24,11 @@ const PROGRAM: &str = "/bin/ktest-fuzz";
 /// The same seed makes the same run; a failure prints the command that makes it again. Example:
 ///
 ///   cargo xtask fuzz --kernel all --steps 10000000 --seed 1
+///
+/// With --host it fuzzes the parsers of `tests/parsers` instead, on this machine and guided by coverage; that
+/// takes a nightly toolchain and cargo-fuzz:
+///
+///   cargo xtask fuzz --host program --seconds 60
 #[derive(Args)]
 #[command(verbatim_doc_comment)]
 pub struct Fuzz {
@@ -38,12 +44,22 @@ pub struct Fuzz {
     /// The block of 2,000 steps to begin with: to make one again without those before it
     #[arg(long, value_name = "B", default_value_t = 0)]
     block: u64,
+    /// Fuzz parsers on this machine: the one called this, or all
+    #[arg(long, value_name = "PARSER", num_args = 0..=1, default_missing_value = host_fuzz::ALL,
+        conflicts_with_all = ["kernel", "steps", "block"])]
+    host: Option<String>,
+    /// Seconds for each parser
+    #[arg(long, value_name = "N", default_value_t = 60, requires = "host")]
+    seconds: u64,
 }
 
 impl Fuzz {
     pub fn run(self) -> Result<u8> {
-        setup::ensure(&[Need::Qemu])?;
         let workspace = Workspace::find()?;
+        if let Some(parser) = &self.host {
+            return host_fuzz::run(&workspace, parser, self.seconds, self.seed);
+        }
+        setup::ensure(&[Need::Qemu])?;
         let kernels = self.kernel.kernels();
         let guest = Guest::build(&workspace, &kernels)?;
         let rig = Rig { workspace, guest, limine: None };

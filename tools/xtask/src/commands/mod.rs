@@ -6,6 +6,7 @@ mod doctor;
 mod exec;
 mod fuzz;
 mod gdb;
+mod host_fuzz;
 mod image;
 mod run;
 mod size;

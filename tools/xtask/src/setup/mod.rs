@@ -5,6 +5,7 @@
 
 mod apt;
 pub mod firmware;
+pub mod nightly;
 pub mod toolchain;
 
 use std::path::PathBuf;

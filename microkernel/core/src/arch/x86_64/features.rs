@@ -20,8 +20,8 @@ pub struct Features {
     pub smap: bool,
     /// Ring 3 may not read descriptor table addresses.
     pub umip: bool,
-    /// Pages of 1 GiB.
-    pub huge: bool,
+    /// Translations tagged with the space they belong to.
+    pub pcid: bool,
     /// XSAVE and its state components.
     pub xsave: bool,
     /// Instructions for the bases of FS and GS.
@@ -42,12 +42,12 @@ const CLEARED: RFlags = RFlags::INTERRUPT_FLAG
 
 impl fmt::Display for Features {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Features { smep, smap, umip, huge, xsave, bases, machine_check } = *self;
+        let Features { smep, smap, umip, pcid, xsave, bases, machine_check } = *self;
         let all = [
             (smep, " smep"),
             (smap, " smap"),
             (umip, " umip"),
-            (huge, " huge"),
+            (pcid, " pcid"),
             (xsave, " xsave"),
             (bases, " fsgsbase"),
             (machine_check, " mce"),
@@ -65,7 +65,7 @@ pub fn detect() -> Features {
         smep: has7 && leaf7.ebx & 1 << 7 != 0,
         smap: has7 && leaf7.ebx & 1 << 20 != 0,
         umip: has7 && leaf7.ecx & 1 << 2 != 0,
-        huge: __cpuid(0x8000_0001).edx & 1 << 26 != 0,
+        pcid: leaf1.ecx & 1 << 17 != 0,
         xsave: leaf1.ecx & 1 << 26 != 0,
         bases: has7 && leaf7.ebx & 1 != 0,
         machine_check: leaf1.edx & 1 << 7 != 0,
@@ -74,7 +74,7 @@ pub fn detect() -> Features {
 
 /// Switches the protections on and points `syscall` at the entry code.
 pub fn enable(features: Features) {
-    let mut cr4 = Cr4::read() | Cr4Flags::PAGE_GLOBAL | Cr4Flags::OSFXSR | Cr4Flags::OSXMMEXCPT_ENABLE;
+    let mut cr4 = Cr4::read() | Cr4Flags::OSFXSR | Cr4Flags::OSXMMEXCPT_ENABLE;
     cr4.set(Cr4Flags::SUPERVISOR_MODE_EXECUTION_PROTECTION, features.smep);
     cr4.set(Cr4Flags::SUPERVISOR_MODE_ACCESS_PREVENTION, features.smap);
     cr4.set(Cr4Flags::USER_MODE_INSTRUCTION_PREVENTION, features.umip);
@@ -96,4 +96,23 @@ pub fn enable(features: Features) {
     }
     Star::write(selectors[0], selectors[1], selectors[2], selectors[3]).expect("selectors lie as STAR demands");
     SFMask::write(CLEARED);
+}
+
+/// Turns on global pages, and tags where there are any. The core's own page tables are loaded, without a tag;
+/// whatever the loader's left in the TLB is gone after this.
+pub fn enable_tags(features: Features) {
+    let mut cr4 = Cr4::read();
+    cr4.remove(Cr4Flags::PAGE_GLOBAL | Cr4Flags::PCID);
+    // SAFETY: no mapping changes. Turning global pages off and on forgets every translation, global ones too;
+    // PCIDs exist, and CR3 holds none yet, as turning them on demands.
+    unsafe {
+        Cr4::write(cr4);
+        cr4.set(Cr4Flags::PCID, features.pcid);
+        Cr4::write(cr4 | Cr4Flags::PAGE_GLOBAL);
+    }
+}
+
+/// Whether translations are tagged.
+pub fn tags() -> bool {
+    Cr4::read().contains(Cr4Flags::PCID)
 }

@@ -11,4 +11,5 @@ pub mod paging;
 pub mod ports;
 pub mod serial;
 pub mod shortcut;
+pub mod tlb;
 pub mod vectors;

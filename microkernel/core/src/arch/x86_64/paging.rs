@@ -6,6 +6,7 @@
 
 use x86_64::structures::paging::PageTableFlags as Flags;
 
+use super::tlb::{self, Processor, Root};
 use crate::mem::frames::{DIRECT, ENTRIES, Phys};
 use parley_abi::{PAGE, USER_END};
 
@@ -105,7 +106,7 @@ fn last_table(root: Phys, address: u64) -> Option<Phys> {
     Some(at)
 }
 
-/// Unmaps one page and returns its frame. The caller flushes the TLB.
+/// Unmaps one page and returns its frame. The caller sees to [`tlb::forget`].
 pub fn unmap(root: Phys, address: u64) -> Option<Phys> {
     let entry = &mut table(last_table(root, address)?)[index(address, 1)];
     if *entry & PRESENT == 0 {
@@ -150,18 +151,27 @@ pub fn new_root(kernel: Phys, root: Phys) {
     table(root)[USER_ENTRIES..].copy_from_slice(&upper);
 }
 
-/// Forgets what the processor remembers of one page of the current address space.
-pub fn flush(address: u64) {
-    x86_64::instructions::tlb::flush(x86_64::VirtAddr::new_truncate(address));
+/// The processor that the core runs on, for [`tlb`].
+pub struct Cpu;
+
+impl Processor for Cpu {
+    #[inline(always)]
+    fn load(&mut self, word: u64) {
+        // SAFETY: every root shares the core's half, so code, stack and data stay where they are.
+        unsafe {
+            core::arch::asm!("mov cr3, {}", in(reg) word, options(nostack, preserves_flags));
+        }
+    }
+
+    fn forget(&mut self, address: u64) {
+        x86_64::instructions::tlb::flush(x86_64::VirtAddr::new_truncate(address));
+    }
 }
 
 /// Makes `root` the current address space.
 #[inline(always)]
-pub fn activate(root: Phys) {
-    // SAFETY: every root shares the core's half, so code, stack and data stay where they are.
-    unsafe {
-        core::arch::asm!("mov cr3, {}", in(reg) root.0, options(nostack, preserves_flags));
-    }
+pub fn activate(root: Root) {
+    tlb::switch(&mut Cpu, root);
 }
 
 /// The core's own image: addresses of its segments, from the linker script.
@@ -269,6 +279,52 @@ mod tests {
         assert!(frames.free() < before);
         while free_one_table(root, &mut |frame| frames.put(frame)) {}
         assert_eq!(frames.free(), before);
+    }
+
+    /// Every page that is mapped below the table `at` of `level`: its address and its entry.
+    fn mapped(at: Phys, level: u32, base: u64, found: &mut Vec<(u64, u64)>) {
+        for (number, &entry) in table(at).iter().enumerate().filter(|(_, entry)| **entry & PRESENT != 0) {
+            let address = base + ((number as u64) << (12 + 9 * (level - 1)));
+            match level {
+                1 => found.push((address, entry)),
+                _ if entry & LARGE != 0 => found.push((address, entry)),
+                _ => mapped(Phys(entry & ADDRESS), level - 1, address, found),
+            }
+        }
+    }
+
+    #[test]
+    fn the_core_s_half_is_global_everywhere_and_never_written_and_executed() {
+        let mut frames = host_frames(32);
+        let start = 0xffff_ffff_8000_0000;
+        let image = Image {
+            start,
+            physical: 5 << 20,
+            text_end: start + 0x3000,
+            rodata_end: start + 0x5000,
+            end: start + 0x9000,
+        };
+        let guard = start + 0x6000;
+        // On the host the direct map begins at 0, and so in the lower half.
+        let root = build_kernel(&image, guard, 16 << 20, &mut || frames.take_zeroed()).unwrap();
+        let mut found = Vec::new();
+        mapped(root, 4, 0, &mut found);
+        assert_eq!(
+            found.len(),
+            7 + 512 + 8,
+            "large pages but for the one that holds code, and the image without its guard"
+        );
+        for (address, entry) in found {
+            assert!(entry & GLOBAL != 0 && entry & USER == 0, "{address:#x}: {entry:#x}");
+            assert!(
+                entry & WRITABLE == 0 || entry & NO_EXECUTE != 0,
+                "{address:#x}: {entry:#x} is written and executed"
+            );
+            let read_only =
+                (image.physical..image.physical + 0x5000).contains(&(entry & ADDRESS)) && entry & LARGE == 0;
+            assert_eq!(entry & WRITABLE == 0, read_only, "{address:#x}: {entry:#x}");
+        }
+        assert_eq!(KERNEL_DATA & (GLOBAL | NO_EXECUTE | USER), GLOBAL | NO_EXECUTE, "windows");
     }
 
     #[test]

@@ -15,6 +15,9 @@ use crate::workspace::Workspace;
 /// From a fresh clone each of them compiles the world once.
 const LIMIT: Duration = Duration::from_secs(8 * 60);
 
+/// What proptest's random inputs follow from: the same with each run here, others by setting it.
+const SEED: &str = "PROPTEST_RNG_SEED";
+
 /// Lines of a failed command that are shown.
 const SHOWN: usize = 60;
 
@@ -68,7 +71,12 @@ fn no_server_in_micro(workspace: &Workspace) -> Result<()> {
 }
 
 fn check(command: &mut Command) -> Result<()> {
-    let captured = host::capture_within(command, LIMIT)?;
+    check_within(command, LIMIT)
+}
+
+/// Fails with what the command printed when it fails, or with its name when it takes too long.
+pub fn check_within(command: &mut Command, limit: Duration) -> Result<()> {
+    let captured = host::capture_within(command, limit)?;
     if !captured.success {
         bail!("`{}` failed\n{}", host::line(command), last(&(captured.stdout + &captured.stderr)));
     }
@@ -76,7 +84,12 @@ fn check(command: &mut Command) -> Result<()> {
 }
 
 fn cargo_test(workspace: &Workspace) -> Vec<Named> {
-    let captured = match host::capture_within(cargo(workspace).args(["test", "--no-fail-fast"]), LIMIT) {
+    let mut tests = cargo(workspace);
+    tests.args(["test", "--no-fail-fast"]);
+    if std::env::var_os(SEED).is_none() {
+        tests.env(SEED, "1");
+    }
+    let captured = match host::capture_within(&mut tests, LIMIT) {
         Ok(captured) => captured,
         Err(error) => return vec![("host/cargo-test".into(), Verdict::Failed(format!("{error:#}")))],
     };

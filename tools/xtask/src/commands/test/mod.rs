@@ -11,6 +11,7 @@ mod exec_cases;
 mod fuzz_cases;
 mod host_cases;
 mod ktest;
+mod miri_cases;
 mod report;
 mod ring0;
 mod sessions;
@@ -98,6 +99,7 @@ impl Test {
     pub fn run(self) -> Result<u8> {
         let workspace = Workspace::find()?;
         let mut host = host_cases::cases();
+        host.extend(miri_cases::cases());
         let mut machines = machine_cases(&workspace)?;
         let mut measuring = bench_cases::cases();
         if let Some(filter) = &self.filter {
