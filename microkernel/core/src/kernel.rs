@@ -47,6 +47,8 @@ pub struct Core {
     pub fpu_owner: Ref<Thread>,
     /// CR0 that is loaded.
     pub cr0: u64,
+    /// Where replies with bytes were copied from and to last.
+    pub leaves: [paging::Leaf; 2],
     /// Whether the processor has instructions for segment bases.
     pub fast_bases: bool,
     /// Threads, and what else handles lead to.

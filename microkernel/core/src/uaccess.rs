@@ -143,6 +143,21 @@ pub fn copy_between(mut from: Claim, mut to: Claim, limit: usize) -> Result<Copi
     Ok(done)
 }
 
+/// As [`copy_between`], if each of the two lies in one page; `None` if not, or if there is anything to complain about.
+#[inline(always)]
+pub fn copy_in_pages(from: Claim, to: Claim, leaves: &mut [paging::Leaf; 2]) -> Option<Copied> {
+    let bytes = from.len.min(to.len) as usize;
+    if bytes == 0 || bytes > to_page_end(from.address) || bytes > to_page_end(to.address) {
+        return None;
+    }
+    let [read, written] = leaves;
+    let source = read.lookup(from.root, from.address, false)?;
+    let target = written.lookup(to.root, to.address, true)?;
+    // SAFETY: as `copy_between`.
+    let rep_extra = unsafe { copy(target, source, bytes) };
+    Some(Copied { bytes, rep_extra })
+}
+
 /// The one copy loop of the core: eight bytes an iteration, then the rest. Returns the iterations, which are
 /// what `-icount` counts and the collapsed figures leave out (see `Counters::rep_extra`).
 ///

@@ -109,6 +109,7 @@ fn empty_core(cpu: &'static mut CpuLocal, mut frames: Frames, root: Phys, began:
         root: Root::untagged(root),
         fpu_owner: Ref::NONE,
         cr0: fpu::cr0(),
+        leaves: Default::default(),
         fast_bases: false,
         threads: Slab::new(root, 4096, &mut frames),
         spaces: Slab::new(root, 2048, &mut frames),

@@ -26,7 +26,7 @@ pub enum Binding {
 pub const OPEN: Ref<Thread> = Ref::NONE;
 /// [`Endpoint::door`] where there is, or has been, more than the door can say.
 pub const BUSY: Ref<Thread> = Ref::new(0, 1);
-/// [`Endpoint::door`] of a service that is linked into ring 0.
+/// [`Endpoint::door`] of a service that is linked into ring 0; its number is in bits 40 to 47.
 pub const RESIDENT: Ref<Thread> = Ref::new(0, 2);
 /// [`Endpoint::door`] where threads wait in the queue: several, or with deadlines.
 pub const CROWDED: Ref<Thread> = Ref::new(0, 3);
@@ -182,7 +182,7 @@ impl Endpoint {
         let door = match self.at_door() {
             Some(at) => at_rest && waits(at) && threads[at].deadline_at == 0,
             None if self.door == OPEN => at_rest,
-            None if self.door == RESIDENT => self.binding != Binding::Threads,
+            None if self.binding != Binding::Threads => self.door.generation as u8 == RESIDENT.generation as u8,
             None => (self.door == CROWDED) != self.receivers.is_empty(),
         };
         idle && door && self.receivers.iter(threads).all(waits)
@@ -202,7 +202,10 @@ impl Doomable for Endpoint {
 impl Core {
     /// Makes an endpoint without handles. ENOMEM.
     pub fn create_endpoint(&mut self, quota: Ref<Quota>, binding: Binding) -> Result<Ref<Endpoint>, Errno> {
-        let door = if binding == Binding::Threads { OPEN } else { RESIDENT };
+        let door = match binding {
+            Binding::Threads => OPEN,
+            Binding::Resident(number) => Ref::new(0, RESIDENT.generation | (number as u32) << 8),
+        };
         let endpoint = Endpoint { quota, binding, door, ..Endpoint::default() };
         let cost = Slab::<Endpoint>::COST;
         self.quotas.pay_for(quota, cost, &mut self.endpoints, &mut self.frames, |_| endpoint)

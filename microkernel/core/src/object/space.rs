@@ -293,6 +293,7 @@ impl Core {
     pub fn destroy_tables_step(&mut self, at: Ref<Space>) {
         let space = &mut self.spaces[at];
         let (root, quota) = (space.root, space.quota);
+        self.leaves = Default::default();
         if paging::free_one_table(root.table(), &mut |table| self.frames.put(table)) {
             space.page_tables -= 1;
             self.quotas.refund(quota, PAGE as u64);

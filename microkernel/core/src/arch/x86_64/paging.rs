@@ -106,6 +106,34 @@ fn last_table(root: Phys, address: u64) -> Option<Phys> {
     Some(at)
 }
 
+/// The last-level table that was looked up last, so that the next address near by needs no walk. Good until a table
+/// is freed: then it has to be [forgotten](Leaf::default).
+#[derive(Default)]
+pub struct Leaf {
+    root: Root,
+    /// Which 2 MiB it covers.
+    region: u64,
+    table: Phys,
+}
+
+impl Leaf {
+    /// As [`lookup`].
+    #[inline(always)]
+    pub fn lookup(&mut self, root: Root, address: u64, write: bool) -> Option<*mut u8> {
+        if self.root != root || self.region != address >> 21 {
+            self.walk(root, address)?;
+        }
+        in_table(self.table, address, write)
+    }
+
+    #[inline(never)]
+    fn walk(&mut self, root: Root, address: u64) -> Option<()> {
+        let table = last_table(root.table(), address).filter(|_| address < USER_END)?;
+        *self = Leaf { root, region: address >> 21, table };
+        Some(())
+    }
+}
+
 /// Unmaps one page and returns its frame. The caller sees to [`tlb::forget`].
 pub fn unmap(root: Phys, address: u64) -> Option<Phys> {
     let entry = &mut table(last_table(root, address)?)[index(address, 1)];
@@ -122,7 +150,12 @@ pub fn lookup(root: Phys, address: u64, write: bool) -> Option<*mut u8> {
     if address >= USER_END {
         return None;
     }
-    let entry = table(last_table(root, address)?)[index(address, 1)];
+    in_table(last_table(root, address)?, address, write)
+}
+
+#[inline(always)]
+fn in_table(last: Phys, address: u64, write: bool) -> Option<*mut u8> {
+    let entry = table(last)[index(address, 1)];
     let needed = PRESENT | USER | if write { WRITABLE } else { 0 };
     if entry & needed != needed {
         return None;
@@ -306,7 +339,7 @@ mod tests {
         };
         let guard = start + 0x6000;
         // On the host the direct map begins at 0, and so in the lower half.
-        let root = build_kernel(&image, guard, 16 << 20, &mut || frames.take_zeroed()).unwrap();
+        let root = build_kernel(&image, &[guard], 16 << 20, &mut || frames.take_zeroed()).unwrap();
         let mut found = Vec::new();
         mapped(root, 4, 0, &mut found);
         assert_eq!(

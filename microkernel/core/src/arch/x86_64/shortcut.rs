@@ -22,7 +22,7 @@ use parley_abi::row::ROWS;
 use parley_abi::slot;
 use x86_64::structures::tss::TaskStateSegment;
 
-use super::entry::{CPU, CpuLocal, KERNEL_TOP, RSP0, SCRATCH};
+use super::entry::{CPU, CpuLocal, KERNEL_TOP, Posix, RSP0, SCRATCH};
 use super::frame::Frame;
 use crate::kernel::Core;
 use crate::mem::slab::{Object, Ref, me_at};
@@ -295,7 +295,7 @@ global_asm!(
     "mov rcx, [rbx + __windows + {p_door}]",
     "mov ebp, ecx",
     "test ebp, ebp",
-    "jz 9f",
+    "jz 4f",
     // Sure.
     "mov [rsp + {e_row}], r14",
     "mov [rsp + {e_row} + 8], r15",
@@ -349,6 +349,54 @@ global_asm!(
     "mov rdx, rsi",
     "mov rsi, rdi",
     "jmp 8b",
+    // No thread waits there. A service in ring 0 does not wait: it is called. All registers are in the block then.
+    "4:",
+    "shr rcx, 32",
+    "cmp cl, {resident}",
+    "jne 9f",
+    "inc qword ptr [rip + {cpu} + {entries}]",
+    "mov [rsp + {e_args}], rdi",
+    "mov [rsp + {e_args} + 8], rsi",
+    "mov [rsp + {e_args} + 16], rdx",
+    "mov [rsp + {e_args} + 24], r10",
+    "mov [rsp + {e_args} + 32], r8",
+    "mov [rsp + {e_args} + 40], r9",
+    "mov [rsp + {e_args} + 48], r12",
+    "mov [rsp + {e_number}], rax",
+    "mov rbx, [rip + {cpu} + {scratch}]",
+    "mov [rsp + {e_rsp}], rbx",
+    "mov [rsp + {e_row}], r14",
+    "mov [rsp + {e_row} + 8], r15",
+    "mov [rsp + {e_badge}], r13",
+    "mov [rsp + {e_waits_for}], r11",
+    "xor edx, edx",
+    "cmp r14w, {send_to}",
+    "sete dl",
+    "movzx esi, ch",
+    "mov ecx, edx",
+    "shl ecx, 8",
+    "mov [rsp + {e_how}], ecx",
+    "mov rdi, [rip + {cpu} + {core}]",
+    "lea rsp, [rip + {cpu} + {kernel_top}]",
+    "call {resident_row}",
+    "mov rsp, [rip + {cpu} + {rsp0}]",
+    "test edx, edx",
+    "jnz parley_exit",
+    "mov rdi, [rsp + {e_args}]",
+    "mov rsi, [rsp + {e_args} + 8]",
+    "mov rdx, [rsp + {e_args} + 16]",
+    "mov r10, [rsp + {e_args} + 24]",
+    "mov r8, [rsp + {e_args} + 32]",
+    "mov r9, [rsp + {e_args} + 40]",
+    "mov rcx, [rsp + {e_rip}]",
+    "mov r11, [rsp + {e_rflags}]",
+    "mov rbx, [rsp + {e_rbx}]",
+    "mov rbp, [rsp + {e_rbp}]",
+    "mov r13, [rsp + {e_r13}]",
+    "mov r14, [rsp + {e_r14}]",
+    "mov r15, [rsp + {e_r15}]",
+    "mov rsp, [rsp + {e_rsp}]",
+    "sysretq",
     "9:",
     "mov rcx, [rsp + {e_rip}]",
     "mov r11, [rsp + {e_rflags}]",
@@ -465,6 +513,9 @@ global_asm!(
     "jmp parley_slow_entry",
     cpu = sym CPU,
     reply_bytes = sym reply_bytes,
+    resident_row = sym resident_row,
+    resident = const RESIDENT.generation,
+    e_number = const at_end!(frame.number),
     kernel_top = const KERNEL_TOP,
     scratch = const SCRATCH,
     rsp0 = const RSP0,
@@ -558,6 +609,11 @@ extern "sysv64" fn reply_bytes(
         Some(result) => Bytes { result, done: 1 },
         None => Bytes { result: 0, done: 0 },
     }
+}
+
+/// Has a service in ring 0 answer the current thread's request, which is written down.
+extern "sysv64" fn resident_row(core: &mut Core, service: u8, first: u8) -> Posix {
+    core.resident_row(service, first)
 }
 
 /// What [`reply_bytes`] returns, in rax and rdx.
