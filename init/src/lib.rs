@@ -22,6 +22,8 @@ pub mod report;
 pub mod server;
 pub mod services;
 pub mod stack;
+pub mod supervise;
+pub mod swap;
 pub mod table;
 
 pub use server::Init;

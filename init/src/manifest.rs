@@ -6,6 +6,8 @@
 use parley_abi::call::Rights;
 use parley_abi::slot::service;
 
+use crate::supervise::Policy;
+
 /// A range of I/O ports.
 #[derive(Clone, Copy, Debug)]
 pub struct Ports {
@@ -35,6 +37,8 @@ pub struct Entry {
     pub file: &'static str,
     /// Pages it may use.
     pub pages: u64,
+    /// Pages of state that outlive an instance; 0: each starts afresh.
+    pub state: u64,
     /// Priority, 0 to 31.
     pub priority: u8,
     /// Rights to the system object; each may write to the kernel log, to say why it died.
@@ -47,8 +51,10 @@ pub struct Entry {
     pub archive: bool,
     /// Services it calls.
     pub calls: &'static [u8],
-    /// Without it, no program can do anything useful.
+    /// Without it, no program can do anything useful; it cannot be stopped.
     pub needed: bool,
+    /// When it is started again after a death.
+    pub restart: Policy,
 }
 
 const PLAIN: Entry = Entry {
@@ -56,6 +62,7 @@ const PLAIN: Entry = Entry {
     number: 0,
     file: "",
     pages: 128,
+    state: 0,
     priority: 16,
     system: Rights::WRITE,
     ports: None,
@@ -63,6 +70,7 @@ const PLAIN: Entry = Entry {
     archive: false,
     calls: &[],
     needed: true,
+    restart: Policy { deaths: 5, within: 10_000_000_000 },
 };
 
 /// Every service, lowest first.
@@ -71,6 +79,7 @@ pub const SERVICES: &[Entry] = &[
         name: "time",
         number: service::TIME,
         file: "svc/time",
+        state: 16,
         priority: 20,
         ports: Some(Ports { first: 0x70, count: 2 }), // the real-time clock: index and data
         ..PLAIN
@@ -80,6 +89,7 @@ pub const SERVICES: &[Entry] = &[
         number: service::CHAR,
         file: "svc/char",
         pages: 256,
+        state: 16,
         priority: 20,
         system: Rights::READ.union(Rights::WRITE), // it brings the kernel log to the console
         ports: Some(Ports { first: 0x3f8, count: 8 }), // COM1
@@ -91,6 +101,7 @@ pub const SERVICES: &[Entry] = &[
         number: service::VFS,
         file: "svc/vfs",
         pages: 2048, // files that are written live in it
+        state: 512,
         archive: true,
         calls: &[service::TIME, service::CHAR],
         ..PLAIN
@@ -100,6 +111,8 @@ pub const SERVICES: &[Entry] = &[
     Entry { name: "peer", number: service::PEER, file: "svc/ping", needed: false, ..PLAIN },
 ];
 
+/// Pages that pay for what outlives the instances of a service: its endpoint, and news for it.
+pub const BASE_PAGES: u64 = 64;
 /// Pages of a program, unless memory is short.
 pub const PROGRAM_PAGES: u64 = 1024;
 /// Priority of programs: below every service.

@@ -77,7 +77,7 @@ impl Init {
         let mut file = File::open(path)?;
         let pid = self.table.reserve()?;
         let process = Process::load(&mut file, args, &self.facts(pid), PROGRAM_PAGES, PROGRAM_PRIORITY)?;
-        self.equip(&process, pid, parent, numbers())?;
+        self.equip(&process, pid, parent, Rights::CALL, numbers())?;
         let system = if parent == INIT { PERSON_SYSTEM } else { PROGRAM_SYSTEM };
         sys::handle_grant(process.space.slot(), slot::SYSTEM, slot::SYSTEM, system)?;
         sys::space_name(process.space.slot(), table::text(&table::name(path.to_bytes())).as_bytes())?;
@@ -104,9 +104,14 @@ impl Init {
         let text = fault.describe(table::text(&entry.name), pid, |at| frame(cx.host, cx.token, at));
         cx.host.log(text.as_str());
         if let Some((role, answers)) = self.take_down(pid, fault.status()) {
-            // Only now: if it was the console's driver, its endpoint is gone, and nobody waits for it.
-            self.tell_console(text.as_str());
-            self.conclude(cx.host, role, answers, fault.status());
+            // The console's driver must run again before anybody writes to the console.
+            if let Role::Service(_) = role {
+                self.conclude(cx.host, role, answers, fault.status());
+                self.tell_console(text.as_str());
+            } else {
+                self.tell_console(text.as_str());
+                self.conclude(cx.host, role, answers, fault.status());
+            }
         }
         Outcome::Later
     }
@@ -133,7 +138,7 @@ impl Init {
         }
         match role {
             Role::Program => {}
-            Role::Service(number) => self.service_failed(number),
+            Role::Service(number) => self.instance_died(host, number, status),
             Role::First if self.exec => console::finish(if status > 255 { KILLED } else { status }),
             Role::First => self.restart_shell(status),
         }
@@ -150,9 +155,9 @@ impl Init {
         self.start_shell();
     }
 
-    /// Repeats on the console what the kernel log says, unless that is where the log goes.
+    /// Repeats on the console what the kernel log says, unless that is where the log goes, or its driver is being swapped.
     fn tell_console(&self, text: &str) {
-        if !boot::log_is_on_console(self.info) {
+        if !boot::log_is_on_console(self.info) && !self.is_unsettled() {
             console::print(text);
         }
     }

@@ -14,7 +14,7 @@ use crate::archive::Archive;
 use crate::console;
 use crate::loader::Process;
 use crate::programs::path;
-use crate::services::Service;
+use crate::services::{Service, numbers};
 use crate::stack::{ARGUMENTS, Facts};
 use crate::table::{self, INIT, Role, Table, Waited};
 
@@ -32,6 +32,8 @@ pub struct Init {
     pub(crate) shell_since: u64,
     /// Shells that have ended at once, in a row.
     pub(crate) useless_shells: u32,
+    /// Requests that wait until a swap is over.
+    pub(crate) held: Vec<Token>,
 }
 
 impl Init {
@@ -50,6 +52,7 @@ impl Init {
             exec: false,
             shell_since: 0,
             useless_shells: 0,
+            held: Vec::new(),
         }
     }
 
@@ -62,6 +65,7 @@ impl Init {
             tsc_hz: self.info.tsc_hz,
             tsc_start: self.info.tsc_start,
             archive_len: None,
+            state_pages: 0,
             random: mixed.to_le_bytes(),
         }
     }
@@ -82,6 +86,16 @@ impl parley_proto::Service for Init {
         }
     }
 
+    fn notified(&mut self, host: &mut dyn Host, bits: u64) {
+        for number in numbers().filter(|number| bits >> number & 1 == 1) {
+            self.instance_ready(host, number);
+        }
+    }
+
+    fn alarm(&mut self, host: &mut dyn Host) {
+        self.end_trials(host);
+    }
+
     fn cancelled(&mut self, host: &mut dyn Host, token: Token) {
         if self.table.cancel(token) {
             host.reply(token, Errno::EINTR.negated());
@@ -90,8 +104,15 @@ impl parley_proto::Service for Init {
 }
 
 impl rows::Init for Init {
+    /// A service that dies while it is asked for the program's file interrupts init. Then the request is put back:
+    /// the news of the death come first, and then it is tried again.
     fn spawn(&mut self, cx: &mut Cx<'_>, path: Text, args: In) -> Outcome<'_> {
-        Outcome::from(self.try_spawn(cx, path, args))
+        if self.is_unsettled() && self.held.try_reserve(1).is_ok() {
+            self.held.push(cx.token);
+            return Outcome::Later;
+        }
+        let result = self.try_spawn(cx, path, args);
+        self.or_again(cx, result.map(Outcome::Done))
     }
 
     fn wait(&mut self, cx: &mut Cx<'_>, pid: u32) -> Outcome<'_> {
@@ -126,6 +147,15 @@ impl rows::Init for Init {
         Outcome::from(info.write(cx, &service.info(index as usize)).map(|()| 0))
     }
 
+    fn control(&mut self, _: &mut Cx<'_>, service: u32, verb: u32) -> Outcome<'_> {
+        Outcome::from(Init::control(self, service, verb).map(|()| 0))
+    }
+
+    fn swap(&mut self, cx: &mut Cx<'_>, service: u32, path: Text) -> Outcome<'_> {
+        let result = Init::swap(self, cx, service, path);
+        self.or_again(cx, result.map(|()| Outcome::Later))
+    }
+
     fn shutdown(&mut self, _: &mut Cx<'_>, how: u32) -> Outcome<'_> {
         match u64::from(how) {
             how @ (sys::POWER_OFF | sys::RESET) => console::power(how),
@@ -135,6 +165,16 @@ impl rows::Init for Init {
 }
 
 impl Init {
+    /// What a request has come to, or that it is done again, if a service died that it needed.
+    fn or_again(&self, cx: &Cx<'_>, result: Result<Outcome<'static>, Errno>) -> Outcome<'static> {
+        match result {
+            Err(Errno::ESTALE) if !self.lacks_a_service() && sys::put_back(slot::ENDPOINT, cx.token).is_ok() => {
+                Outcome::Later
+            }
+            result => result.unwrap_or_else(Outcome::from),
+        }
+    }
+
     fn try_spawn(&mut self, cx: &mut Cx<'_>, name: Text, args: In) -> Result<i64, Errno> {
         let parent = cx.root_pid().ok_or(Errno::EPERM)?;
         let mut buffer = [0; PATH_MAX];

@@ -50,6 +50,14 @@ calls! {
     /// Interrupt the pending call of thread handle rdi: its server receives CANCEL. ESRCH if it does
     /// not wait, or waits for what becomes of its fault.
     CANCEL = 9 "cancel",
+    /// For a new server: the first request in progress on endpoint rdi of a thread numbered rsi or higher, in the
+    /// registers in which REPLY_RECV delivers a request. The next one is that of thread `token.thread() + 1`
+    /// or higher. It changes nothing. ENOENT: there is none.
+    REQUESTS = 10 "requests",
+    /// For a new server: request rsi, in progress on endpoint rdi, is queued as if nobody had received it; if its
+    /// caller was to be interrupted it ends with EINTR instead. rsi 0: connections that are closing are reported
+    /// again, and submissions that were received are queued again. ESTALE.
+    PUT_BACK = 11 "put_back",
 
     /// Drop handle rdi.
     HANDLE_DROP = 16 "handle_drop",

@@ -20,6 +20,8 @@ pub const SYSTEM: u32 = 1027;
 pub const ARCHIVE: u32 = 1028;
 /// Connection to init: start programs, wait for them, services.
 pub const INIT: u32 = 1029;
+/// A memory object that outlives a server's process.
+pub const STATE: u32 = 1030;
 
 /// Connections to services begin here, at `SERVICE + service`, see [`service`].
 pub const SERVICE: u32 = 1032;

@@ -72,6 +72,16 @@ pub fn service(index: u32) -> Result<ServiceInfo, Errno> {
     Ok(info)
 }
 
+/// Does `verb` ([`parley_abi::info::verb`]) to service number `index`. Errors: see [`init::control`].
+pub fn control(index: u32, verb: u32) -> Result<(), Errno> {
+    init::control(&mut Trap, index, verb).map(drop)
+}
+
+/// Lets the program at `path` take over service number `index`. Errors: see [`init::swap`].
+pub fn swap(index: u32, path: &CStr) -> Result<(), Errno> {
+    init::swap(&mut Trap, index, path).map(drop)
+}
+
 /// Shuts the machine down: 0 powers off, 1 resets. EINVAL: `how` is neither.
 pub fn shutdown(how: u32) -> Result<(), Errno> {
     init::shutdown(&mut Trap, how).map(drop)

@@ -55,6 +55,11 @@ const fn build() -> [Row; ROWS] {
     table
 }
 
+/// The row whose messages have this label.
+pub fn method(label: u32) -> Option<&'static Method> {
+    INTERFACES.iter().flat_map(|(_, methods)| methods.iter()).find(|method| method.label == label)
+}
+
 /// Name of a call, for traces.
 pub fn name(number: u16) -> Option<&'static str> {
     let rows = INTERFACES.iter().flat_map(|(_, methods)| methods.iter());
@@ -87,6 +92,20 @@ mod tests {
         for row in TABLE {
             assert_eq!(Row::from_bytes(&row.to_bytes()), Some(row));
         }
+    }
+
+    #[test]
+    fn only_what_changes_nothing_repeats() {
+        let repeats = |label| method(label).is_some_and(|method| method.repeats);
+        for label in [file::label::pread, vfs::label::stat, process::label::getpid, time::label::epoch] {
+            assert!(repeats(label), "{label:#x}");
+        }
+        // lseek relative to the offset, and read, move it; pwrite may have been overtaken by another.
+        for label in [file::label::read, file::label::write, file::label::pwrite, file::label::lseek, vfs::label::open]
+        {
+            assert!(!repeats(label), "{label:#x}");
+        }
+        assert!(!repeats(u32::MAX));
     }
 
     #[test]

@@ -1,9 +1,12 @@
 //! `service!`: what is derived from an interface table.
 //!
 //! A row reads
-//! `number name(arguments) via fd|root|peer as NR [opens] prompt|pending [ERRORS];`
+//! `number name(arguments) via fd|root|peer as NR, [opens,] [repeats,] prompt|pending [ERRORS];`
 //! where `via fd` takes the connection from the first argument, `via root` uses the process's connection
-//! to the service, and `via peer` is for other services only ([`crate::Host::call`], no number).
+//! to the service, and `via peer` is for other services only ([`crate::Host::call`], no number). `repeats` says that
+//! the row can be served twice with no more effect than once: if a server dies while it serves such a row, the next
+//! one serves it again. If one that keeps no journal dies while it serves another row, the caller gets EIO, for
+//! nobody knows how far it came.
 
 use parley_abi::Errno;
 use parley_abi::row::{LEASES, LeaseRow, Op, Row, Shape};
@@ -38,6 +41,8 @@ pub struct Method {
     pub opens: bool,
     /// May be answered later.
     pub pending: bool,
+    /// Serving it twice has no more effect than serving it once.
+    pub repeats: bool,
     /// Names and layouts of the arguments.
     pub args: &'static [(&'static str, Layout)],
     /// Errors beside those that every call can give.
@@ -118,6 +123,7 @@ macro_rules! service {
             }
 
             /// Takes a request apart and calls the row's method. ENOSYS: no such row.
+            #[inline(always)]
             pub fn dispatch<'s, S: $trait + ?Sized>(
                 server: &'s mut S, cx: &mut Cx<'_>, label: u32, words: &Words,
             ) -> Outcome<'s> {
@@ -142,6 +148,7 @@ macro_rules! service {
                     slot: $slot,
                     opens: service!(@has opens $($flag)*),
                     pending: service!(@has pending $($flag)*),
+                    repeats: service!(@has repeats $($flag)*),
                     args: &[$((stringify!($arg), <$type as Arg>::LAYOUT)),*],
                     errors: &[$(Errno::$error),*],
                     doc: concat!($($doc, "\n"),*),
@@ -159,6 +166,7 @@ macro_rules! service {
     (@via peer) => { Via::Peer };
     (@has opens opens $($rest:ident)*) => { true };
     (@has pending pending $($rest:ident)*) => { true };
+    (@has repeats repeats $($rest:ident)*) => { true };
     (@has $what:ident $other:ident $($rest:ident)*) => { service!(@has $what $($rest)*) };
     (@has $what:ident) => { false };
 

@@ -17,13 +17,13 @@ service! {
     /// Writes `buf` at the file's offset, which moves on. Returns the bytes written.
     1 write(buf: In) via fd as nr::WRITE, pending [EAGAIN, EFBIG, ENOSPC, EINTR];
     /// Reads at `offset` and leaves the file's offset alone.
-    2 pread(buf: Out, offset: i64) via fd as nr::PREAD64, prompt [EISDIR, ESPIPE];
+    2 pread(buf: Out, offset: i64) via fd as nr::PREAD64, repeats, prompt [EISDIR, ESPIPE];
     /// Writes at `offset` and leaves the file's offset alone.
     3 pwrite(buf: In, offset: i64) via fd as nr::PWRITE64, prompt [EFBIG, ENOSPC, ESPIPE];
     /// Moves the file's offset; `whence` as in `parley_abi::linux::seek`. Returns the new offset.
     4 lseek(offset: i64, whence: u32) via fd as nr::LSEEK, prompt [EOVERFLOW, ESPIPE];
     /// Describes the file.
-    5 fstat(stat: OutOf<Stat>) via fd as nr::FSTAT, prompt [];
+    5 fstat(stat: OutOf<Stat>) via fd as nr::FSTAT, repeats, prompt [];
     /// Reads whole directory entries (`linux_dirent64`). 0 is the end of the directory.
     6 getdents(buf: Out) via fd as nr::GETDENTS64, prompt [ENOTDIR];
 }
@@ -36,7 +36,7 @@ service! {
     0 open(path: Text, flags: u32, mode: u32) via root as nr::OPEN, opens, prompt
         [EACCES, EEXIST, EISDIR, EMFILE, ENAMETOOLONG, ENFILE, ENOENT, ENOMEM, ENOSPC, ENOTDIR, ENXIO];
     /// Describes the file at `path`.
-    1 stat(path: Text, stat: OutOf<Stat>) via root as nr::STAT, prompt [ENAMETOOLONG, ENOENT, ENOTDIR];
+    1 stat(path: Text, stat: OutOf<Stat>) via root as nr::STAT, repeats, prompt [ENAMETOOLONG, ENOENT, ENOTDIR];
     /// Makes a directory.
     2 mkdir(path: Text, mode: u32) via root as nr::MKDIR, prompt
         [EEXIST, ENAMETOOLONG, ENOENT, ENOSPC, ENOTDIR, EROFS];
@@ -56,10 +56,10 @@ service! {
 
     /// Opens device `device` (as `makedev` packs it); `flags` as in `open(2)`. The VFS forwards a
     /// program's `open` here, so that the descriptor leads straight to the driver.
-    0 open_device(device: u64, flags: u32) via peer, opens, prompt [ENXIO, EACCES];
+    0 open_device(device: u64, flags: u32) via peer, opens, repeats, prompt [ENXIO, EACCES];
     /// Tells device number `index`: words are the device (`makedev`), the permission bits, and its name
     /// in words 2 to 5, padded with NUL. ENOENT after the last.
-    1 device(index: u32) via peer, prompt [ENOENT];
+    1 device(index: u32) via peer, repeats, prompt [ENOENT];
 }
 
 service! {
@@ -67,16 +67,16 @@ service! {
     interface 4 time, trait Time, slot slot::of_service(service::TIME);
 
     /// The time of `clock` (`parley_abi::linux::clock`).
-    0 clock_gettime(clock: u32, time: OutOf<Timespec>) via root as nr::CLOCK_GETTIME, prompt [EINVAL];
+    0 clock_gettime(clock: u32, time: OutOf<Timespec>) via root as nr::CLOCK_GETTIME, repeats, prompt [EINVAL];
     /// The time of day. `zone` is obsolete and ignored.
-    1 gettimeofday(time: OutOf<Timeval>, zone: u64) via root as nr::GETTIMEOFDAY, prompt [];
+    1 gettimeofday(time: OutOf<Timeval>, zone: u64) via root as nr::GETTIMEOFDAY, repeats, prompt [];
     /// Seconds since 1970, also written to `seconds` if it is not null.
-    2 time(seconds: OutOf<Seconds>) via root as nr::TIME, prompt [];
+    2 time(seconds: OutOf<Seconds>) via root as nr::TIME, repeats, prompt [];
     /// Sleeps for at least `duration`. If it is interrupted, `left` is what remained.
     3 nanosleep(duration: InOf<Timespec>, left: OutOf<Timespec>) via root as nr::NANOSLEEP, pending [EINTR];
     /// For services that give things a date: what to add to [`crate::Host::now`] for nanoseconds since 1970.
     /// It never changes, so asking once is enough.
-    4 epoch() via peer, prompt [];
+    4 epoch() via peer, repeats, prompt [];
 }
 
 service! {
@@ -84,9 +84,9 @@ service! {
     interface 5 process, trait Process, slot slot::of_service(service::PROC);
 
     /// The caller's process id.
-    0 getpid() via root as nr::GETPID, prompt [];
+    0 getpid() via root as nr::GETPID, repeats, prompt [];
     /// The process id of the caller's parent.
-    1 getppid() via root as nr::GETPPID, prompt [];
+    1 getppid() via root as nr::GETPPID, repeats, prompt [];
 }
 
 service! {
@@ -94,7 +94,7 @@ service! {
     interface 6 ping, trait Ping, slot slot::of_service(service::PING);
 
     /// Answers with the sum of its words.
-    0 ping(a: u64, b: u64, c: u64, d: u64, e: u64, f: u64) via root as nr::OWN, prompt [];
+    0 ping(a: u64, b: u64, c: u64, d: u64, e: u64, f: u64) via root as nr::OWN, repeats, prompt [];
 }
 
 service! {
@@ -113,9 +113,17 @@ service! {
     /// Ends the calling process with all its threads. Does not return.
     3 exit_group(status: i32) via root as nr::EXIT_GROUP, pending [];
     /// Tells the first process with an id above `after`. Returns its id; ESRCH after the last.
-    4 process(after: u32, info: OutOf<ProcessInfo>) via root as nr::OWN + 3, prompt [ESRCH];
+    4 process(after: u32, info: OutOf<ProcessInfo>) via root as nr::OWN + 3, repeats, prompt [ESRCH];
     /// Tells service number `index`. ENOENT after the last.
-    5 service(index: u32, info: OutOf<ServiceInfo>) via root as nr::OWN + 4, prompt [ENOENT];
+    5 service(index: u32, info: OutOf<ServiceInfo>) via root as nr::OWN + 4, repeats, prompt [ENOENT];
     /// Shuts the machine down: `how` 0 powers off, 1 resets.
     6 shutdown(how: u32) via root as nr::OWN + 5, prompt [];
+    /// Does `verb` (`parley_abi::info::verb`) to service number `service`. EPERM: it is resident in ring 0. EBUSY: it
+    /// runs already, or no program can do without it. ESRCH: it does not run.
+    7 control(service: u32, verb: u32) via root as nr::OWN + 6, prompt [EBUSY, ENOENT, EPERM, ESRCH];
+    /// Lets the program at `path` take over service number `service` while it is in use. After any error the program
+    /// before goes on: EPERM: the service is resident in ring 0. EBUSY: another swap is not over. ENOEXEC, EFBIG: not
+    /// a program that runs here. EIO: it died. ETIMEDOUT: it was not ready in time.
+    8 swap(service: u32, path: Text) via root as nr::OWN + 7, pending
+        [EACCES, EBUSY, EFBIG, EIO, ENAMETOOLONG, ENOENT, ENOEXEC, ENOMEM, EPERM, ETIMEDOUT];
 }

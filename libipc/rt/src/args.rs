@@ -28,6 +28,8 @@ pub mod auxv {
     pub const PARLEY_TSC_START: u64 = 0x1001;
     /// Length in bytes of the boot archive in slot ARCHIVE.
     pub const PARLEY_ARCHIVE_LEN: u64 = 0x1002;
+    /// Pages of the memory object in slot STATE; 0: there is none.
+    pub const PARLEY_STATE_PAGES: u64 = 0x1003;
 }
 
 /// The arguments of the process.

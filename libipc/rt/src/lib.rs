@@ -13,17 +13,20 @@ mod archive;
 mod args;
 mod backtrace;
 mod clock;
+mod durable;
 mod heap;
 mod panic;
 mod serve;
 #[doc(hidden)]
 pub mod start;
+pub mod state;
 pub mod sys;
 mod trap;
 
 pub use archive::{archive, map_archive};
 pub use args::{Args, auxv};
 pub use clock::now;
+pub use durable::serve_durable;
 pub use heap::Heap;
 pub use serve::serve;
 pub use trap::Trap;

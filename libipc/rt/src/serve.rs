@@ -3,10 +3,12 @@
 //! It drives a [`Service`] in ring 3 as the core drives it in ring 0: events in, outcomes out, one system
 //! call for the answer and the next event together. [`Ring3`] is what the service sees of the world.
 
+use parley_abi::Errno;
 use parley_abi::msg::{Flags, Token, Words};
-use parley_abi::{Errno, slot};
-use parley_proto::{Cx, Host, Outcome, Service};
+use parley_abi::slot::{self, service};
+use parley_proto::{Cx, Host, Outcome, Service, calltable};
 
+use crate::args::Args;
 use crate::sys::{self, Event, Prepared, Reply};
 
 /// Serves the process's endpoint for ever.
@@ -18,6 +20,8 @@ pub fn serve<S: Service + ?Sized>(service: &mut S) -> ! {
     if let Err(errno) = service.start(&mut host) {
         panic!("cannot start: {errno}");
     }
+    take_over();
+    say_ready();
     let mut reply = Reply::NONE.prepare();
     loop {
         // SAFETY: bytes in `reply` are borrowed from the service, which nobody has touched since.
@@ -45,6 +49,39 @@ pub fn serve<S: Service + ?Sized>(service: &mut S) -> ! {
     }
 }
 
+/// Tells init that this service is ready. init tells services by the bit that is their number.
+pub(crate) fn say_ready() {
+    let name = Args::of_process().map_or("", |args| args.name());
+    if let Some(number) = service::NAMES.iter().position(|known| *known == name) {
+        // EPERM: it is no service, and only has the name of one.
+        let _ = sys::notify(slot::INIT, 1 << number);
+    }
+}
+
+/// Takes over from an instance that is gone, if there was one. This one remembers nothing of what that one did:
+/// requests that can be repeated are, and others fail with EIO.
+pub(crate) fn take_over() {
+    adopt(|token, label| match calltable::method(label) {
+        Some(row) if !row.repeats => {
+            // ESTALE: nobody waits any more.
+            let _ = sys::reply(slot::ENDPOINT, &Reply::done(token, Errno::EIO.negated()));
+        }
+        _ => {
+            let _ = sys::put_back(slot::ENDPOINT, token);
+        }
+    });
+}
+
+/// Hands each request in progress to `each`, with its label. Connections that are closing are reported again.
+pub(crate) fn adopt(mut each: impl FnMut(Token, u32)) {
+    let _ = sys::put_back(slot::ENDPOINT, Token::NONE);
+    let mut first = 0;
+    while let Ok(Event::Request { token, label, .. }) = sys::requests(slot::ENDPOINT, first) {
+        each(token, label);
+        first = token.thread() + 1;
+    }
+}
+
 /// What the service is told without an answer being due.
 fn attend<S: Service + ?Sized>(service: &mut S, host: &mut Ring3, event: Event) {
     match event {
@@ -62,7 +99,7 @@ fn attend<S: Service + ?Sized>(service: &mut S, host: &mut Ring3, event: Event) 
 
 /// The reply that carries out an outcome.
 #[inline(always)]
-fn answer(token: Token, outcome: Outcome<'_>) -> Prepared {
+pub(crate) fn answer(token: Token, outcome: Outcome<'_>) -> Prepared {
     match outcome {
         Outcome::Done(result) => Reply::done(token, result),
         Outcome::Data(bytes) => Reply::data(token, bytes),
@@ -94,9 +131,9 @@ fn refused<S: Service + ?Sized>(service: &mut S, host: &mut Ring3, reply: Prepar
 }
 
 /// The surroundings of a service in ring 3.
-struct Ring3 {
+pub(crate) struct Ring3 {
     /// When [`Service::alarm`] is wanted, 0 for never: the deadline of the next receive.
-    alarm: u64,
+    pub(crate) alarm: u64,
 }
 
 impl Ring3 {

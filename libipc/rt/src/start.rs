@@ -21,9 +21,17 @@ macro_rules! program {
 }
 
 /// Makes a server of an expression that builds its [`parley_proto::Service`]: entry point, panic
-/// handler, heap, and [`serve`](crate::serve) for ever.
+/// handler, heap, and [`serve`](crate::serve) for ever. With `durable` before the expression, the service is a
+/// [`parley_proto::Durable`], and the next instance goes on where one ends ([`serve_durable`](crate::serve_durable)).
 #[macro_export]
 macro_rules! server {
+    (durable $service:expr) => {
+        $crate::__entry!(server_panicked);
+        #[doc(hidden)]
+        extern "C" fn __parley_begin(stack: *const u64) -> ! {
+            $crate::start::run_durable(stack, || $service)
+        }
+    };
     ($service:expr) => {
         $crate::__entry!(server_panicked);
         #[doc(hidden)]
@@ -78,6 +86,12 @@ pub fn run_program(stack: *const u64, main: fn(Args) -> i32) -> ! {
 pub fn run_server<S: parley_proto::Service>(stack: *const u64, build: impl FnOnce() -> S) -> ! {
     begin(stack);
     crate::serve(&mut build())
+}
+
+/// As [`run_server`], for a service that outlives its process.
+pub fn run_durable<S: parley_proto::Durable>(stack: *const u64, build: impl FnOnce() -> S) -> ! {
+    begin(stack);
+    crate::serve_durable(&mut build())
 }
 
 /// Reads what the creator left on the stack.

@@ -72,6 +72,11 @@ macro_rules! image {
             $crate::boot::start(&$composition)
         }
 
+        // On the host, where images are only type-checked, a dependency of the tools may bring std and its panic
+        // handler; there can be only one, so there it is always that.
+        #[cfg(not(target_os = "none"))]
+        extern crate std as _;
+        #[cfg(target_os = "none")]
         #[panic_handler]
         fn panic(info: &core::panic::PanicInfo<'_>) -> ! {
             $crate::panic::panic(info)

@@ -100,6 +100,11 @@ impl OpenDevice {
         self.device | (self.access as u64) << NUMBER_BITS | (self.is_nonblocking as u64) << NONBLOCK_BIT
     }
 
+    /// The device number in a badge, if it is the badge of an open device.
+    pub const fn number_in(badge: u64) -> u64 {
+        badge & NUMBER_MASK
+    }
+
     /// The open device that a badge stands for, if it is one of ours.
     pub const fn from_badge(badge: u64) -> Option<OpenDevice> {
         if badge >> (NONBLOCK_BIT + 1) != 0 {

@@ -9,6 +9,7 @@
 pub mod console;
 pub mod device;
 pub mod driver;
+mod keep;
 pub mod memory;
 pub mod random;
 #[cfg(test)]
@@ -197,6 +198,7 @@ impl<U: Uart, E: Entropy> Service for Char<U, E> {
         Ok(())
     }
 
+    #[inline(always)]
     fn request(&mut self, cx: &mut Cx<'_>, label: u32, words: &Words) -> Outcome<'_> {
         match label >> 8 {
             file::ID => file::dispatch(self, cx, label, words),

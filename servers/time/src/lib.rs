@@ -10,6 +10,7 @@
 extern crate alloc;
 
 pub mod clock;
+mod keep;
 pub mod sleepers;
 #[cfg(test)]
 mod tests;
@@ -139,6 +140,7 @@ impl<R: Rtc> Service for Time<R> {
         Ok(())
     }
 
+    #[inline(always)]
     fn request(&mut self, cx: &mut Cx<'_>, label: u32, words: &Words) -> Outcome<'_> {
         time::dispatch(self, cx, label, words)
     }

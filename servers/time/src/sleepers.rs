@@ -4,6 +4,7 @@
 //! only an interrupted sleep does, looks at all of them.
 
 use alloc::collections::BinaryHeap;
+use alloc::vec::Vec;
 use core::cmp::{Ordering, Reverse};
 
 use parley_abi::Errno;
@@ -53,6 +54,21 @@ impl Sleepers {
         self.heap.push(Reverse(Sleeper { wake, order: self.arrivals, token, left }));
         self.arrivals += 1;
         Ok(())
+    }
+
+    /// All of them, in any order.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = &Sleeper> {
+        self.heap.iter().map(|sleeper| &sleeper.0)
+    }
+
+    /// Arrivals so far.
+    pub fn arrivals(&self) -> u64 {
+        self.arrivals
+    }
+
+    /// Those that were there when so many had arrived.
+    pub fn restore(sleepers: Vec<Sleeper>, arrivals: u64) -> Sleepers {
+        Sleepers { heap: sleepers.into_iter().map(Reverse).collect(), arrivals }
     }
 
     /// When the next one is due.

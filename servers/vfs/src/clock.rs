@@ -28,6 +28,16 @@ impl Clock {
         Ok(())
     }
 
+    /// The offset.
+    pub fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    /// One that knows the offset.
+    pub fn of(epoch: u64) -> Clock {
+        Clock { epoch }
+    }
+
     /// Nanoseconds since 1970; a `u64` holds them until the year 2554.
     pub fn now(&self, host: &mut dyn Host) -> u64 {
         host.now().wrapping_add(self.epoch)

@@ -6,6 +6,7 @@
 //! read-only one is short. After Plan 9's `Dev` and the Linux VFS, cut down to what is used.
 
 use parley_abi::Errno;
+use serde::{Deserialize, Serialize};
 
 /// Number of an inode within its file system.
 pub type Ino = u32;
@@ -22,7 +23,7 @@ pub enum Kind {
 }
 
 /// When an inode was last used, in nanoseconds since 1970 (POSIX.1-2017, XBD 4.9).
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Times {
     /// Its bytes or entries were read.
     pub accessed: u64,

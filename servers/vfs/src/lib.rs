@@ -16,6 +16,7 @@ mod devfs;
 mod dirents;
 mod fs;
 mod io;
+mod keep;
 mod names;
 mod namespace;
 mod path;
@@ -67,11 +68,13 @@ impl Vfs {
         }
     }
 
-    /// Sets the times of a node that are marked.
+    /// Sets the times of a node that are marked. The time is asked for whether or not there is a mark: reads leave
+    /// marks but no trace in the journal, so what is asked of the world must not depend on them.
     #[inline]
     fn settle(&mut self, node: namespace::Node, host: &mut dyn Host) {
+        let now = self.clock.now(host);
         if self.names.is_marked(node) {
-            self.names.settle(node, self.clock.now(host));
+            self.names.settle(node, now);
         }
     }
 
@@ -108,7 +111,7 @@ impl Service for Vfs {
         Ok(())
     }
 
-    #[inline]
+    #[inline(always)]
     fn request(&mut self, cx: &mut Cx<'_>, label: u32, words: &Words) -> Outcome<'_> {
         match label >> 8 {
             file::ID => file::dispatch(self, cx, label, words),

@@ -7,6 +7,8 @@
 
 use parley_abi::Errno;
 use parley_abi::linux::{Stat, Timespec, mode};
+use parley_rt::state::{Reader, Writer};
+use serde::{Deserialize, Serialize};
 
 use crate::devfs::DevFs;
 use crate::fs::{Attr, Entry, FIRST_COOKIE, FileSystem, Ino, Kind};
@@ -20,7 +22,7 @@ const DEV: u8 = 1;
 pub const ROOT: Node = Node { fs: RAM, ino: 0 };
 
 /// An inode of the tree.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Node {
     fs: u8,
     ino: Ino,
@@ -80,6 +82,20 @@ impl Namespace {
         };
         self.mount = Some(Mount { over: Node { fs: RAM, ino: over }, root: Node { fs: DEV, ino: self.dev.root() } });
         Ok(())
+    }
+
+    /// Writes the whole tree down. ENOSPC.
+    pub fn put(&self, writer: &mut Writer<'_>, archive: &'static [u8]) -> Result<(), Errno> {
+        writer.put(&self.mount.as_ref().map(|mount| (mount.over, mount.root)))?;
+        self.dev.put(writer)?;
+        self.ram.put(writer, archive)
+    }
+
+    /// Reads what [`Namespace::put`] wrote. EINVAL: it is none. ENOMEM.
+    pub fn take(reader: &mut Reader<'_>, archive: &'static [u8]) -> Result<Namespace, Errno> {
+        let mount = reader.take::<Option<(Node, Node)>>()?.map(|(over, root)| Mount { over, root });
+        let dev = DevFs::take(reader)?;
+        Ok(Namespace { ram: RamFs::take(reader, archive)?, dev, mount })
     }
 
     fn fs(&self, node: Node) -> &dyn FileSystem {

@@ -5,6 +5,8 @@
 
 use alloc::vec::Vec;
 use parley_abi::Errno;
+use parley_rt::state::{Reader, Writer};
+use serde::{Deserialize, Serialize};
 
 use crate::namespace::Node;
 
@@ -13,7 +15,7 @@ pub const MAX_OPEN: usize = 4096;
 const GENERATIONS: u32 = 0x7fff_ffff;
 
 /// An open file description (POSIX 3.258): shared by the descriptors that `dup` makes.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct OpenFile {
     /// What is open.
     pub node: Node,
@@ -34,6 +36,7 @@ struct Slot {
     state: State,
 }
 
+#[derive(Clone, Copy, Serialize, Deserialize)]
 enum State {
     Open(OpenFile),
     Free(Option<u32>),
@@ -49,6 +52,24 @@ impl Table {
     /// No files, no memory.
     pub const fn new() -> Table {
         Table { slots: Vec::new(), free: None }
+    }
+
+    /// Writes the open files down. ENOSPC.
+    pub fn put(&self, writer: &mut Writer<'_>) -> Result<(), Errno> {
+        writer.put(&self.free)?;
+        writer.put_all(self.slots.iter().map(|slot| (slot.generation, slot.state)))
+    }
+
+    /// Reads what [`Table::put`] wrote. EINVAL: it is none. ENOMEM.
+    pub fn take(reader: &mut Reader<'_>) -> Result<Table, Errno> {
+        let mut table = Table { slots: Vec::new(), free: reader.take()? };
+        let count = reader.take_length()?;
+        table.slots.try_reserve_exact(count).map_err(|_| Errno::ENOMEM)?;
+        for _ in 0..count {
+            let (generation, state) = reader.take()?;
+            table.slots.push(Slot { generation, state });
+        }
+        Ok(table)
     }
 
     /// Makes sure that the next [`Table::insert`] finds a slot. ENFILE: [`MAX_OPEN`] files are open.

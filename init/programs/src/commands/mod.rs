@@ -5,6 +5,7 @@ pub mod date;
 pub mod echo;
 pub mod ls;
 pub mod stat;
+pub mod svc;
 
 use parley_abi::Errno;
 use parley_posix::eprintln;

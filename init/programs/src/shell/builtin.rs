@@ -3,7 +3,7 @@
 use parley_posix::println;
 
 use super::{Shell, machine, names, processes, program, trace};
-use crate::commands::{MISUSED, cat, date, echo, ls, stat};
+use crate::commands::{MISUSED, cat, date, echo, ls, stat, svc};
 
 /// How a builtin is called: arguments without its name in, exit status out.
 pub type Run = fn(&mut Shell, &[&str]) -> i32;
@@ -33,7 +33,7 @@ const BUILTINS: &[Builtin] = builtins! {
     "mv" "FROM TO  rename" |_, args| names::mv(args),
     "touch" "FILE...  make empty files" |_, args| names::touch(args),
     "ps" "processes and threads" |_, args| processes::ps(args),
-    "svc" "list  services and the ring they run in" |_, args| machine::svc(args),
+    "svc" "list | status|start|stop|restart|kill NAME | swap NAME FILE  services" |_, args| svc::run(args),
     "mem" "memory in use" |_, args| machine::mem(args),
     "uptime" "time since the start" |_, args| machine::uptime(args),
     "date" "date and time, UTC" |_, args| date::run(args),

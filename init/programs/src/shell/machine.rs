@@ -1,13 +1,11 @@
-//! `mem`, `uptime`, `sleep`, `pid`, `svc`, `poweroff`, `reboot`: the machine and its services.
+//! `mem`, `uptime`, `sleep`, `pid`, `poweroff`, `reboot`: the machine.
 
+use parley_abi::PAGE;
 use parley_abi::call::MemInfo;
-use parley_abi::info::ServiceInfo;
-use parley_abi::{Errno, PAGE};
 use parley_posix::{self as posix, eprintln, println};
 use parley_rt::sys;
 
 use super::duration::{Span, parse};
-use super::processes::text;
 use crate::commands::{MISUSED, complain};
 
 /// `mem`: who has the memory.
@@ -44,32 +42,6 @@ pub fn sleep(args: &[&str]) -> i32 {
 pub fn pid(_: &[&str]) -> i32 {
     println!("{}", posix::getpid());
     0
-}
-
-/// `svc list`: the services and where they run.
-pub fn svc(args: &[&str]) -> i32 {
-    if args != ["list"] {
-        eprintln!("usage: svc list");
-        return MISUSED;
-    }
-    println!("{:<10} {:<8} {:>6} state", "service", "ring", "pid");
-    for index in 0.. {
-        match posix::service(index) {
-            Ok(info) => show(&info),
-            Err(Errno::ENOENT) => break,
-            Err(errno) => return complain("svc", "init", errno),
-        }
-    }
-    0
-}
-
-fn show(info: &ServiceInfo) {
-    let state = ["stopped", "running", "failed"].get(info.state as usize).unwrap_or(&"unknown");
-    let name = text(&info.name);
-    match info.resident {
-        0 => println!("{name:<10} {:<8} {:>6} {state}", "3", info.pid),
-        _ => println!("{name:<10} {:<8} {:>6} {state}", "0", "-"),
-    }
 }
 
 /// `poweroff`

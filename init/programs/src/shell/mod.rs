@@ -23,8 +23,10 @@ use parley_posix::{eprintln, print, println};
 
 use crate::commands::cat;
 
+pub use duration::Span;
 use history::History;
 use input::{Input, Typed};
+pub use processes::text;
 
 const PROMPT: &str = "parley$ ";
 

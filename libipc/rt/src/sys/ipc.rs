@@ -2,7 +2,8 @@
 
 use parley_abi::Errno;
 use parley_abi::call::{
-    CALL, CANCEL, CONN_FREE, COPY_IN, COPY_OUT, FORWARD, MINT, NOTIFY, REPLY_RECV, REVOKE, Rights, SUBMIT,
+    CALL, CANCEL, CONN_FREE, COPY_IN, COPY_OUT, FORWARD, MINT, NOTIFY, PUT_BACK, REPLY_RECV, REQUESTS, REVOKE, Rights,
+    SUBMIT,
 };
 use parley_abi::msg::{Deadline, Flags, Token, Words, event, pack};
 
@@ -294,4 +295,20 @@ pub fn mint(endpoint: u32, badge: u64, rights: Rights) -> Result<u32, Errno> {
 pub fn revoke(endpoint: u32, badge: u64) -> Result<(), Errno> {
     // SAFETY: the call touches no memory of ours.
     unsafe { checked(REVOKE, [u64::from(endpoint), badge, 0, 0, 0, 0]) }.map(drop)
+}
+
+/// The first request in progress on `endpoint` of a thread numbered `first` or higher, as an [`Event::Request`].
+/// ENOENT: there is none. Other errors: see [`REQUESTS`].
+pub fn requests(endpoint: u32, first: u32) -> Result<Event, Errno> {
+    let rax = pack(REQUESTS, Flags::empty(), 0);
+    // SAFETY: the call touches no memory of ours.
+    let after = unsafe { raw(rax, u64::from(endpoint), [u64::from(first), 0, 0, 0, 0, 0], 0, 0) };
+    without_errno(after.rax as i64)?;
+    Ok(Event::from(after))
+}
+
+/// Queues a request in progress again. Errors: see [`PUT_BACK`].
+pub fn put_back(endpoint: u32, token: Token) -> Result<(), Errno> {
+    // SAFETY: the call touches no memory of ours.
+    unsafe { checked(PUT_BACK, [u64::from(endpoint), token.0, 0, 0, 0, 0]) }.map(drop)
 }

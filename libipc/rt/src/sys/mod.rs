@@ -16,7 +16,7 @@ use parley_abi::msg::Words;
 
 pub use ipc::{
     Event, Prepared, Reply, With, call, call_lending, cancel, conn_free, copy_in, copy_out, forward, mint, notify,
-    reply, reply_recv, revoke, submit,
+    put_back, reply, reply_recv, requests, revoke, submit,
 };
 pub use machine::{
     POWER_OFF, RESET, check, clock, counters, irq_ack, irq_bind, irq_create, log, log_read, mem_info, port_grant,

@@ -129,7 +129,7 @@ impl Core {
 
     /// The request of `caller`, which is in no queue, waits until a thread receives it. Whoever received last is
     /// lent the caller's priority.
-    fn wait_in_queue(&mut self, at: Ref<Endpoint>, caller: Ref<Thread>) {
+    pub fn wait_in_queue(&mut self, at: Ref<Endpoint>, caller: Ref<Thread>) {
         let thread = &mut self.threads[caller];
         thread.state = State::Calling;
         let priority = thread.priority;

@@ -45,7 +45,10 @@ impl Core {
             self.endpoints.get(*endpoint).is_some_and(|endpoint| endpoint.binding == Binding::Threads)
         });
         let sent = match served {
-            Some((endpoint, badge)) => self.send_to(endpoint, badge, how, row, 0).is_ok(),
+            Some((endpoint, badge)) => {
+                self.wake_mourner(endpoint);
+                self.send_to(endpoint, badge, how, row, 0).is_ok()
+            }
             None => false,
         };
         if !sent {

@@ -5,5 +5,6 @@ pub mod fast;
 pub mod fault;
 pub mod lease;
 pub mod receive;
+pub mod recover;
 pub mod reply;
 pub mod resident;

@@ -343,7 +343,11 @@ impl Core {
         let Some(space) = self.spaces.get_mut(at) else { return };
         space.threads -= 1;
         if space.threads == 0 {
+            let faults = space.faults;
             self.hold_faults(at, false);
+            if let Some(connection) = self.connections.get(faults) {
+                self.wake_mourner(connection.endpoint);
+            }
         }
     }
 

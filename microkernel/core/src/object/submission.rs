@@ -101,6 +101,12 @@ impl Core {
         }
     }
 
+    /// A request that was received waits to be received again.
+    pub fn requeue_submission(&mut self, server: Ref<Endpoint>, at: Ref<Submission>) {
+        self.submissions[at].stage = Stage::Sent;
+        self.append(server, at);
+    }
+
     fn insert_submission(&mut self, quota: Ref<Quota>, new: Submission) -> Result<Ref<Submission>, Errno> {
         let cost = Slab::<Submission>::COST;
         self.quotas.pay_for(quota, cost, &mut self.submissions, &mut self.frames, |_| new)

@@ -80,6 +80,8 @@ impl Core {
             call::COPY_OUT => self.copy_lease(true),
             call::CONN_FREE => self.sys_conn_free(),
             call::CANCEL => self.sys_cancel(),
+            call::REQUESTS => self.sys_requests(),
+            call::PUT_BACK => self.sys_put_back(),
             call::HANDLE_DROP => self.sys_handle_drop(),
             call::HANDLE_COPY => self.sys_handle_copy(),
             call::HANDLE_GRANT => self.sys_handle_grant(),

@@ -61,6 +61,28 @@ impl LineDiscipline {
         LineDiscipline { edit: Vec::new(), queue: Deque::new(), lines: Deque::new(), interrupts: 0 }
     }
 
+    /// Nothing was typed that nobody has read.
+    pub fn is_empty(&self) -> bool {
+        self.edit.is_empty() && self.lines.is_empty()
+    }
+
+    /// All of it: the line being typed, the bytes of finished lines in two pieces since they lie in a ring, the
+    /// lengths of those lines, and how often ^C was typed.
+    pub fn parts(&self) -> (&[u8], [&[u8]; 2], Vec<usize, LINES>, u64) {
+        let (first, second) = self.queue.as_slices();
+        (&self.edit, [first, second], self.lines.iter().copied().collect(), self.interrupts)
+    }
+
+    /// What [`LineDiscipline::parts`] took apart. `None`: that cannot be.
+    pub fn of(edit: &[u8], queue: [&[u8]; 2], lines: &[usize], interrupts: u64) -> Option<LineDiscipline> {
+        let mut line = LineDiscipline { interrupts, ..LineDiscipline::new() };
+        line.edit.extend_from_slice(edit).ok()?;
+        queue.into_iter().flatten().try_for_each(|&byte| line.queue.push_back(byte)).ok()?;
+        lines.iter().try_for_each(|&length| line.lines.push_back(length)).ok()?;
+        let bytes = lines.iter().try_fold(0usize, |sum, &length| sum.checked_add(length));
+        (bytes == Some(line.queue.len())).then_some(line)
+    }
+
     /// How often ^C was typed.
     pub const fn interrupts(&self) -> u64 {
         self.interrupts

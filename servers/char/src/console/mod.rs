@@ -7,6 +7,7 @@
 //! Interrupts that never come are a fact of serial ports. So while anything waits for the port, an alarm
 //! looks after it, and what the interrupt does can always be done once more.
 
+pub mod keep;
 pub mod line;
 pub mod output;
 mod waiting;

@@ -25,6 +25,19 @@ impl<U: Uart> Output<U> {
         Output { uart, ring: Deque::new(), asks: false }
     }
 
+    /// What waits for the port, in two pieces since it is a ring, and whether the port was asked to interrupt.
+    pub fn waiting(&self) -> ([&[u8]; 2], bool) {
+        let (first, second) = self.ring.as_slices();
+        ([first, second], self.asks)
+    }
+
+    /// Takes over a port, with these bytes waiting for it. False: they do not fit.
+    pub fn take_over(&mut self, waiting: [&[u8]; 2], asks: bool) -> bool {
+        self.ring.clear();
+        self.asks = asks;
+        waiting.into_iter().flatten().all(|&byte| self.ring.push_back(byte).is_ok())
+    }
+
     /// Nothing waits for the port.
     pub fn is_empty(&self) -> bool {
         self.ring.is_empty()
@@ -65,6 +78,11 @@ impl<U: Uart> Output<U> {
                 self.ring.pop_front();
             }
         }
+    }
+
+    /// Tells the port again what it was asked for.
+    pub fn ask_again(&mut self) {
+        self.uart.set_transmit_interrupt(self.asks);
     }
 
     /// Asks the port for an interrupt when it is empty, or not. Costs nothing if that is nothing new.

@@ -41,6 +41,21 @@ impl Queue {
         Queue { requests: Vec::new() }
     }
 
+    /// Those who wait, in order.
+    pub fn requests(&self) -> &Vec<Request, WAITING> {
+        &self.requests
+    }
+
+    /// A queue of these.
+    pub fn of(requests: Vec<Request, WAITING>) -> Queue {
+        Queue { requests }
+    }
+
+    /// The request `token` waits.
+    pub fn contains(&self, token: Token) -> bool {
+        self.requests.iter().any(|request| request.token == token)
+    }
+
     /// Nobody waits.
     pub fn is_empty(&self) -> bool {
         self.requests.is_empty()

@@ -9,6 +9,7 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use parley_abi::{Errno, PAGE};
+use parley_rt::state::{Reader, Writer};
 
 /// Largest file, in bytes.
 pub const MAX_FILE: usize = 64 << 20;
@@ -31,6 +32,42 @@ impl Content {
             return Err(Errno::EFBIG);
         }
         Ok(Content { size: image.len(), image, pages: Vec::new() })
+    }
+
+    /// Writes the file down; of bytes in the archive only where they are. ENOSPC.
+    pub fn put(&self, writer: &mut Writer<'_>, archive: &'static [u8]) -> Result<(), Errno> {
+        let image = self.image.as_ptr().addr().wrapping_sub(archive.as_ptr().addr());
+        let image = if self.image.is_empty() { 0 } else { image };
+        writer.put(&(self.size, image, self.image.len()))?;
+        writer.put(&self.pages.len())?;
+        writer.put(&self.pages.iter().flatten().count())?;
+        for (index, page) in self.pages.iter().enumerate() {
+            if let Some(page) = page {
+                writer.put(&index)?;
+                writer.put_bytes(&page[..])?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads a file that [`Content::put`] wrote. EINVAL: it is none. ENOMEM.
+    pub fn take(reader: &mut Reader<'_>, archive: &'static [u8]) -> Result<Content, Errno> {
+        let (size, image, length): (usize, usize, usize) = reader.take()?;
+        let end = image.checked_add(length).ok_or(Errno::EINVAL)?;
+        let image = archive.get(image..end).ok_or(Errno::EINVAL)?;
+        let pages: usize = reader.take()?;
+        if size > MAX_FILE || length > size || pages > size.div_ceil(PAGE) {
+            return Err(Errno::EINVAL);
+        }
+        let mut content = Content { size, image, pages: Vec::new() };
+        content.pages.try_reserve_exact(pages).map_err(|_| Errno::ENOMEM)?;
+        content.pages.resize_with(pages, || None);
+        for _ in 0..reader.take_length()? {
+            let (index, bytes): (usize, &[u8]) = (reader.take()?, reader.take()?);
+            let place = content.pages.get_mut(index).filter(|_| bytes.len() == PAGE).ok_or(Errno::EINVAL)?;
+            *place = Some(page_of(bytes).map_err(|_| Errno::ENOMEM)?);
+        }
+        Ok(content)
     }
 
     /// Bytes in the file.

@@ -7,6 +7,7 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use parley_abi::Errno;
+use parley_rt::state::{Reader, Writer};
 
 use crate::fs::{FIRST_COOKIE, Ino};
 
@@ -31,6 +32,32 @@ impl Directory {
     /// An empty directory.
     pub fn new(parent: Ino) -> Directory {
         Directory { parent, names: Vec::new(), next_cookie: FIRST_COOKIE }
+    }
+
+    /// Writes the directory down. ENOSPC.
+    pub fn put(&self, writer: &mut Writer<'_>) -> Result<(), Errno> {
+        writer.put(&(self.parent, self.next_cookie))?;
+        writer.put(&self.names.len())?;
+        for Name { name, ino, cookie } in &self.names {
+            writer.put(&(ino, cookie))?;
+            writer.put_bytes(name)?;
+        }
+        Ok(())
+    }
+
+    /// Reads a directory that [`Directory::put`] wrote. EINVAL: it is none. ENOMEM.
+    pub fn take(reader: &mut Reader<'_>) -> Result<Directory, Errno> {
+        let (parent, next_cookie) = reader.take()?;
+        let mut directory = Directory { parent, names: Vec::new(), next_cookie };
+        let count = reader.take_length()?;
+        directory.names.try_reserve_exact(count).map_err(|_| Errno::ENOMEM)?;
+        for _ in 0..count {
+            let ((ino, cookie), name): ((Ino, u64), &[u8]) = (reader.take()?, reader.take()?);
+            let name = directory.prepare(name).map_err(|_| Errno::ENOMEM)?;
+            directory.names.push(Name { name, ino, cookie });
+        }
+        let rising = directory.names.is_sorted_by(|one, other| one.cookie < other.cookie);
+        if rising { Ok(directory) } else { Err(Errno::EINVAL) }
     }
 
     /// Entries, `.` and `..` not counted.

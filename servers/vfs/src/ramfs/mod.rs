@@ -9,6 +9,7 @@ mod directory;
 use alloc::vec::Vec;
 use core::cell::Cell;
 use parley_abi::Errno;
+use parley_rt::state::{Reader, Writer};
 
 use crate::fs::{Attr, Entry, FileSystem, Ino, Kind, Times};
 pub use content::{Content, MAX_FILE, clip};
@@ -74,6 +75,47 @@ impl RamFs {
         time: u64,
     ) -> Result<Ino, Errno> {
         self.insert(dir, name, Body::File(Content::from_image(bytes)?), mode, time)
+    }
+
+    /// Writes all of it down. ENOSPC.
+    pub fn put(&self, writer: &mut Writer<'_>, archive: &'static [u8]) -> Result<(), Errno> {
+        writer.put(&self.free)?;
+        writer.put(&self.inodes.len())?;
+        for inode in &self.inodes {
+            let Inode { permissions, links, holders, times, is_read, is_written, body } = inode;
+            writer.put(&(permissions, links, holders, times, is_read.get(), is_written))?;
+            match body {
+                Body::Free(next) => writer.put(&(0u8, next))?,
+                Body::File(content) => {
+                    writer.put(&1u8)?;
+                    content.put(writer, archive)?;
+                }
+                Body::Directory(directory) => {
+                    writer.put(&2u8)?;
+                    directory.put(writer)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads what [`RamFs::put`] wrote. EINVAL: it is none. ENOMEM.
+    pub fn take(reader: &mut Reader<'_>, archive: &'static [u8]) -> Result<RamFs, Errno> {
+        let mut fs = RamFs { inodes: Vec::new(), free: reader.take()? };
+        let count = reader.take_length()?;
+        fs.inodes.try_reserve_exact(count).map_err(|_| Errno::ENOMEM)?;
+        for _ in 0..count {
+            let (permissions, links, holders, times, is_read, is_written) = reader.take()?;
+            let body = match reader.take()? {
+                0u8 => Body::Free(reader.take()?),
+                1 => Body::File(Content::take(reader, archive)?),
+                2 => Body::Directory(Directory::take(reader)?),
+                _ => return Err(Errno::EINVAL),
+            };
+            let is_read = Cell::new(is_read);
+            fs.inodes.push(Inode { permissions, links, holders, times, is_read, is_written, body });
+        }
+        Ok(fs)
     }
 
     fn inode(&self, ino: Ino) -> Result<&Inode, Errno> {

@@ -1,6 +1,7 @@
 //! A client of the test's own: requests by label, with memory that can fault.
 
 mod bytes;
+mod keep;
 mod model;
 mod posix;
 mod start;

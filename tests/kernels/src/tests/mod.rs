@@ -30,10 +30,12 @@ mod placements;
 mod pointers;
 mod processes;
 mod quotas;
+mod recovery;
 mod regions;
 mod registers;
 mod scheduling;
 mod segments;
+mod services;
 mod spies;
 mod submissions;
 mod trace;
@@ -92,6 +94,8 @@ const FILES: &[&[Test]] = &[
     misbehaviour::TESTS,
     latency::TESTS,
     leaks::TESTS,
+    recovery::TESTS,
+    services::TESTS,
     cleanup::TESTS,
 ];
 

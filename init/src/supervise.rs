@@ -1,0 +1,133 @@
+//! What is known of a running service, and what follows from its end.
+//!
+//! Pure bookkeeping: [`crate::services`] starts and stops processes. A service that dies is started again, on the
+//! same endpoint, so that its callers wait instead of failing; one that dies too often is given up.
+
+/// Deaths that a policy can count.
+pub const DEATHS: usize = 8;
+
+/// When a service is started again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Policy {
+    /// Deaths within [`Policy::within`] after which it is given up; at most [`DEATHS`].
+    pub deaths: usize,
+    /// Nanoseconds.
+    pub within: u64,
+}
+
+/// How a service is. The numbers are those of [`parley_abi::info::ServiceInfo::state`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(u32)]
+pub enum State {
+    /// Not started, or stopped on request: callers wait.
+    #[default]
+    Stopped = 0,
+    /// Running.
+    Running = 1,
+    /// Given up: calls fail.
+    Failed = 2,
+}
+
+/// What follows from a death.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sequel {
+    /// It is started again.
+    Restart,
+    /// It has died too often.
+    GiveUp,
+}
+
+/// The history of one service.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Record {
+    /// How it is.
+    pub state: State,
+    /// Its process, 0 without one.
+    pub pid: u32,
+    /// Which instance it is, from 1 on.
+    pub generation: u32,
+    /// When the instance was started, in nanoseconds since boot.
+    pub since: u64,
+    /// How the last instance ended: an exit status, or 256 + an exception vector.
+    pub reason: u32,
+    /// Instances in a row that died before they were ready.
+    pub unready: u32,
+    /// When instances died, the latest first; 0: not so often yet.
+    pub deaths: [u64; DEATHS],
+}
+
+impl Record {
+    /// Process `pid` is the next instance.
+    pub fn started(&mut self, pid: u32, now: u64) {
+        self.state = State::Running;
+        self.pid = pid;
+        self.generation += 1;
+        self.since = now;
+    }
+
+    /// The instance has ended with `status`, on its own.
+    pub fn died(&mut self, status: i32, now: u64, policy: Policy) -> Sequel {
+        self.ended(status);
+        self.deaths.rotate_right(1);
+        self.deaths[0] = now.max(1);
+        let oldest = self.deaths[policy.deaths.clamp(1, DEATHS) - 1];
+        if oldest != 0 && now - oldest <= policy.within {
+            self.state = State::Failed;
+            return Sequel::GiveUp;
+        }
+        Sequel::Restart
+    }
+
+    /// The instance has ended because somebody wanted that: it does not count as a death.
+    pub fn ended(&mut self, status: i32) {
+        self.state = State::Stopped;
+        self.pid = 0;
+        self.reason = status.cast_unsigned();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const POLICY: Policy = Policy { deaths: 3, within: 100 };
+
+    #[test]
+    fn the_third_death_in_time_is_the_last() {
+        let mut record = Record::default();
+        record.started(7, 5);
+        assert_eq!((record.state, record.pid, record.generation, record.since), (State::Running, 7, 1, 5));
+        assert_eq!(record.died(270, 10, POLICY), Sequel::Restart);
+        assert_eq!((record.state, record.pid, record.reason), (State::Stopped, 0, 270));
+        record.started(8, 11);
+        assert_eq!(record.died(270, 60, POLICY), Sequel::Restart);
+        assert_eq!(record.died(270, 110, POLICY), Sequel::GiveUp);
+        assert_eq!((record.state, record.generation), (State::Failed, 2));
+    }
+
+    #[test]
+    fn wanted_ends_do_not_count() {
+        let mut record = Record::default();
+        for now in 1..50 {
+            record.started(7, now);
+            record.ended(0);
+        }
+        assert_eq!(record.died(1, 51, POLICY), Sequel::Restart);
+    }
+
+    proptest! {
+        #[test]
+        fn given_up_exactly_when_the_policy_says(steps in prop::collection::vec(1u64..80, 1..40), deaths in 1usize..=DEATHS) {
+            let policy = Policy { deaths, within: 100 };
+            let (mut record, mut now, mut times) = (Record::default(), 0, Vec::new());
+            for step in steps {
+                now += step;
+                times.push(now);
+                let within = times.iter().rev().take(deaths).filter(|&&time| now - time <= 100).count();
+                let want = if within == deaths { Sequel::GiveUp } else { Sequel::Restart };
+                prop_assert_eq!(record.died(1, now, policy), want);
+            }
+        }
+    }
+}
