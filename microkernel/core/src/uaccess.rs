@@ -143,18 +143,25 @@ pub fn copy_between(mut from: Claim, mut to: Claim, limit: usize) -> Result<Copi
     Ok(done)
 }
 
-/// As [`copy_between`], if each of the two lies in one page; `None` if not, or if there is anything to complain about.
+/// As [`copy_between`], for at most a page of bytes; `None` if there are more, or if there is anything to complain about.
 #[inline(always)]
-pub fn copy_in_pages(from: Claim, to: Claim, leaves: &mut [paging::Leaf; 2]) -> Option<Copied> {
+pub fn copy_short(from: Claim, to: Claim, leaves: &mut [paging::Leaf; 2]) -> Option<Copied> {
     let bytes = from.len.min(to.len) as usize;
-    if bytes == 0 || bytes > to_page_end(from.address) || bytes > to_page_end(to.address) {
+    if bytes > PAGE {
         return None;
     }
-    let [read, written] = leaves;
-    let source = read.lookup(from.root, from.address, false)?;
-    let target = written.lookup(to.root, to.address, true)?;
-    // SAFETY: as `copy_between`.
-    let rep_extra = unsafe { copy(target, source, bytes) };
+    let ([read, written], mut rest, mut rep_extra) = (leaves, bytes, 0);
+    let (mut here, mut there) = (from.address, to.address);
+    while rest != 0 {
+        let source = read.lookup(from.root, here, false)?;
+        let target = written.lookup(to.root, there, true)?;
+        let part = rest.min(to_page_end(here)).min(to_page_end(there));
+        // SAFETY: as `copy_between`.
+        rep_extra += unsafe { copy(target, source, part) };
+        rest -= part;
+        here += part as u64;
+        there += part as u64;
+    }
     Some(Copied { bytes, rep_extra })
 }
 

@@ -7,7 +7,7 @@ use parley_abi::msg::Flags;
 use crate::kernel::Core;
 use crate::mem::slab::Ref;
 use crate::object::thread::Thread;
-use crate::uaccess::{Claim, copy_in_pages};
+use crate::uaccess::{Claim, copy_short};
 
 impl Core {
     /// Copies the bytes of a reply (`DATA` or `FILL` in `rax`) to `caller`, and returns what the caller's result is.
@@ -25,7 +25,7 @@ impl Core {
         (copied == len).then_some(word)
     }
 
-    /// The common case: the caller's buffer is that of a `read`, and nothing crosses a page.
+    /// The common case: the caller's buffer is that of a `read`, and the bytes are few.
     #[inline(always)]
     fn copy_plain_read(&mut self, caller: Ref<Thread>, from: Claim) -> Option<u64> {
         let thread = self.threads.peek(caller);
@@ -34,7 +34,7 @@ impl Core {
         }
         let [address, len] = thread.buffer();
         let to = Claim { root: thread.root, address, len };
-        let copied = copy_in_pages(from, to, &mut self.leaves)?;
+        let copied = copy_short(from, to, &mut self.leaves)?;
         self.count_copy(copied);
         Some(copied.bytes as u64)
     }

@@ -32,14 +32,15 @@ impl Core {
         let Some(service) = connection.resident else { return self.send_in_full(slot, how, row) };
         let (endpoint, badge) = (connection.endpoint, connection.badge);
         self.note_request(endpoint, badge, how, row);
-        self.resident_row(service, first)
+        self.resident_row(service)
     }
 
     /// Has a resident service answer the current thread's request, which is written down.
     #[inline(always)]
-    pub fn resident_row(&mut self, service: u8, first: u8) -> Posix {
+    pub fn resident_row(&mut self, service: u8) -> Posix {
         let caller = self.current;
-        let words = self.threads.peek(caller).frame.words(first as usize);
+        let thread = self.threads.peek(caller);
+        let words = thread.frame.words(thread.request.how.first as usize);
         match self.call_resident::<true>(service, caller, words) {
             Sent::Answered(result) if !self.resched => Posix::of(result),
             Sent::Answered(result) => self.leave_with(result),

@@ -19,6 +19,7 @@ use super::descriptors::{Descriptors, TaskState, USER_CODE, USER_DATA};
 use super::frame::{Frame, SYSCALL};
 use crate::kernel::Core;
 use parley_abi::msg::{Flags, pack};
+use parley_abi::row::ROWS;
 use x86_64::structures::tss::TaskStateSegment;
 
 /// Bytes of a stack for exceptions that may strike anywhere.
@@ -128,6 +129,7 @@ impl CpuLocal {
 
 /// Offset of rsp0 in [`CpuLocal`].
 pub(super) const RSP0: usize = offset_of!(CpuLocal, tss) + offset_of!(TaskStateSegment, privilege_stack_table);
+const _: () = assert!(parley_abi::call::CALL == parley_abi::call::FIRST + 1);
 /// Offset of the place where the entry code puts ring 3's stack pointer.
 pub(super) const SCRATCH: usize = offset_of!(CpuLocal, scratch);
 /// Offset of the top of the kernel stack.
@@ -179,21 +181,23 @@ global_asm!(
     "mov [rip + {cpu} + {scratch}], rsp",
     "mov rsp, [rip + {cpu} + {rsp0}]",
     "cmp eax, {call}",
+    "jb 9f",
     "je parley_fast_call",
     "cmp eax, {reply_recv}",
     "je parley_fast_reply",
-    "cmp eax, {first}",
-    "jb parley_fast_row",
-    "je 2f",
-    "cmp eax, {notify}",
-    "je parley_fast_notify",
     "cmp eax, {reply_data}",
     "je parley_fast_reply_data",
+    "cmp eax, {notify}",
+    "je parley_fast_notify",
     "cmp eax, {reply_fill}",
     "je parley_fast_reply_data",
     "jmp 4f",
-    // `null`, the first of the core's calls.
-    "2:",
+    // A row of the call table, or `null`, the first of the core's calls.
+    "9:",
+    "cmp eax, {rows}",
+    "jb parley_fast_row",
+    "cmp eax, {first}",
+    "jne 4f",
     "inc qword ptr [rip + {cpu} + {entries}]",
     "xor eax, eax",
     "mov rsp, [rip + {cpu} + {scratch}]",
@@ -382,6 +386,7 @@ global_asm!(
     user_code = const USER_CODE,
     syscall = const SYSCALL,
     first = const parley_abi::call::FIRST,
+    rows = const ROWS,
     exit_offset = const size_of::<Frame>() - offset_of!(Frame, r15),
     kind_from_r15 = const offset_of!(Frame, kind) - offset_of!(Frame, r15),
     stub = const STUB_SIZE,

@@ -18,7 +18,6 @@ use core::arch::global_asm;
 use core::mem::offset_of;
 
 use parley_abi::call::{Rights, kind};
-use parley_abi::row::ROWS;
 use parley_abi::slot;
 use x86_64::structures::tss::TaskStateSegment;
 
@@ -71,6 +70,67 @@ macro_rules! find_handle {
          mov rbx, [rbx + r11 * 8]\n\
          movzx ecx, cl\n\
          shl ecx, 4"
+    };
+}
+
+/// From the connection's slot in `rcx` (below END) to the endpoint, at `rbx` in its window and named by `r11`, the
+/// badge in `r15`, and the thread that waits there in `rcx`, its block at `rbp`. To 9 if there is no such
+/// connection, to 4 if no thread waits, with the door in `rcx`. `r13` is lost.
+macro_rules! find_server {
+    () => {
+        concat!(
+            find_handle!(),
+            "\nmovzx r11d, word ptr [rbx + rcx]\n\
+             and r11d, {call_mask}\n\
+             cmp r11d, {call_want}\n\
+             jne 9f\n\
+             mov r13, [rbx + rcx + 8]\n\
+             mov ebx, r13d\n\
+             cmp r13, [rbx + __windows + {c_me}]\n\
+             jne 9f\n\
+             mov r11, [rbx + __windows + {c_endpoint}]\n\
+             mov r15, [rbx + __windows + {c_badge}]\n\
+             mov ebx, r11d\n\
+             cmp r11, [rbx + __windows + {p_me}]\n\
+             jne 9f\n\
+             mov rcx, [rbx + __windows + {p_door}]\n\
+             mov ebp, ecx\n\
+             test ebp, ebp\n\
+             jz 4f"
+        )
+    };
+}
+
+/// Writes the argument registers down.
+macro_rules! store_args {
+    () => {
+        "mov [rsp + {e_args}], rdi\n\
+         mov [rsp + {e_args} + 8], rsi\n\
+         mov [rsp + {e_args} + 16], rdx\n\
+         mov [rsp + {e_args} + 24], r10\n\
+         mov [rsp + {e_args} + 32], r8\n\
+         mov [rsp + {e_args} + 40], r9\n\
+         mov [rsp + {e_args} + 48], r12"
+    };
+}
+
+/// The rest of a request to the server that [`find_server`] found, which works in the caller's turn. `r14` is 0.
+macro_rules! hand_over {
+    () => {
+        "inc qword ptr [rip + {cpu} + {entries}]\n\
+         mov [rbx + __windows + {p_door}], r14\n\
+         mov [rbx + __windows + {p_server}], rcx\n\
+         mov byte ptr [rsp + {e_state}], {awaiting}\n\
+         mov [rsp + {e_waits_for}], r11\n\
+         mov [rsp + {e_served_by}], rcx\n\
+         mov [rsp + {e_badge}], r15\n\
+         mov rbx, [rip + {cpu} + {scratch}]\n\
+         mov [rsp + {e_rsp}], rbx\n\
+         mov rdi, [rip + {cpu} + {core}]\n\
+         mov r13, [rsp + {e_token}]\n\
+         mov [rbp + __windows + {t_serving}], r13\n\
+         movzx ebx, byte ptr [rsp + {e_priority}]\n\
+         mov [rbp + __windows + {t_priority}], bl"
     };
 }
 
@@ -156,7 +216,7 @@ macro_rules! reply_checks {
     };
 }
 
-/// The server waits, alone, and the caller's request has ended. Afterwards `rcx` is the caller, `rdi` the core.
+/// The server waits, alone, on the endpoint at `rbx` that `r11` names, and the caller's request has ended. Afterwards `rcx` is the caller, `rdi` the core.
 macro_rules! reply_waits {
     () => {
         "mov [rsp + {e_r14}], r14\n\
@@ -166,8 +226,7 @@ macro_rules! reply_waits {
          mov rcx, [rdi + {k_current}]\n\
          mov [rbx + __windows + {p_door}], rcx\n\
          mov byte ptr [rsp + {e_state}], {receiving}\n\
-         mov rcx, [rbx + __windows + {p_me}]\n\
-         mov [rsp + {e_waits_for}], rcx\n\
+         mov [rsp + {e_waits_for}], r11\n\
          inc dword ptr [rbp + __windows + {t_token} + 4]\n\
          mov rcx, [rbp + __windows + {t_me}]\n\
          mov r13, [rbp + __windows + {f_r13}]"
@@ -203,38 +262,20 @@ global_asm!(
     "mov [rsp + {e_rbp}], rbp",
     "mov [rsp + {e_r13}], r13",
     "mov [rsp + {e_r15}], r15",
-    // The handle: a connection that may be called.
     "mov ecx, edi",
-    find_handle!(),
-    "movzx r11d, word ptr [rbx + rcx]",
-    "and r11d, {call_mask}",
-    "cmp r11d, {call_want}",
-    "jne 9f",
-    // The connection, if the handle is not stale, and its endpoint, if that is still there.
-    "mov r13, [rbx + rcx + 8]",
-    "mov ebx, r13d",
-    "cmp r13, [rbx + __windows + {c_me}]",
-    "jne 9f",
-    "mov r11, [rbx + __windows + {c_endpoint}]",
-    "mov r15, [rbx + __windows + {c_badge}]",
-    "mov ebx, r11d",
-    "cmp r11, [rbx + __windows + {p_me}]",
-    "jne 9f",
-    // One thread waits there, and that is all.
-    "mov rcx, [rbx + __windows + {p_door}]",
-    "mov ebp, ecx",
-    "test ebp, ebp",
-    "jz 9f",
+    find_server!(),
     // Sure. The words stay in their registers, and are written down.
-    "mov [rsp + {e_args} + 48], r12",
+    store_args!(),
     "mov dword ptr [rsp + {e_how}], {native}",
     "mov [rsp + {e_row}], rax",
     "mov [rsp + {e_row} + 8], r14",
     "mov [rsp + {e_r14}], r14",
     "shr rax, 32",
     "shl rax, 32",
-    "jmp 2f",
+    hand_over!(),
+    switch!(),
     // Not sure: as if nothing had been.
+    "4:",
     "9:",
     "mov rcx, [rsp + {e_rip}]",
     "mov r11, [rsp + {e_rflags}]",
@@ -247,8 +288,6 @@ global_asm!(
     ".balign 64",
     ".global parley_fast_row",
     "parley_fast_row:",
-    "cmp eax, {rows}",
-    "jae parley_posix_entry",
     "mov [rsp + {e_rip}], rcx",
     "mov [rsp + {e_rflags}], r11",
     "mov [rsp + {e_rbx}], rbx",
@@ -266,116 +305,62 @@ global_asm!(
     "shl ecx, 4",
     "mov r14, [rbp + rcx + __windows + {tb_rows}]",
     "mov r15, [rbp + rcx + __windows + {tb_rows} + 8]",
-    // Its slot is in rdi, or its own.
-    "mov rcx, rdi",
+    "mov [rsp + {e_row}], r14",
+    "mov [rsp + {e_row} + 8], r15",
     "cmp r14w, {send_to}",
-    "je 6f",
+    "jne 6f",
+    // Its slot is in rdi.
+    "cmp rdi, {slots}",
+    "jae 9f",
+    "mov ecx, edi",
+    find_server!(),
+    store_args!(),
+    "mov dword ptr [rsp + {e_how}], {posix_to}",
+    "mov rax, r14",
+    "shr rax, 32",
+    "shl rax, 32",
+    "xor r14d, r14d",
+    hand_over!(),
+    switch!(),
+    // Or it is a slot of its own, and the words start at rdi.
+    "6:",
     "cmp r14w, {send}",
     "jne 9f",
     "mov ecx, r14d",
     "shr ecx, 16",
-    "6:",
-    "cmp rcx, {slots}",
+    "cmp ecx, {slots}",
     "jae 9f",
-    // Handle, connection, endpoint and server, as above.
-    find_handle!(),
-    "movzx r11d, word ptr [rbx + rcx]",
-    "and r11d, {call_mask}",
-    "cmp r11d, {call_want}",
-    "jne 9f",
-    "mov r13, [rbx + rcx + 8]",
-    "mov ebx, r13d",
-    "cmp r13, [rbx + __windows + {c_me}]",
-    "jne 9f",
-    "mov r11, [rbx + __windows + {c_endpoint}]",
-    "mov r13, [rbx + __windows + {c_badge}]",
-    "mov ebx, r11d",
-    "cmp r11, [rbx + __windows + {p_me}]",
-    "jne 9f",
-    "mov rcx, [rbx + __windows + {p_door}]",
-    "mov ebp, ecx",
-    "test ebp, ebp",
-    "jz 4f",
-    // Sure.
-    "mov [rsp + {e_row}], r14",
-    "mov [rsp + {e_row} + 8], r15",
-    "mov [rsp + {e_args} + 48], r12",
-    "mov r15, r13",
+    find_server!(),
+    store_args!(),
     "mov rax, r14",
     "shr rax, 32",
     "shl rax, 32",
-    "cmp r14w, {send_to}",
-    "mov r14d, 0",
-    "jne 7f",
-    "mov dword ptr [rsp + {e_how}], {posix_to}",
-    // The rest of the request, of either kind. `rcx` is the server, `r11` the endpoint, `r15` the badge.
-    "2:",
-    "mov [rsp + {e_args}], rdi",
-    "mov [rsp + {e_args} + 8], rsi",
-    "mov [rsp + {e_args} + 16], rdx",
-    "mov [rsp + {e_args} + 24], r10",
-    "mov [rsp + {e_args} + 32], r8",
-    "mov [rsp + {e_args} + 40], r9",
-    "8:",
-    "inc qword ptr [rip + {cpu} + {entries}]",
-    "mov [rbx + __windows + {p_door}], r14",
-    "mov [rbx + __windows + {p_server}], rcx",
-    "mov byte ptr [rsp + {e_state}], {awaiting}",
-    "mov [rsp + {e_waits_for}], r11",
-    "mov [rsp + {e_served_by}], rcx",
-    "mov [rsp + {e_badge}], r15",
-    "mov rbx, [rip + {cpu} + {scratch}]",
-    "mov [rsp + {e_rsp}], rbx",
-    "mov rdi, [rip + {cpu} + {core}]",
-    // The server works in the caller's turn.
-    "mov r13, [rsp + {e_token}]",
-    "mov [rbp + __windows + {t_serving}], r13",
-    "movzx ebx, byte ptr [rsp + {e_priority}]",
-    "mov [rbp + __windows + {t_priority}], bl",
-    switch!(),
-    // A row with a fixed slot: its words start at rdi.
-    "7:",
-    "mov dword ptr [rsp + {e_how}], 0",
-    "mov [rsp + {e_args}], rdi",
-    "mov [rsp + {e_args} + 8], rsi",
-    "mov [rsp + {e_args} + 16], rdx",
-    "mov [rsp + {e_args} + 24], r10",
-    "mov [rsp + {e_args} + 32], r8",
-    "mov [rsp + {e_args} + 40], r9",
+    "xor r14d, r14d",
+    "mov [rsp + {e_how}], r14d",
     "mov r12, r9",
     "mov r9, r8",
     "mov r8, r10",
     "mov r10, rdx",
     "mov rdx, rsi",
     "mov rsi, rdi",
-    "jmp 8b",
+    hand_over!(),
+    switch!(),
     // No thread waits there. A service in ring 0 does not wait: it is called. All registers are in the block then.
     "4:",
     "shr rcx, 32",
     "cmp cl, {resident}",
     "jne 9f",
     "inc qword ptr [rip + {cpu} + {entries}]",
-    "mov [rsp + {e_args}], rdi",
-    "mov [rsp + {e_args} + 8], rsi",
-    "mov [rsp + {e_args} + 16], rdx",
-    "mov [rsp + {e_args} + 24], r10",
-    "mov [rsp + {e_args} + 32], r8",
-    "mov [rsp + {e_args} + 40], r9",
-    "mov [rsp + {e_args} + 48], r12",
-    "mov [rsp + {e_number}], rax",
+    store_args!(),
     "mov rbx, [rip + {cpu} + {scratch}]",
     "mov [rsp + {e_rsp}], rbx",
-    "mov [rsp + {e_row}], r14",
-    "mov [rsp + {e_row} + 8], r15",
-    "mov [rsp + {e_badge}], r13",
+    "mov [rsp + {e_badge}], r15",
     "mov [rsp + {e_waits_for}], r11",
-    "xor edx, edx",
-    "cmp r14w, {send_to}",
-    "sete dl",
+    "movzx edx, r14b",
+    "sub edx, {send}",
+    "shl edx, 8",
+    "mov [rsp + {e_how}], edx",
     "movzx esi, ch",
-    "mov ecx, edx",
-    "shl ecx, 8",
-    "mov [rsp + {e_how}], ecx",
     "mov rdi, [rip + {cpu} + {core}]",
     "lea rsp, [rip + {cpu} + {kernel_top}]",
     "call {resident_row}",
@@ -450,6 +435,7 @@ global_asm!(
     "test edx, edx",
     "jz 8f",
     // Sure.
+    "mov r11, [rbx + __windows + {p_me}]",
     "inc qword ptr [rip + {cpu} + {entries}]",
     reply_waits!(),
     posix_resumes!(),
@@ -515,7 +501,6 @@ global_asm!(
     reply_bytes = sym reply_bytes,
     resident_row = sym resident_row,
     resident = const RESIDENT.generation,
-    e_number = const at_end!(frame.number),
     kernel_top = const KERNEL_TOP,
     scratch = const SCRATCH,
     rsp0 = const RSP0,
@@ -524,7 +509,6 @@ global_asm!(
     map_base = const offset_of!(CpuLocal, tss) + offset_of!(TaskStateSegment, iomap_base),
     slots = const slot::END,
     page_shift = const PER_PAGE.trailing_zeros(),
-    rows = const ROWS,
     send = const SEND,
     send_to = const SEND_TO,
     native = const NATIVE,
@@ -594,7 +578,7 @@ global_asm!(
     k_space_switches = const offset_of!(Core, counters) + offset_of!(parley_abi::counters::Counters, space_switches),
 );
 
-const _: () = assert!(size_of::<Packed>() == 16 && offset_of!(Frame, r11) == 0);
+const _: () = assert!(SEND_TO == SEND + 1 && size_of::<Packed>() == 16 && offset_of!(Frame, r11) == 0);
 
 /// Copies the bytes of a reply to its POSIX caller, and says what the result is, or that it can't be done here.
 extern "sysv64" fn reply_bytes(
@@ -612,8 +596,8 @@ extern "sysv64" fn reply_bytes(
 }
 
 /// Has a service in ring 0 answer the current thread's request, which is written down.
-extern "sysv64" fn resident_row(core: &mut Core, service: u8, first: u8) -> Posix {
-    core.resident_row(service, first)
+extern "sysv64" fn resident_row(core: &mut Core, service: u8) -> Posix {
+    core.resident_row(service)
 }
 
 /// What [`reply_bytes`] returns, in rax and rdx.
