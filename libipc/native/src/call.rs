@@ -230,6 +230,8 @@ pub struct ThreadInfo {
     pub waits_for: u32,
     /// Pages its address space uses.
     pub pages: u32,
+    /// Processor time in nanoseconds: what it needed itself, and what servers needed for its requests.
+    pub cpu_time: u64,
 }
 
 /// States of a thread in [`ThreadInfo`].

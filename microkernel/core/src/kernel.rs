@@ -15,6 +15,7 @@ use crate::arch::{fpu, paging, vectors};
 use crate::boot::Power;
 use crate::deadline::Deadlines;
 use crate::dump::Dump;
+use crate::ipc::LONGEST_CHAIN;
 use crate::ipc::resident::{RESIDENTS, Resident};
 use crate::log::Log;
 use crate::mem::frames::{Frames, Phys};
@@ -29,7 +30,7 @@ use crate::object::space::Space;
 use crate::object::submission::Submission;
 use crate::object::table::Table;
 use crate::object::thread::{State, Thread};
-use crate::sched::{Ready, SLICE};
+use crate::sched::Ready;
 use crate::trace::Trace;
 use crate::uaccess::{Claim, Copied};
 
@@ -79,6 +80,8 @@ pub struct Core {
     pub deadlines: Deadlines,
     /// When the current thread has to let its equals run, in nanoseconds.
     pub slice_end: u64,
+    /// Since when the time that passes has not been accounted for, in nanoseconds.
+    pub accounted: u64,
     /// Services in ring 0, by number.
     pub residents: [Resident; RESIDENTS],
     /// What `compare` counts.
@@ -178,10 +181,12 @@ impl Core {
     /// Makes the most urgent ready thread the current one; with none, the machine idles.
     pub fn schedule(&mut self) {
         self.resched = false;
+        let now = self.account();
         match self.ready.pop(&mut self.threads) {
             Some(next) => {
-                let left = core::mem::take(&mut self.threads[next].slice);
-                self.slice_end = self.clock.now() + if left == 0 { SLICE } else { left };
+                let thread = &mut self.threads[next];
+                let left = core::mem::take(&mut thread.slice);
+                self.slice_end = now + if left == 0 { self.ready.slice(thread.priority) } else { left };
                 if self.threads[next].root != self.root {
                     clear_selectors();
                 }
@@ -194,6 +199,27 @@ impl Core {
             }
         }
         self.update_timer();
+    }
+
+    /// The time since the last account goes to the thread in whose turn it passed: the current one, or at the other
+    /// end of a chain of requests whoever made the first. Messages on the short cuts go on in the same turn, so
+    /// they need no account. Returns the time.
+    pub fn account(&mut self) -> u64 {
+        let now = self.clock.now();
+        let passed = now - core::mem::replace(&mut self.accounted, now);
+        let mut at = self.current;
+        for _ in 0..LONGEST_CHAIN {
+            let Some(thread) = self.threads.get(at) else { break };
+            let serving = thread.serving;
+            match self.threads.at_place(serving.thread()) {
+                Some(caller) if self.threads[caller].token == serving => at = caller,
+                _ => break,
+            }
+        }
+        if let Some(payer) = self.threads.get_mut(at) {
+            payer.cpu_time += passed;
+        }
+        now
     }
 
     /// At the end of a handler: somebody else goes on if he is more urgent, or the current thread can't.

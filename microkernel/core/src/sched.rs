@@ -8,8 +8,12 @@ use crate::object::thread::Thread;
 
 /// Priorities, 0 to 31; 31 is the most urgent.
 pub const PRIORITIES: usize = 32;
-/// How long a thread runs while others of its priority wait, in nanoseconds.
-pub const SLICE: u64 = 5_000_000;
+/// How long a thread runs while few others of its priority wait, in nanoseconds.
+const LONGEST_SLICE: u64 = 5_000_000;
+/// The same where many wait.
+const SHORTEST_SLICE: u64 = 20_000;
+/// In this time each of many gets its turn, as long as their slices are not the shortest, in nanoseconds.
+const ROUND: u64 = 20_000_000;
 
 /// A doubly linked list of threads, through their blocks. A thread is in at most one.
 #[derive(Clone, Copy, Default)]
@@ -120,6 +124,7 @@ impl Queue {
 pub struct Ready {
     queues: [Queue; PRIORITIES],
     occupied: u32,
+    counts: [u32; PRIORITIES],
 }
 
 impl Ready {
@@ -130,18 +135,21 @@ impl Ready {
     pub fn push(&mut self, threads: &mut Slab<Thread>, at: Ref<Thread>, priority: u8) {
         self.queues[priority as usize].push(threads, at);
         self.occupied |= 1 << priority;
+        self.counts[priority as usize] += 1;
     }
 
     /// Lets a thread go on next among its equals: it was interrupted by a more urgent one.
     pub fn push_front(&mut self, threads: &mut Slab<Thread>, at: Ref<Thread>, priority: u8) {
         self.queues[priority as usize].push_front(threads, at);
         self.occupied |= 1 << priority;
+        self.counts[priority as usize] += 1;
     }
 
     /// Takes a thread out that is waiting at `priority`.
     pub fn remove(&mut self, threads: &mut Slab<Thread>, at: Ref<Thread>, priority: u8) {
         let queue = &mut self.queues[priority as usize];
         queue.remove(threads, at);
+        self.counts[priority as usize] -= 1;
         if queue.is_empty() {
             self.occupied &= !(1 << priority);
         }
@@ -152,10 +160,17 @@ impl Ready {
         let priority = self.highest()?;
         let queue = &mut self.queues[priority as usize];
         let at = queue.pop(threads);
+        self.counts[priority as usize] -= 1;
         if queue.is_empty() {
             self.occupied &= !(1 << priority);
         }
         at
+    }
+
+    /// How long a thread of this priority may run before the others have their turn, in nanoseconds: so many threads
+    /// as somebody may have made, a round of them does not take for ever.
+    pub fn slice(&self, priority: u8) -> u64 {
+        (ROUND / (u64::from(self.counts[priority as usize]) + 1)).clamp(SHORTEST_SLICE, LONGEST_SLICE)
     }
 
     /// The most urgent priority that somebody waits at.
@@ -197,6 +212,11 @@ mod tests {
     #[test]
     fn above_looks_only_at_higher_priorities() {
         let mut ready = Ready { occupied: 1 << 8, ..Ready::default() };
+        assert_eq!(ready.slice(8), LONGEST_SLICE);
+        ready.counts[8] = 99;
+        assert_eq!((ready.slice(8), ready.slice(7)), (ROUND / 100, LONGEST_SLICE));
+        ready.counts[8] = 100_000;
+        assert_eq!(ready.slice(8), SHORTEST_SLICE);
         assert!(ready.above(7) && !ready.above(8) && !ready.above(31));
         ready.occupied = 1 << 31;
         assert!(ready.above(30) && !ready.above(31));

@@ -40,8 +40,8 @@ pub fn processes() -> Result<Vec<ProcessInfo>, Errno> {
 
 fn print_table(threads: &[ThreadInfo], processes: &[ProcessInfo]) {
     println!(
-        "{:>5} {:>6} {:>6} {:<9} {:>4} {:>6} {:<12} name",
-        "pid", "parent", "thread", "state", "prio", "pages", "waits for"
+        "{:>5} {:>6} {:>6} {:<9} {:>4} {:>6} {:>7} {:<14} name",
+        "pid", "parent", "thread", "state", "prio", "pages", "cpu ms", "waits for"
     );
     for process in processes {
         let own = threads.iter().filter(|thread| thread.space == process.space);
@@ -57,10 +57,11 @@ fn row(process: Option<&ProcessInfo>, thread: &ThreadInfo) {
         None => posix::print!("{:>5} {:>6} ", "-", "-"),
     }
     let state = state::NAMES.get(thread.state as usize).unwrap_or(&"unknown");
-    posix::print!("{:>6} {state:<9} {:>4} {:>6} ", thread.thread, thread.priority, thread.pages);
+    let milliseconds = thread.cpu_time / 1_000_000;
+    posix::print!("{:>6} {state:<9} {:>4} {:>6} {milliseconds:>7} ", thread.thread, thread.priority, thread.pages);
     match thread.waits_for {
-        u32::MAX => posix::print!("{:<12} ", "-"),
-        endpoint => posix::print!("endpoint {endpoint:<3} "),
+        u32::MAX => posix::print!("{:<14} ", "-"),
+        endpoint => posix::print!("endpoint {endpoint:<5} "),
     }
     println!("{}", process.map_or("-", |process| text(process.name.as_flattened())));
 }

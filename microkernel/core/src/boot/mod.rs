@@ -125,6 +125,7 @@ fn empty_core(cpu: &'static mut CpuLocal, mut frames: Frames, root: Phys, began:
         ready: Default::default(),
         deadlines: Deadlines::new(Window::new(9, root, 256)),
         slice_end: 0,
+        accounted: 0,
         residents: Default::default(),
         counters: Default::default(),
         frames,

@@ -4,6 +4,7 @@ use parley_abi::Errno;
 use parley_abi::call::{Rights, kind};
 use parley_abi::msg::{POLL, event};
 
+use crate::ipc::LONGEST_CHAIN;
 use crate::kernel::Core;
 use crate::mem::slab::Ref;
 use crate::object::connection::Connection;
@@ -20,9 +21,6 @@ pub enum Sent {
     /// The caller waits.
     Waiting,
 }
-
-/// Longest chain of servers waiting for servers that is followed.
-const LONGEST_CHAIN: usize = 64;
 
 impl Core {
     /// Sends the current thread's request on the connection in `slot`. EBADF, EPERM: no such connection.

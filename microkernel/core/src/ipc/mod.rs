@@ -8,3 +8,6 @@ pub mod receive;
 pub mod recover;
 pub mod reply;
 pub mod resident;
+
+/// Longest chain of servers waiting for servers that is followed.
+pub const LONGEST_CHAIN: usize = 64;

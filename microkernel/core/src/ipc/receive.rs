@@ -29,6 +29,7 @@ impl Core {
         }
         let mut resumed = None;
         if token != Token::NONE {
+            self.account(); // whose turn it is may be another question afterwards
             match self.reply(endpoint, token, flags, label, words) {
                 Ok(caller) => resumed = caller,
                 Err(Errno::ESTALE) if !flags.contains(Flags::NO_RECEIVE) => {}

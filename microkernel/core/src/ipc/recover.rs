@@ -8,6 +8,7 @@ use parley_abi::Errno;
 use parley_abi::call::{Rights, kind};
 use parley_abi::msg::{Token, event};
 
+use crate::ipc::LONGEST_CHAIN;
 use crate::kernel::Core;
 use crate::mem::slab::Ref;
 use crate::object::endpoint::{Endpoint, Event};
@@ -17,8 +18,6 @@ use crate::syscall::Done;
 
 /// Threads that one step of the list looks at.
 const STEP: usize = 64;
-/// Longest chain of servers waiting for servers that is followed.
-const LONGEST_CHAIN: usize = 64;
 
 impl Core {
     /// `requests`: the first request in progress of a thread numbered rsi or higher. ENOENT: none.

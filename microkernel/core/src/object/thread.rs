@@ -120,6 +120,8 @@ pub struct Thread {
     pub handle_pages: u64,
     /// What is left of a turn that was interrupted, in nanoseconds; 0: a whole one.
     pub slice: u64,
+    /// Time that passed in its turns, in nanoseconds: its own, and what servers needed for its requests.
+    pub cpu_time: u64,
     /// The request that its server was told to hurry with: a second notice would say nothing new.
     pub cancelled: u32,
     /// Its address space.

@@ -109,6 +109,7 @@ impl Core {
         let [system, number, address, ..] = self.args();
         self.system(system, Rights::READ)?;
         let number = u32::try_from(number).map_err(|_| Errno::ESRCH)?;
+        self.account();
         let at = self.threads.from_place(number).ok_or(Errno::ESRCH)?;
         let thread = &self.threads[at];
         let space = self.spaces.get(thread.space);
@@ -120,6 +121,7 @@ impl Core {
             state: thread.state as u32,
             priority: thread.base as u32,
             waits_for: if waits { thread.waits_for.place } else { u32::MAX },
+            cpu_time: thread.cpu_time,
             pages: quota.map_or(0, |quota| quota.used.div_ceil(PAGE as u64) as u32),
         };
         self.give(address, info.bytes())?;

@@ -41,7 +41,7 @@ const NO_REPLY: [u8; 3] = [0x45, 0x31, 0xed];
 fn a_server_that_never_replies() -> Verdict {
     let scope = Scope::new()?;
     let endpoint = scope.endpoint()?;
-    let message = Message { deadline: within(10), ..Message::new(scope.connection(endpoint, 1)?, [0; 6]) };
+    let message = Message { deadline: within(500), ..Message::new(scope.connection(endpoint, 1)?, [0; 6]) };
     let waiting: Result<Vec<Client>, Errno> = (0..3).map(|_| Client::start(message)).collect();
     let tokens = [receive(endpoint)?.token, receive(endpoint)?.token, receive(endpoint)?.token];
     for client in waiting? {

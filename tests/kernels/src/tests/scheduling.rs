@@ -3,11 +3,13 @@
 use alloc::sync::Arc;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use parley_abi::Errno;
-use parley_abi::msg::POLL;
+use parley_abi::call::ThreadInfo;
+use parley_abi::counters::Counters;
+use parley_abi::msg::{Flags, POLL};
 use parley_programs::threads::own_priority;
 use parley_rt::sys::{self, Event, Reply};
 
-use crate::tool::machine::{soon, within};
+use crate::tool::machine::{MILLISECOND, soon, within};
 use crate::tool::scope::Scope;
 use crate::tool::thread::Thread;
 use crate::tool::verdict::{Trouble, Verdict};
@@ -18,7 +20,10 @@ tests![
     lower_priority_waits,
     higher_priority_preempts,
     priority_is_capped,
-    killed_threads_stop
+    killed_threads_stop,
+    a_lone_thread_is_not_interrupted,
+    an_idle_machine_is_left_alone,
+    time_goes_to_whom_it_was_spent_for
 ];
 
 /// A thread that counts until it is told to stop.
@@ -140,5 +145,65 @@ fn killed_threads_stop() -> Verdict {
     let scope = Scope::new()?;
     let event = sys::reply_recv(scope.endpoint()?, &Reply::NONE, POLL)?;
     ensure!(matches!(event, Event::Timeout), "afterwards: {event:?}");
+    Ok(())
+}
+
+/// Entries into the core so far.
+fn entries() -> Verdict<u64> {
+    let mut counters = Counters::default();
+    sys::counters(&mut counters)?;
+    Ok(counters.entries)
+}
+
+/// There is no tick: with nobody to share with and no deadline, nothing interrupts.
+fn a_lone_thread_is_not_interrupted() -> Verdict {
+    rest(20)?; // what the console still has to do
+    let (before, start) = (entries()?, parley_rt::now());
+    while parley_rt::now() - start < 50 * MILLISECOND {}
+    let entered = entries()? - before;
+    ensure!(entered <= 3, "{entered} entries into the core in 50 ms of counting");
+    Ok(())
+}
+
+/// Whoever sleeps is woken once.
+fn an_idle_machine_is_left_alone() -> Verdict {
+    rest(20)?;
+    let scope = Scope::of(16)?;
+    let endpoint = scope.endpoint()?;
+    let before = entries()?;
+    sys::reply_recv(endpoint, &Reply::NONE, within(100))?;
+    let entered = entries()? - before;
+    ensure!(entered <= 5, "{entered} entries into the core in 100 ms of sleep");
+    Ok(())
+}
+
+/// Processor time of a thread, in nanoseconds.
+fn cpu_time(handle: u32) -> Verdict<u64> {
+    let (_, _, number) = sys::handle_info(handle)?;
+    let mut info = ThreadInfo::default();
+    sys::thread_info(number, &mut info)?;
+    ensure_eq!(info.thread, number, "the thread that is described");
+    Ok(info.cpu_time)
+}
+
+/// What a server does for a request is on the caller's account.
+fn time_goes_to_whom_it_was_spent_for() -> Verdict {
+    let scope = Scope::of(16)?;
+    let endpoint = scope.endpoint()?;
+    let connection = scope.connection(endpoint, 1)?;
+    let client = Thread::with_priority(own_priority(), move || {
+        // If it fails, the test sees that no request arrives.
+        let _ = sys::call(connection, Flags::empty(), 0, [0; 6], 0);
+    })?;
+    let Event::Request { token, .. } = sys::reply_recv(endpoint, &Reply::NONE, soon())? else {
+        return Err(Trouble::Fail("no request arrived".into()));
+    };
+    let before = cpu_time(client.handle())?;
+    let start = sys::clock();
+    while sys::clock() - start < 20 * MILLISECOND {}
+    let spent = cpu_time(client.handle())? - before;
+    sys::reply(endpoint, &Reply::words(token, [0; 6]))?;
+    client.join()?;
+    ensure!(spent >= 10 * MILLISECOND, "{spent} ns of 20 ms of work were charged to the client");
     Ok(())
 }
