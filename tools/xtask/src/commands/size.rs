@@ -17,7 +17,8 @@ const MOST_TEXT: u64 = 96 * 1024;
 /// Count lines, functions and `unsafe` by crate, and the images' sizes
 ///
 /// Lines are those that are neither blank nor comments nor below #[cfg(test)]. The micro core is
-/// every crate of this tree that is linked into the micro kernel.
+/// every crate of this tree that is linked into the micro kernel. It is over its limits at present, so
+/// that --check is not a part of `cargo xtask test`.
 #[derive(Args)]
 pub struct Size {
     /// Fail when the micro core exceeds 8,000 lines or 96 KiB of text
@@ -41,7 +42,7 @@ impl Size {
 }
 
 /// The micro core's size in words; an error when it is over its limits.
-pub fn check(workspace: &Workspace, guest: &Guest) -> Result<String> {
+fn check(workspace: &Workspace, guest: &Guest) -> Result<String> {
     let core = micro_core(workspace)?;
     let counts = crates(workspace)?.into_iter().filter(|one| core.contains(&one.name)).map(|one| one.counts);
     let lines: usize = counts.map(|counts| counts.lines).sum();

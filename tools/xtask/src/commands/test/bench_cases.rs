@@ -10,7 +10,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail, ensure};
 
 use super::Case;
-use crate::commands::{compare, size};
+use crate::commands::compare;
 use crate::guest::{MEMORY, Rig};
 use crate::kernel::Kernel;
 use crate::qemu::Accel;
@@ -33,7 +33,6 @@ pub fn cases() -> Vec<Case<Rig>> {
     vec![
         Case::one("compare/deterministic", move |rig: &Rig| deterministic(rig, &first).into()),
         Case::one("bench/baseline", move |rig: &Rig| no_worse(rig, &again).into()),
-        Case::one("size/micro-core", |rig: &Rig| size::check(&rig.workspace, &rig.guest).map(drop).into()),
         Case::one("bench/single-step", |rig: &Rig| stepped(rig).into()),
     ]
 }
