@@ -34,6 +34,13 @@ pub trait Durable: Service {
     /// cost nothing more than this question.
     fn changes(&self, label: u32, badge: u64) -> bool;
 
+    /// Whether the last event did change the state; asked once after each. A write-ahead event that did not is not
+    /// kept. For what [`Durable::changes`] cannot know before it happens.
+    #[inline]
+    fn has_changed(&mut self) -> bool {
+        true
+    }
+
     /// The service keeps this request to answer it later.
     fn holds(&self, token: Token) -> bool;
 

@@ -41,6 +41,7 @@ impl File for Vfs {
     }
 
     fn fstat(&mut self, cx: &mut Cx<'_>, stat: OutOf<Stat>) -> Outcome<'_> {
+        self.only_looked = true;
         match self.files.get(cx.badge) {
             Ok(_) if stat.is_null => Errno::EFAULT.into(),
             Ok(&mut OpenFile { node, .. }) => Outcome::Fill(self.describe(node, cx.host).bytes()),

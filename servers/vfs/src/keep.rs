@@ -1,7 +1,7 @@
 //! What outlives an instance: the tree with its contents, and every open file with its offset.
 //!
 //! By write-ahead: an export holds all bytes that are not in the boot archive, and a `read` changes no more than an
-//! offset. `pread` is the one row that leaves nothing to keep; its mark for the time of access can be lost. What a
+//! offset. `pread` leaves nothing to keep, as its mark for the time of access can be lost, and `stat` only if it settles one. What a
 //! program writes goes through the journal, and is exported with everything else when the journal is full.
 
 use parley_abi::Errno;
@@ -23,6 +23,12 @@ impl Durable for Vfs {
     #[inline]
     fn changes(&self, label: u32, _badge: u64) -> bool {
         label != file::label::pread
+    }
+
+    /// A `stat` changes something only if it meets a mark.
+    #[inline]
+    fn has_changed(&mut self) -> bool {
+        !core::mem::take(&mut self.only_looked)
     }
 
     /// Every request is answered at once.

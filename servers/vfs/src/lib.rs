@@ -51,6 +51,8 @@ pub struct Vfs {
     page: [u8; PAGE],
     /// What `stat` sends with its reply.
     stat: Stat,
+    /// The event that is being served was a look at the tree and changed nothing, not even the time in a node.
+    only_looked: bool,
 }
 
 impl Vfs {
@@ -65,6 +67,7 @@ impl Vfs {
             second_path: [0; PATH_MAX],
             page: [0; PAGE],
             stat: Stat::default(),
+            only_looked: false,
         }
     }
 
@@ -74,6 +77,7 @@ impl Vfs {
     fn settle(&mut self, node: namespace::Node, host: &mut dyn Host) {
         let now = self.clock.now(host);
         if self.names.is_marked(node) {
+            self.only_looked = false;
             self.names.settle(node, now);
         }
     }

@@ -24,6 +24,7 @@ impl Rows for Vfs {
     }
 
     fn stat(&mut self, cx: &mut Cx<'_>, path: Text, stat: OutOf<Stat>) -> Outcome<'_> {
+        self.only_looked = true;
         match self.find(cx, path) {
             Ok(_) if stat.is_null => Errno::EFAULT.into(),
             Ok(node) => Outcome::Fill(self.describe(node, cx.host).bytes()),

@@ -8,7 +8,7 @@ use parley_abi::msg::{Token, Words};
 use parley_proto::{Cx, Durable, Host, Outcome, Service};
 
 use super::host::{Recorder, Replayer};
-use super::store::{Answer, Effects, Store, Tape};
+use super::store::{Answer, Effects, RECORD, Store, Tape};
 
 /// Events between two tries to export a state that does not fit.
 const LEAST_PATIENCE: u32 = 16;
@@ -30,66 +30,56 @@ pub enum Happening {
 }
 
 impl Happening {
-    fn write(self, store: &mut Store<'_>) {
+    /// As the record of an entry in the journal, together with its answer.
+    #[inline(always)]
+    fn record(self, answer: Answer) -> [u64; RECORD] {
+        let [then, value] = answer.words();
         let (kind, word) = match self {
-            Happening::Request(token, badge, label, words) => {
-                store.push(u64::from(label) << 32);
-                [token.0, badge].into_iter().chain(words).for_each(|word| store.push(word));
-                return;
+            Happening::Request(token, badge, label, [a, b, c, d, e, f]) => {
+                return [u64::from(label) << 32, token.0, badge, a, b, c, d, e, f, then, value];
             }
             Happening::Closed(badge) => (1, badge),
             Happening::Cancelled(token) => (2, token.0),
             Happening::Notified(bits) => (3, bits),
             Happening::Alarm => (4, 0),
         };
-        store.push(kind);
-        store.push(word);
+        [kind, word, 0, 0, 0, 0, 0, 0, 0, then, value]
     }
 
     /// EINVAL: none of these.
-    fn read(tape: &mut Tape<'_>) -> Result<Happening, Errno> {
-        let (kind, word) = (tape.word()?, tape.word()?);
-        Ok(match kind as u32 {
-            0 => {
-                let badge = tape.word()?;
-                let mut words = [0; 6];
-                for place in &mut words {
-                    *place = tape.word()?;
-                }
-                Happening::Request(Token(word), badge, (kind >> 32) as u32, words)
-            }
+    fn of_record(record: &[u64; RECORD]) -> Result<(Happening, Answer), Errno> {
+        let [kind, word, badge, a, b, c, d, e, f, then, value] = *record;
+        let what = match kind as u32 {
+            0 => Happening::Request(Token(word), badge, (kind >> 32) as u32, [a, b, c, d, e, f]),
             1 => Happening::Closed(word),
             2 => Happening::Cancelled(Token(word)),
             3 => Happening::Notified(word),
             4 => Happening::Alarm,
             _ => return Err(Errno::EINVAL),
-        })
+        };
+        Ok((what, Answer::from_words([then, value])))
     }
 }
 
-/// Lets a service hear of something. `finish` makes of the outcome what the caller needs of it.
+/// Lets a service hear of something, and returns what it answers.
 ///
-/// Through a vtable, so that the loop's own call, which nothing is kept of, is the only other copy of the service's code.
+/// Through a vtable, so that the loop's own call is the only other copy of the service's code.
 #[inline(never)]
-fn happen<R>(
-    service: &mut dyn Service,
-    host: &mut dyn Host,
-    what: Happening,
-    finish: impl FnOnce(Outcome<'_>) -> R,
-) -> R {
+fn happen(service: &mut dyn Service, host: &mut dyn Host, what: Happening) -> Answer {
     match what {
         Happening::Request(token, badge, label, words) => {
-            return finish(service.request(&mut Cx { host, token, badge }, label, &words));
+            return answer_of(&service.request(&mut Cx { host, token, badge }, label, &words));
         }
         Happening::Closed(badge) => service.closed(host, badge),
         Happening::Cancelled(token) => service.cancelled(host, token),
         Happening::Notified(bits) => service.notified(host, bits),
         Happening::Alarm => service.alarm(host),
     }
-    finish(Outcome::Later)
+    Answer::None
 }
 
 /// The answer in an outcome, as far as it must not be given twice differently.
+#[inline(always)]
 fn answer_of(outcome: &Outcome<'_>) -> Answer {
     match *outcome {
         Outcome::Done(result) => Answer::Done(result),
@@ -139,48 +129,86 @@ impl<'m> Keeper<'m> {
         }
     }
 
-    /// Lets the service hear of something, and finishes that. What `finish` makes of the outcome is returned, together
-    /// with the answers to requests that were kept, which are to be given now.
-    pub fn happen<S: Durable, R>(
+    /// Lets the service serve a request, and finishes that if it is to be `kept`. What `finish` makes of the outcome is
+    /// returned, together with the answers to requests that had been kept, which are to be given now.
+    ///
+    /// One call of a write-ahead service for both cases: what is not kept goes to the world past the recorder.
+    #[inline(always)]
+    pub fn request<S: Durable, R>(
         &mut self,
         service: &mut S,
         world: &mut dyn Host,
-        what: Happening,
+        kept: bool,
+        (token, badge, label, words): (Token, u64, u32, Words),
         finish: impl FnOnce(Outcome<'_>) -> R,
     ) -> R {
-        let token = if let Happening::Request(token, ..) = what { token } else { Token::NONE };
-        self.effects.clear(token);
-        if S::WRITE_AHEAD {
-            self.store.begin();
-            what.write(&mut self.store);
+        if !S::WRITE_AHEAD && !kept {
+            // The rule for a service with checkpoints, and worth a copy of its code.
+            return finish(service.request(&mut Cx { host: world, token, badge }, label, &words));
         }
+        let mut recorder;
+        let host: &mut dyn Host = if kept {
+            recorder = self.recorder::<S>(&mut *world, token);
+            &mut recorder
+        } else {
+            &mut *world
+        };
+        let outcome = service.request(&mut Cx { host, token, badge }, label, &words);
+        let answer = answer_of(&outcome);
+        let result = finish(outcome);
+        if kept {
+            self.finish(service, world, Happening::Request(token, badge, label, words), answer);
+        }
+        result
+    }
+
+    /// Lets the service hear of something that is not answered, and finishes that.
+    pub fn happen<S: Durable>(&mut self, service: &mut S, world: &mut dyn Host, what: Happening) {
         if let Happening::Alarm = what {
             self.alarm = 0; // the one that has rung
         }
-        let store = if S::WRITE_AHEAD { Some(&mut self.store) } else { None };
-        let (effects, alarm) = (&mut self.effects, &mut self.alarm);
-        let mut recorder = Recorder { world: &mut *world, store, effects, alarm };
-        let (answer, result) = happen(service, &mut recorder, what, |outcome| {
-            let answer = answer_of(&outcome);
-            (answer, finish(outcome))
-        });
-        self.effects.answer = answer;
-        let kept = S::WRITE_AHEAD && !self.gap && {
-            answer.words().into_iter().for_each(|word| self.store.push(word));
-            self.store.commit()
-        };
-        let idle = !S::WRITE_AHEAD && service.is_idle();
-        if !(kept || idle && self.idle && self.effects.replies().is_empty()) {
-            match self.wait {
-                0 => self.export(service, world),
-                _ => self.wait -= 1,
-            }
+        let answer = happen(service, &mut self.recorder::<S>(&mut *world, Token::NONE), what);
+        self.finish(service, world, what, answer);
+    }
+
+    /// Begins an event: the world as the service is to see it.
+    #[inline(always)]
+    fn recorder<'a, S: Durable>(&'a mut self, world: &'a mut dyn Host, token: Token) -> Recorder<'a, 'm> {
+        self.effects.clear(token);
+        if S::WRITE_AHEAD {
+            self.store.begin();
         }
-        self.idle = idle;
+        let store = if S::WRITE_AHEAD { Some(&mut self.store) } else { None };
+        Recorder { world, store, effects: &mut self.effects, alarm: &mut self.alarm }
+    }
+
+    /// Finishes an event.
+    #[inline(always)]
+    fn finish<S: Durable>(&mut self, service: &mut S, world: &mut dyn Host, what: Happening, answer: Answer) {
+        self.effects.answer = answer;
+        if S::WRITE_AHEAD {
+            let changed = service.has_changed() || !self.effects.replies().is_empty();
+            if changed && (self.gap || !self.store.commit(&what.record(answer))) {
+                self.try_export(service, world);
+            }
+        } else {
+            let idle = service.is_idle();
+            if !(idle && self.idle && self.effects.replies().is_empty()) {
+                self.try_export(service, world);
+            }
+            self.idle = idle;
+        }
         for &(token, result) in self.effects.replies() {
             world.reply(token, result);
         }
-        result
+    }
+
+    #[inline(never)]
+    fn try_export<S: Durable>(&mut self, service: &S, world: &mut dyn Host) {
+        match self.wait {
+            0 => self.export(service, world),
+            _ => self.wait -= 1,
+        }
     }
 
     /// Keeps the state of a service that has just started and set this alarm.
@@ -212,8 +240,8 @@ impl<'m> Keeper<'m> {
             return Revival::Lost(errno);
         }
         (self.alarm, self.effects) = (found.alarm, found.effects);
-        while let Some(tape) = self.store.next_entry() {
-            match repeat(service, tape, self.alarm, &mut self.effects) {
+        while let Some((record, tape)) = self.store.next_entry() {
+            match repeat(service, &record, tape, self.alarm, &mut self.effects) {
                 Ok(alarm) => self.alarm = alarm,
                 Err(errno) => return Revival::Lost(errno),
             }
@@ -258,14 +286,20 @@ impl<'m> Keeper<'m> {
 }
 
 /// Lets the service do again what it did. Returns the alarm after it. EINVAL: it does something else.
-fn repeat<S: Durable>(service: &mut S, mut tape: Tape<'_>, alarm: u64, effects: &mut Effects) -> Result<u64, Errno> {
-    let what = Happening::read(&mut tape)?;
+fn repeat<S: Durable>(
+    service: &mut S,
+    record: &[u64; RECORD],
+    tape: Tape<'_>,
+    alarm: u64,
+    effects: &mut Effects,
+) -> Result<u64, Errno> {
+    let (what, then) = Happening::of_record(record)?;
     effects.clear(if let Happening::Request(token, ..) = what { token } else { Token::NONE });
     let alarm = if let Happening::Alarm = what { 0 } else { alarm };
     let mut past = Replayer { tape, alarm, effects, diverged: false };
-    let answer = happen(service, &mut past, what, |outcome| answer_of(&outcome));
-    let Replayer { mut tape, alarm, effects, diverged } = past;
-    let then = Answer::from_words([tape.word()?, tape.word()?]);
+    let answer = happen(service, &mut past, what);
+    let Replayer { tape, alarm, effects, diverged } = past;
+    service.has_changed(); // asked once after each event
     if diverged || then != answer || !tape.is_over() {
         return Err(Errno::EINVAL);
     }

@@ -15,7 +15,7 @@ mod tests;
 
 use parley_abi::msg::Token;
 use parley_abi::{Errno, slot};
-use parley_proto::{Cx, Durable};
+use parley_proto::Durable;
 
 use crate::serve::{Ring3, adopt, answer, say_ready, take_over};
 use crate::sys::{self, Event, Prepared, Reply};
@@ -48,14 +48,10 @@ pub fn serve_durable<S: Durable>(service: &mut S) -> ! {
             happen(service, &mut keeper, &mut world, Happening::Alarm);
         }
         reply = match event {
-            Event::Request { token, badge, label, words } if !service.changes(label, badge) => {
-                let mut cx = Cx { host: &mut world, token, badge };
-                let outcome = service.request(&mut cx, label, &words);
-                answer(token, outcome)
-            }
             Event::Request { token, badge, label, words } => {
-                let request = Happening::Request(token, badge, label, words);
-                keeper.happen(service, &mut world, request, |outcome| answer(token, outcome))
+                let kept = service.changes(label, badge);
+                let request = (token, badge, label, words);
+                keeper.request(service, &mut world, kept, request, |outcome| answer(token, outcome))
             }
             Event::Closed { badge } => {
                 happen(service, &mut keeper, &mut world, Happening::Closed(badge));
@@ -72,7 +68,7 @@ pub fn serve_durable<S: Durable>(service: &mut S) -> ! {
 
 /// Lets the service hear of something that needs no answer.
 fn happen<S: Durable>(service: &mut S, keeper: &mut Keeper<'_>, world: &mut Ring3, what: Happening) -> Prepared {
-    keeper.happen(service, world, what, |_| ());
+    keeper.happen(service, world, what);
     Reply::NONE.prepare()
 }
 

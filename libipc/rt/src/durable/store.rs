@@ -13,8 +13,9 @@
 //! | what is left | two exports |
 //!
 //! An export is: number, checksum of all that follows, version, alarm, length in bytes, [`Effects`], bytes. An entry of
-//! the journal is: number, checksum of the first words that follow, length in words, words.
+//! the journal is: number, checksum of the length and the record, length of the words, a record of fixed size, words.
 
+use core::array;
 use core::ops::Range;
 use core::sync::atomic::{Ordering, compiler_fence};
 
@@ -27,11 +28,10 @@ const WORD: usize = 8;
 const STRIKES: usize = 8;
 /// Words before the journal.
 const HEAD: usize = 2 * STRIKES;
+/// Words of an entry's record.
+pub const RECORD: usize = 11;
 /// Words before the words of an entry.
-const ENTRY_HEAD: usize = 3;
-/// Words of an entry that its checksum is made of. What decides whether an entry counts is the order of the stores;
-/// the checksum only finds damage, and is not worth a look at every byte that a program writes.
-const SUMMED: usize = 16;
+const ENTRY_HEAD: usize = 3 + RECORD;
 /// Words before the effects of an export.
 const EXPORT_HEAD: usize = 5;
 /// Answers to requests that had been kept, at most, which one event gives.
@@ -272,24 +272,28 @@ impl<'m> Store<'m> {
             return;
         }
         let at = self.tail * WORD;
-        if let Some(place) = self.memory.get_mut(at..end * WORD) {
-            let (data, rest) = place.split_at_mut(bytes.len());
-            data.copy_from_slice(bytes);
-            rest.fill(0);
+        if !bytes.is_empty() {
+            self.set(end - 1, 0); // for what the bytes leave of the last word
+        }
+        if let Some(place) = self.memory.get_mut(at..at + bytes.len()) {
+            place.copy_from_slice(bytes);
         }
         self.tail = end;
     }
 
     /// Finishes the entry: from now on it has happened. False: it did not fit, and is forgotten.
-    #[inline]
-    pub fn commit(&mut self) -> bool {
+    #[inline(always)]
+    pub fn commit(&mut self, record: &[u64; RECORD]) -> bool {
         if self.overflow || self.number == 0 {
             return false;
         }
         let start = self.end;
-        self.set(start + 2, (self.tail - start - ENTRY_HEAD) as u64);
-        let sum = self.sum(start + 2..self.tail.min(start + SUMMED)) ^ self.number;
-        self.set(start + 1, sum);
+        let words = (self.tail - start - ENTRY_HEAD) as u64;
+        let sum = sum_of_entry(self.number, words, record);
+        let Some(place) = self.memory.get_mut((start + 1) * WORD..(start + ENTRY_HEAD) * WORD) else { return false };
+        for (place, word) in place.chunks_exact_mut(WORD).zip([sum, words].iter().chain(record)) {
+            place.copy_from_slice(&word.to_le_bytes());
+        }
         // What lies behind is an entry of earlier times, or nothing.
         if self.tail < self.journal.end {
             self.set(self.tail, 0);
@@ -301,18 +305,19 @@ impl<'m> Store<'m> {
     }
 
     /// The next finished entry, which is behind the store's end from now on.
-    pub fn next_entry(&mut self) -> Option<Tape<'_>> {
+    pub fn next_entry(&mut self) -> Option<([u64; RECORD], Tape<'_>)> {
         let start = self.end;
         if start + ENTRY_HEAD > self.journal.end || self.get(start) != self.number {
             return None;
         }
         let words = usize::try_from(self.get(start + 2)).ok().filter(|&words| words <= self.journal.len())?;
         let end = start + ENTRY_HEAD + words;
-        if end > self.journal.end || self.get(start + 1) != self.sum(start + 2..end.min(start + SUMMED)) ^ self.number {
+        let record = array::from_fn(|index| self.get(start + 3 + index));
+        if end > self.journal.end || self.get(start + 1) != sum_of_entry(self.number, words as u64, &record) {
             return None;
         }
         (self.end, self.tail) = (end, end);
-        Some(Tape { memory: &self.memory[(start + ENTRY_HEAD) * WORD..end * WORD] })
+        Some((record, Tape { memory: &self.memory[(start + ENTRY_HEAD) * WORD..end * WORD] }))
     }
 
     /// A request is to be served again; returns how often it has been said of this one.
@@ -332,6 +337,13 @@ impl<'m> Store<'m> {
         self.set(2 * place + 1, count);
         count
     }
+}
+
+/// The checksum of an entry. What decides whether one counts is the order of the stores; this only finds damage, and is
+/// not worth a multiplication a word, nor a look at every byte that a program writes.
+#[inline(always)]
+fn sum_of_entry(number: u64, words: u64, record: &[u64; RECORD]) -> u64 {
+    record.iter().fold(number ^ words, |sum, word| sum.rotate_left(23) ^ word).wrapping_mul(FACTOR)
 }
 
 const SEED: u64 = 0x9e37_79b9_7f4a_7c15;
@@ -385,12 +397,13 @@ mod tests {
     fn entry(store: &mut Store<'_>, words: &[u64]) -> bool {
         store.begin();
         words.iter().for_each(|&word| store.push(word));
-        store.commit()
+        store.commit(&array::from_fn(|index| index as u64))
     }
 
     fn entries(store: &mut Store<'_>) -> Vec<Vec<u64>> {
         let mut all = Vec::new();
-        while let Some(mut tape) = store.next_entry() {
+        while let Some((record, mut tape)) = store.next_entry() {
+            assert_eq!(record, array::from_fn(|index| index as u64));
             all.push(core::iter::from_fn(|| tape.word().ok()).collect());
         }
         all

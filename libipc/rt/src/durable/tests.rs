@@ -179,6 +179,16 @@ fn happening(number: u64, (what, value, _): Step, held: &[u64]) -> Happening {
     }
 }
 
+/// As the server loop does it.
+fn happen<S: Durable>(keeper: &mut Keeper<'_>, service: &mut S, world: &mut dyn Host, what: Happening) {
+    match what {
+        Happening::Request(token, badge, label, words) => {
+            keeper.request(service, world, true, (token, badge, label, words), |_| ());
+        }
+        what => keeper.happen(service, world, what),
+    }
+}
+
 fn outlives<const W: bool>(steps: &[Step], memory: usize) -> Result<(), TestCaseError> {
     let mut memory = vec![0; memory];
     // The twin has a keeper too, on memory of its own, and never dies.
@@ -198,7 +208,7 @@ fn outlives<const W: bool>(steps: &[Step], memory: usize) -> Result<(), TestCase
             // It dies in the middle: that has not happened, and nobody has heard of it.
             let mut cursed = World { dies_in: Some(looks), ..world.clone() };
             let mut victim = revived.clone();
-            let run = AssertUnwindSafe(|| keeper.happen(&mut victim, &mut cursed, what, |_| ()));
+            let run = AssertUnwindSafe(|| happen(&mut keeper, &mut victim, &mut cursed, what));
             if catch_unwind(run).is_err() {
                 prop_assert_eq!(&cursed.replies, &world.replies);
                 let mut again = Adder::<W>::default();
@@ -207,7 +217,7 @@ fn outlives<const W: bool>(steps: &[Step], memory: usize) -> Result<(), TestCase
                 prop_assert_eq!(&again, &service);
             } else {
                 // It lived: take that as what happened.
-                twin_keeper.happen(&mut twin, &mut twin_world, what, |_| ());
+                happen(&mut twin_keeper, &mut twin, &mut twin_world, what);
                 if matches!(what, Happening::Alarm) {
                     cursed.alarm = keeper.alarm();
                     twin_world.alarm = cursed.alarm;
@@ -216,8 +226,8 @@ fn outlives<const W: bool>(steps: &[Step], memory: usize) -> Result<(), TestCase
                 continue;
             }
         }
-        keeper.happen(&mut revived, &mut world, what, |_| ());
-        twin_keeper.happen(&mut twin, &mut twin_world, what, |_| ());
+        happen(&mut keeper, &mut revived, &mut world, what);
+        happen(&mut twin_keeper, &mut twin, &mut twin_world, what);
         if matches!(what, Happening::Alarm) {
             world.alarm = keeper.alarm();
             twin_world.alarm = world.alarm;
@@ -291,7 +301,7 @@ fn divergence_is_noticed() {
     let (mut service, mut world) = (Adder::<true>::default(), World::default());
     let mut keeper = Keeper::new(&mut memory);
     keeper.begin(&service, &mut world, 0);
-    keeper.happen(&mut service, &mut world, Happening::Request(Token(1), 0, ADD, [8; 6]), |_| ());
+    happen(&mut keeper, &mut service, &mut world, Happening::Request(Token(1), 0, ADD, [8; 6]));
     assert!(matches!(keeper.last().answer, Answer::Done(_)));
     let mut other = Other;
     assert_eq!(Keeper::new(&mut memory).revive(&mut other), Revival::Lost(Errno::EINVAL));
@@ -333,7 +343,7 @@ fn a_state_that_does_not_fit() {
     keeper.begin(&service, &mut world, 0);
     let mut kept = vec![service.clone()];
     for token in 1..400 {
-        keeper.happen(&mut service, &mut world, Happening::Request(Token(token), 0, HOLD, [0; 6]), |_| ());
+        happen(&mut keeper, &mut service, &mut world, Happening::Request(Token(token), 0, HOLD, [0; 6]));
         kept.push(service.clone());
     }
     assert!(service.held.len() * 8 > 2048, "more than fits");
@@ -346,8 +356,62 @@ fn a_state_that_does_not_fit() {
     let revived = revive(&mut copy);
     assert!(kept.contains(&revived) && revived != service, "a state that has been");
     for token in 1000..5000 {
-        keeper.happen(&mut service, &mut world, Happening::Request(Token(token), 0, RELEASE, [0; 6]), |_| ());
+        happen(&mut keeper, &mut service, &mut world, Happening::Request(Token(token), 0, RELEASE, [0; 6]));
     }
     let mut copy = keeper.memory().to_vec();
     assert_eq!(revive(&mut copy), service, "it fits again");
+}
+
+/// Counts; of its requests, those with label 0 change nothing, which shows only when they have been served.
+#[derive(Default)]
+struct Counter {
+    count: u64,
+    looked: bool,
+}
+
+impl Service for Counter {
+    fn request(&mut self, cx: &mut Cx<'_>, label: u32, _: &Words) -> Outcome<'_> {
+        cx.host.now();
+        self.looked = label == 0;
+        self.count += u64::from(label);
+        Outcome::Done(self.count.cast_signed())
+    }
+}
+
+impl Durable for Counter {
+    const VERSION: u32 = 1;
+    const WRITE_AHEAD: bool = true;
+    fn changes(&self, _: u32, _: u64) -> bool {
+        true
+    }
+    fn has_changed(&mut self) -> bool {
+        !std::mem::take(&mut self.looked)
+    }
+    fn holds(&self, _: Token) -> bool {
+        false
+    }
+    fn export(&self, into: &mut [u8]) -> Result<usize, Errno> {
+        into[..8].copy_from_slice(&self.count.to_le_bytes());
+        Ok(8)
+    }
+    fn import(&mut self, _: u32, from: &[u8]) -> Result<(), Errno> {
+        self.count = u64::from_le_bytes(from.try_into().map_err(|_| Errno::EINVAL)?);
+        Ok(())
+    }
+}
+
+/// A look between two changes leaves no entry, and the changes around it are kept.
+#[test]
+fn an_event_that_changed_nothing_is_not_kept() {
+    let mut memory = vec![0; 4096];
+    let (mut service, mut world) = (Counter::default(), World::default());
+    let mut keeper = Keeper::new(&mut memory);
+    keeper.begin(&service, &mut world, 0);
+    for (token, label) in (1..).zip([3, 0, 4, 0]) {
+        happen(&mut keeper, &mut service, &mut world, Happening::Request(Token(token), 0, label, [0; 6]));
+    }
+    let mut revived = Counter::default();
+    let mut keeper = Keeper::new(&mut memory);
+    assert_eq!(keeper.revive(&mut revived), Revival::Resumed(0));
+    assert_eq!((revived.count, keeper.last().token, keeper.last().answer), (7, Token(3), Answer::Done(7)));
 }
