@@ -116,7 +116,8 @@ calls! {
     THREAD_KILL = 46 "thread_kill",
     /// Set the priority of thread rdi to rsi, at most the caller's own.
     THREAD_PRIORITY = 47 "thread_priority",
-    /// Set the FS base of the calling thread to rdi (a user address).
+    /// Set the FS base of the calling thread to rdi (a user address). What a program puts there, or into the GS
+    /// base, by instructions of its own is lost when another thread runs.
     SET_FS_BASE = 48 "set_fs_base",
     /// End the calling thread.
     THREAD_EXIT = 49 "thread_exit",
