@@ -128,9 +128,6 @@ pub struct Ready {
 }
 
 impl Ready {
-    /// Offset of the map of occupied priorities, for the entry code.
-    pub const OCCUPIED_AT: usize = core::mem::offset_of!(Ready, occupied);
-
     /// Lets a thread wait for its turn, behind its equals.
     pub fn push(&mut self, threads: &mut Slab<Thread>, at: Ref<Thread>, priority: u8) {
         self.queues[priority as usize].push(threads, at);
@@ -183,12 +180,6 @@ impl Ready {
     #[inline(always)]
     pub fn above(&self, priority: u8) -> bool {
         (self.occupied as u64) >> priority > 1
-    }
-
-    /// Whether somebody at least as urgent as `priority` waits.
-    #[inline(always)]
-    pub fn at_or_above(&self, priority: u8) -> bool {
-        self.occupied >> priority != 0
     }
 
     /// Whether somebody waits at `priority`.

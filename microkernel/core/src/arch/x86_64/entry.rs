@@ -5,7 +5,8 @@
 //! thread is current by then. `gs` is not used: a second processor would get an entry stub of its own
 //! (LSTAR and the TSS are per processor), so `swapgs` and its traps do not exist here.
 //!
-//! There are three doors:
+//! There are three doors. The common cases of the first two leave the list below at once, for the short cuts of
+//! [`super::shortcut`]:
 //! - `syscall` below `call::FIRST` (POSIX): only what Rust may clobber is saved; rbx, rbp, r13, r14, r15
 //!   are saved after the handler, and only if it decided to switch threads.
 //! - `syscall` from `call::FIRST` on: all registers are saved, since they carry the message.
