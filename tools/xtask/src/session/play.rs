@@ -1,7 +1,7 @@
 //! Playing a script on a booted machine.
 
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
@@ -21,6 +21,9 @@ pub const PROMPT: &[u8] = b"parley$ ";
 
 /// Firmware and boot menu, before the first prompt, under emulation.
 const FIRMWARE: Duration = Duration::from_secs(90);
+
+/// How long a key that is pressed until something comes may take to bring it.
+const BETWEEN_LOOKS: Duration = Duration::from_secs(3);
 
 /// After this even a session that always makes progress has gone wrong.
 const WHOLE_SESSION: Duration = Duration::from_secs(180);
@@ -61,11 +64,12 @@ impl Player {
     fn step(&mut self, step: &Step) -> Result<()> {
         match step {
             Step::Command(words) => {
-                self.expect(PROMPT).context("no prompt to type at")?;
+                self.expect(PROMPT, self.timeout).context("no prompt to type at")?;
                 self.console.type_in(&[words, b"\r".as_slice()].concat())
             }
             Step::Keys(keys) => self.console.type_in(keys),
-            Step::Expect(wanted) => self.expect(wanted),
+            Step::Expect(wanted) => self.expect(wanted, self.timeout),
+            Step::Until(key, wanted) => self.press_until(*key, wanted),
             Step::Never(bad) => {
                 self.forbidden.push(bad.clone());
                 Ok(())
@@ -74,8 +78,19 @@ impl Player {
         }
     }
 
-    fn expect(&mut self, wanted: &[u8]) -> Result<()> {
-        let limit = self.timeout + std::mem::take(&mut self.extra);
+    fn press_until(&mut self, key: u8, wanted: &[u8]) -> Result<()> {
+        let began = Instant::now();
+        loop {
+            self.console.type_in(&[key])?;
+            match self.expect(wanted, BETWEEN_LOOKS) {
+                Err(_) if began.elapsed() < self.timeout => {}
+                outcome => return outcome,
+            }
+        }
+    }
+
+    fn expect(&mut self, wanted: &[u8], limit: Duration) -> Result<()> {
+        let limit = limit + std::mem::take(&mut self.extra);
         let forbidden = std::mem::take(&mut self.forbidden);
         let text = |bytes: &[u8]| bytes.escape_ascii().to_string();
         match self.console.expect(wanted, &forbidden, limit) {

@@ -9,6 +9,7 @@
 //!     < sh                      this comes next (anything may come before it)
 //!     ! not found               ... but not this
 //!     ^C                        press Ctrl-C
+//!     ^T until -> init          press Ctrl-T, and again every few seconds, until this comes
 //!     off                       the machine shuts down in good order
 //!
 //! `\n`, `\r`, `\t`, `\e`, `\\` and `\xNN` mean what they do elsewhere; carriage returns of the console are
@@ -32,6 +33,8 @@ pub enum Step {
     Expect(Vec<u8>),
     /// This must not come before what is expected next.
     Never(Vec<u8>),
+    /// Press this key until this comes: for what a look may be too early to see.
+    Until(u8, Vec<u8>),
     /// The machine must end, orderly.
     Off,
 }
@@ -115,7 +118,10 @@ fn step(line: &str) -> Result<Option<Step>> {
         "!" => Step::Never(unescape(rest)?),
         "off" => Step::Off,
         sign => match sign.as_bytes() {
-            [b'^', key] => Step::Keys(vec![key & 0x1f]),
+            [b'^', key] => match rest.strip_prefix("until ") {
+                Some(wanted) => Step::Until(key & 0x1f, unescape(wanted)?),
+                None => Step::Keys(vec![key & 0x1f]),
+            },
             _ => bail!("a line begins with one of # > >> < ! ^X off, or is a header"),
         },
     };
@@ -153,8 +159,7 @@ mod tests {
 
     #[test]
     fn a_whole_script() {
-        let text =
-            "# shows ls\nkernels: micro mono\nboot: loglevel=debug\ntimeout: 7\n\n> ls\n! error: x\n< sh\n^C\noff\n";
+        let text = "# shows ls\nkernels: micro mono\nboot: loglevel=debug\ntimeout: 7\n\n> ls\n! error: x\n< sh\n^C\n^T until a b\noff\n";
         let script = parse("x", Path::new("x.session"), text).unwrap();
         assert_eq!(script.kernels, [Kernel::Micro, Kernel::Mono]);
         assert_eq!((script.boot.as_str(), script.timeout.as_secs()), ("loglevel=debug", 7));
@@ -164,6 +169,7 @@ mod tests {
             Step::Never(b"error: x".into()),
             Step::Expect(b"sh".into()),
             Step::Keys(vec![3]),
+            Step::Until(20, b"a b".into()),
             Step::Off,
         ];
         assert_eq!(steps, expected);
