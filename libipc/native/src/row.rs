@@ -149,7 +149,8 @@ impl Row {
     /// Reads a row that somebody claims is one; `None` if any field is out of range.
     pub const fn from_bytes(bytes: &[u8; 16]) -> Option<Row> {
         let Some(op) = Op::from_number(bytes[0]) else { return None };
-        if bytes[1] > 1 {
+        let slot = u16::from_le_bytes([bytes[2], bytes[3]]);
+        if bytes[1] > 1 || slot as u32 >= crate::slot::END {
             return None;
         }
         let (Some(a), Some(b)) =
@@ -160,7 +161,7 @@ impl Row {
         Some(Row {
             op,
             opens: bytes[1],
-            slot: u16::from_le_bytes([bytes[2], bytes[3]]),
+            slot,
             label: u32::from_le_bytes([bytes[4], bytes[5], bytes[6], bytes[7]]),
             leases: [a, b],
         })

@@ -17,7 +17,7 @@ pub mod tables;
 
 pub use arg::{Caller, In, InOf, Out, OutOf, Text};
 pub use durable::Durable;
-pub use parley_seam::{self as seam, Cx, Host, Outcome, ROOT, Service};
+pub use parley_seam::{self as seam, Cx, Host, Outcome, ROOT, RowSink, Service};
 pub use table::Method;
 pub use tables::{chardev, file, init, ping, process, time, vfs};
 

@@ -138,6 +138,35 @@ macro_rules! service {
                 }
             }
 
+            /// The arguments of each row, taken out of the words of a request.
+            pub mod take {
+                use super::*;
+                $($(#[doc = $doc])*
+                #[allow(unused_mut, unused_variables)]
+                #[inline(always)]
+                pub fn $name(words: &Words) -> ($($type,)*) {
+                    let mut taker = Taker::new(words);
+                    ($(<$type as Arg>::take(&mut taker),)*)
+                })*
+            }
+
+            /// The rows as types.
+            #[allow(non_camel_case_types)]
+            pub mod row {
+                $($(#[doc = $doc])* pub struct $name;
+                impl $crate::seam::RowType for $name {
+                    const ROW: parley_abi::row::Row = super::METHODS[super::place::$name as usize].row();
+                })*
+            }
+
+            #[allow(non_camel_case_types)]
+            enum place { $($name),* }
+
+            /// Hands all rows over.
+            pub fn rows(sink: &mut impl $crate::seam::RowSink) {
+                $(sink.add::<row::$name>();)*
+            }
+
             /// All rows.
             pub const METHODS: &[Method] = &[$(
                 Method {

@@ -37,10 +37,13 @@ pub fn serve<S: Service + ?Sized>(service: &mut S) -> ! {
             host.ring(service);
         }
         reply = match event {
-            Event::Request { token, badge, label, words } => {
-                let outcome = service.request(&mut Cx { host: &mut host, token, badge }, label, &words);
-                answer(token, outcome)
-            }
+            Event::Request { token, badge, label, words } => match service.at_hand(badge, label, &words) {
+                Some(outcome) => answer(token, outcome),
+                None => {
+                    let outcome = service.request(&mut Cx { host: &mut host, token, badge }, label, &words);
+                    answer(token, outcome)
+                }
+            },
             other => {
                 attend(service, &mut host, other);
                 Reply::NONE.prepare()

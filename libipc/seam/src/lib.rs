@@ -9,6 +9,7 @@
 
 use parley_abi::Errno;
 use parley_abi::msg::{Token, Words};
+use parley_abi::row::Row;
 
 /// Badges of connections that init mints for a process carry this bit; those that a server mints for an
 /// open file or device do not.
@@ -110,12 +111,50 @@ impl From<Result<i64, Errno>> for Outcome<'_> {
     }
 }
 
+/// A row of a table, as a type: so that there can be a function for it.
+pub trait RowType {
+    /// What it says.
+    const ROW: Row;
+}
+
+/// Takes rows, one after the other.
+pub trait RowSink {
+    /// Takes one.
+    fn add<R: RowType>(&mut self);
+}
+
 /// A server, as its surroundings see it.
 pub trait Service {
+    /// Names the rows that it serves. Surroundings that share the caller's address space may make each of them a
+    /// function of its own, of [`Service::request`] with that label.
+    fn rows(sink: &mut impl RowSink)
+    where
+        Self: Sized,
+    {
+        let _ = sink;
+    }
+
     /// Called once, before the first request, with the services below already running.
     fn start(&mut self, host: &mut dyn Host) -> Result<(), Errno> {
         let _ = host;
         Ok(())
+    }
+
+    /// Whether [`Service::at_hand`] says anything.
+    fn has_at_hand() -> bool
+    where
+        Self: Sized,
+    {
+        false
+    }
+
+    /// Answers a request from what is at hand, without the surroundings; `None`: [`Service::request`] has to. It is
+    /// asked first and can be left out: it says the same as `request` would, for the few rows whose answer costs
+    /// less than the trouble of describing the surroundings. Nothing changes by it that would have to be kept.
+    #[inline(always)]
+    fn at_hand(&mut self, badge: u64, label: u32, words: &Words) -> Option<Outcome<'_>> {
+        let _ = (badge, label, words);
+        None
     }
 
     /// Serves one request. The label says which row of the service's table.

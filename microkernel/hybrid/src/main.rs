@@ -8,7 +8,7 @@
 extern crate parley_mem as _;
 
 use parley_abi::slot::service;
-use parley_core::{Composition, Core, Given, Placement, image};
+use parley_core::{Composition, Core, Given, image};
 use parley_residents::{Heap, Home};
 use server_drivers::{Cmos, HardwareEntropy, Uart16550};
 
@@ -23,8 +23,8 @@ image!(Composition { name: "hybrid", heap: true, place: Some(place) });
 /// Who lives in ring 0, lowest first: one line a service.
 fn place(core: &mut Core, given: Given) {
     HEAP.provide(given.heap);
-    let char = CHAR.settle(|| server_char::Char::new(Uart16550::com1(), HardwareEntropy));
-    let time = TIME.settle(|| server_time::Time::new(Cmos::new()));
-    core.place(Placement { number: service::CHAR, service: char, irqs: &[(4, server_char::INTERRUPT_BIT)] });
-    core.place(Placement { number: service::TIME, service: time, irqs: &[] });
+    core.place(CHAR.settle(service::CHAR, &[(4, server_char::INTERRUPT_BIT)], || {
+        server_char::Char::new(Uart16550::com1(), HardwareEntropy)
+    }));
+    core.place(TIME.settle(service::TIME, &[], || server_time::Time::new(Cmos::new())));
 }

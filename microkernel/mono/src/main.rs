@@ -7,7 +7,7 @@
 extern crate parley_mem as _;
 
 use parley_abi::slot::service;
-use parley_core::{Composition, Core, Given, Placement, image};
+use parley_core::{Composition, Core, Given, image};
 use parley_residents::{Heap, Home};
 use server_drivers::{Cmos, HardwareEntropy, Uart16550};
 
@@ -25,12 +25,11 @@ image!(Composition { name: "mono", heap: true, place: Some(place) });
 /// Who lives in ring 0, lowest first: one line a service.
 fn place(core: &mut Core, given: Given) {
     HEAP.provide(given.heap);
-    let char = CHAR.settle(|| server_char::Char::new(Uart16550::com1(), HardwareEntropy));
-    let time = TIME.settle(|| server_time::Time::new(Cmos::new()));
-    let vfs = VFS.settle(|| server_vfs::Vfs::new(given.archive));
-    core.place(Placement { number: service::CHAR, service: char, irqs: &[(4, server_char::INTERRUPT_BIT)] });
-    core.place(Placement { number: service::TIME, service: time, irqs: &[] });
-    core.place(Placement { number: service::VFS, service: vfs, irqs: &[] });
-    core.place(Placement { number: service::PROC, service: PROC.settle(|| server_proc::Proc), irqs: &[] });
-    core.place(Placement { number: service::PING, service: PING.settle(|| server_ping::Ping), irqs: &[] });
+    core.place(CHAR.settle(service::CHAR, &[(4, server_char::INTERRUPT_BIT)], || {
+        server_char::Char::new(Uart16550::com1(), HardwareEntropy)
+    }));
+    core.place(TIME.settle(service::TIME, &[], || server_time::Time::new(Cmos::new())));
+    core.place(VFS.settle(service::VFS, &[], || server_vfs::Vfs::new(given.archive)));
+    core.place(PROC.settle(service::PROC, &[], || server_proc::Proc));
+    core.place(PING.settle(service::PING, &[], || server_ping::Ping));
 }

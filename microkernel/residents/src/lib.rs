@@ -1,16 +1,25 @@
-//! What the hybrid and the monolithic image share: a heap, and a home for services in ring 0.
+//! Services in ring 0: what the hybrid and the monolithic image have and the core does not know.
 //!
-//! The core itself never allocates. The heap is a part of memory that boot sets aside for the resident
-//! services, so that they can use it up without hurting anybody but themselves: they reserve before they
-//! push, and exhaustion is ENOMEM.
+//! A service is the same library that elsewhere runs in ring 3. Here it has a [`Home`] in static memory, a [`Seat`]
+//! that is the world around it, made of the core itself ([`seat`]), and functions through which the core asks it
+//! ([`functions`]). The core never allocates; the [`Heap`] is a part of memory that boot sets aside for the services,
+//! so that they can use it up without hurting anybody but themselves: they reserve before they push, and
+//! exhaustion is ENOMEM.
 #![no_std]
+
+mod functions;
+mod seat;
 
 use core::alloc::{GlobalAlloc, Layout};
 use core::mem::MaybeUninit;
 
+use parley_core::ipc::resident::{Placement, Rows};
+use parley_seam::Service;
 use spin::{Mutex, MutexGuard, Once};
 use talc::TalcLock;
 use talc::source::Manual;
+
+pub use seat::Seat;
 
 /// The heap of the resident services.
 pub struct Heap(TalcLock<Mutex<()>, Manual>);
@@ -45,20 +54,26 @@ unsafe impl GlobalAlloc for Heap {
     }
 }
 
-/// A static place for one service.
-pub struct Home<S>(Once<Mutex<S>>);
+/// A static place for one service, and for the list of its functions.
+pub struct Home<S> {
+    service: Once<Mutex<S>>,
+    rows: Once<Rows>,
+}
 
 impl<S> Home<S> {
     /// A place that is empty.
     #[allow(clippy::new_without_default)]
     pub const fn new() -> Home<S> {
-        Home(Once::new())
+        Home { service: Once::new(), rows: Once::new() }
     }
 }
 
-impl<S: Send> Home<S> {
-    /// Lets the service live here for ever. A second one would wait for ever: there is one service a home.
-    pub fn settle(&'static self, make: impl FnOnce() -> S) -> &'static mut S {
-        MutexGuard::leak(self.0.call_once(|| Mutex::new(make())).lock())
+impl<S: Service + Send> Home<S> {
+    /// Lets the service live here for ever, as service `number`; `irqs` are global interrupt lines and the notification
+    /// bits that they become. A second one would wait for ever: there is one service a home.
+    pub fn settle(&'static self, number: u8, irqs: &'static [(u32, u64)], make: impl FnOnce() -> S) -> Placement {
+        let service: &'static mut S = MutexGuard::leak(self.service.call_once(|| Mutex::new(make())).lock());
+        let rows = self.rows.call_once(|| functions::rows(service, number));
+        Placement { number, ops: functions::ops::<S>(), rows, irqs }
     }
 }

@@ -125,6 +125,19 @@ impl OpenDevice {
     }
 }
 
+/// Whether a badge is that of `device`, opened for reading.
+#[inline(always)]
+pub const fn reads(badge: u64, device: u64) -> bool {
+    badge & !(1 << NONBLOCK_BIT | (open::RDWR as u64) << NUMBER_BITS) == device
+}
+
+/// Whether a badge is that of `device`, opened for writing.
+#[inline(always)]
+pub const fn writes(badge: u64, device: u64) -> bool {
+    let opened = badge & !(1 << NONBLOCK_BIT);
+    opened == device | (open::WRONLY as u64) << NUMBER_BITS || opened == device | (open::RDWR as u64) << NUMBER_BITS
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -135,6 +148,18 @@ mod tests {
             for flags in [0, open::WRONLY, open::RDWR, open::NONBLOCK, open::RDWR | open::NONBLOCK | open::CLOEXEC] {
                 let file = OpenDevice::new(device.number, flags).expect("valid flags");
                 assert_eq!(OpenDevice::from_badge(file.badge()), Some(file));
+            }
+        }
+    }
+
+    #[test]
+    fn a_look_at_the_badge_says_the_same() {
+        let badges = (0..1 << 24).step_by(1 << 8).flat_map(|high| [0, 3, 5].map(|low| high | low));
+        for badge in badges.chain([u64::MAX, parley_proto::ROOT | number::ZERO]) {
+            for device in [number::NULL, number::ZERO] {
+                let file = OpenDevice::from_badge(badge).filter(|file| file.device == device);
+                assert_eq!(reads(badge, device), file.is_some_and(OpenDevice::is_readable), "{badge:#x}");
+                assert_eq!(writes(badge, device), file.is_some_and(OpenDevice::is_writable), "{badge:#x}");
             }
         }
     }

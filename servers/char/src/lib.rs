@@ -18,7 +18,7 @@ mod tests;
 use parley_abi::Errno;
 use parley_abi::linux::{Plain, Stat, mode, open, seek};
 use parley_abi::msg::{Token, Words};
-use parley_proto::{Cx, Host, In, Out, OutOf, Outcome, ROOT, Service, chardev, file};
+use parley_proto::{Cx, Host, In, Out, OutOf, Outcome, ROOT, RowSink, Service, chardev, file};
 use server_drivers::{Entropy, Uart};
 
 use crate::console::Console;
@@ -192,10 +192,31 @@ impl<U: Uart, E: Entropy> chardev::CharDev for Char<U, E> {
 }
 
 impl<U: Uart, E: Entropy> Service for Char<U, E> {
+    fn rows(sink: &mut impl RowSink) {
+        file::rows(sink);
+        chardev::rows(sink);
+    }
+
     fn start(&mut self, host: &mut dyn Host) -> Result<(), Errno> {
         self.random.stir(&host.now().to_le_bytes());
         self.console.start(host);
         Ok(())
+    }
+
+    fn has_at_hand() -> bool {
+        true
+    }
+
+    /// What null and zero say needs no driver.
+    #[inline(always)]
+    fn at_hand(&mut self, badge: u64, label: u32, words: &Words) -> Option<Outcome<'_>> {
+        match label {
+            file::label::read if device::reads(badge, number::ZERO) => memory::few_zeros(file::take::read(words).0),
+            file::label::write if device::writes(badge, number::NULL) => {
+                Some(memory::swallow(file::take::write(words).0))
+            }
+            _ => None,
+        }
     }
 
     #[inline(always)]

@@ -53,16 +53,20 @@ impl Driver for Full {
 }
 
 /// Says that all was written. The buffer isn't looked at, so it may be anywhere, as in Linux.
-fn swallow(buf: In) -> Outcome<'static> {
+#[inline(always)]
+pub fn swallow(buf: In) -> Outcome<'static> {
     Outcome::Done(buf.len.min(COUNT_MAX).cast_signed())
 }
 
 /// Zeros. Up to a page leaves with the reply; more is copied page by page.
 fn zeros(cx: &mut Cx<'_>, buf: Out) -> Outcome<'static> {
-    match usize::try_from(buf.len) {
-        Ok(len) if len <= PAGE => Outcome::Data(&ZEROS.0[..len]),
-        _ => many_zeros(cx, buf).into(),
-    }
+    few_zeros(buf).unwrap_or_else(|| many_zeros(cx, buf).into())
+}
+
+/// Zeros that leave with the reply, if they are no more than a page.
+#[inline(always)]
+pub fn few_zeros(buf: Out) -> Option<Outcome<'static>> {
+    (buf.len <= PAGE as u64).then(|| Outcome::Data(&ZEROS.0[..buf.len as usize]))
 }
 
 /// EFAULT, ESTALE: not even the first page could be copied. Not inlined: short reads must not pay for it.

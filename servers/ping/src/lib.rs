@@ -16,7 +16,7 @@
 #![forbid(unsafe_code)]
 
 use parley_abi::msg::Words;
-use parley_proto::{Cx, Outcome, Service, ping};
+use parley_proto::{Cx, Outcome, RowSink, Service, ping};
 
 /// The service. State would be fields here; ping has none, so it survives any crash unharmed.
 ///
@@ -40,6 +40,11 @@ impl ping::Ping for Ping {
 /// What the run time calls: for each request, and, if a server wants to know, for notifications, alarms,
 /// closed connections and callers that gave up. All but `request` may be left as they are.
 impl Service for Ping {
+    fn rows(sink: &mut impl RowSink) {
+        ping::rows(sink);
+    }
+
+    #[inline(always)]
     fn request(&mut self, cx: &mut Cx<'_>, label: u32, words: &Words) -> Outcome<'_> {
         // The dispatcher takes the words apart and finds the method; labels that are in no table are
         // answered ENOSYS. A server of several interfaces looks at the label's interface first, as

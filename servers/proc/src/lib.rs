@@ -8,7 +8,7 @@
 
 use parley_abi::Errno;
 use parley_abi::msg::Words;
-use parley_proto::{Cx, Outcome, ROOT, Service, process};
+use parley_proto::{Cx, Outcome, ROOT, RowSink, Service, process};
 
 /// The service.
 #[derive(Clone, Copy, Debug, Default)]
@@ -35,6 +35,11 @@ const fn root_parent(badge: u64) -> Option<u32> {
 }
 
 impl Service for Proc {
+    fn rows(sink: &mut impl RowSink) {
+        process::rows(sink);
+    }
+
+    #[inline(always)]
     fn request(&mut self, cx: &mut Cx<'_>, label: u32, words: &Words) -> Outcome<'_> {
         process::dispatch(self, cx, label, words)
     }

@@ -18,7 +18,7 @@ mod tests;
 use parley_abi::Errno;
 use parley_abi::linux::{Plain, Seconds, Timespec, Timeval};
 use parley_abi::msg::{Token, Words};
-use parley_proto::{Cx, Host, InOf, OutOf, Outcome, Service, time};
+use parley_proto::{Cx, Host, InOf, OutOf, Outcome, RowSink, Service, time};
 use server_drivers::Rtc;
 
 use crate::sleepers::{Sleeper, Sleepers};
@@ -128,6 +128,10 @@ impl<R: Rtc> time::Time for Time<R> {
 }
 
 impl<R: Rtc> Service for Time<R> {
+    fn rows(sink: &mut impl RowSink) {
+        time::rows(sink);
+    }
+
     /// Reads the clock chip. Without one the date starts in 1970, and the log says so.
     fn start(&mut self, host: &mut dyn Host) -> Result<(), Errno> {
         match self.rtc.read() {

@@ -78,11 +78,18 @@ impl Vfs {
         let offset = u64::try_from(offset).map_err(|_| Errno::EINVAL)?;
         let wanted = buf.len.min(TRANSFER_MAX);
         let bytes = clip(self.names.peek(node, offset), wanted as usize);
-        let found = bytes.len() as u64;
-        if found == wanted || self.names.peek(node, offset + found).is_empty() {
+        if self.names.peek(node, offset + bytes.len() as u64).is_empty() {
             return Ok(Outcome::Data(bytes));
         }
         copy_to_client(&self.names, node, offset, cx, buf).map(|done| Outcome::Done(done as i64))
+    }
+
+    /// All that is asked for, if it lies together.
+    #[inline(always)]
+    pub(crate) fn piece(&mut self, badge: u64, buf: Out, offset: i64) -> Option<&[u8]> {
+        let node = self.files.readable(badge).ok()?.node;
+        let len = usize::try_from(buf.len.min(TRANSFER_MAX)).ok()?;
+        self.names.peek(node, u64::try_from(offset).ok()?).get(..len)
     }
 
     /// POSIX, not Linux: O_APPEND does not change where `pwrite` writes.

@@ -28,7 +28,7 @@ mod tests;
 use parley_abi::linux::Stat;
 use parley_abi::msg::Words;
 use parley_abi::{Errno, PAGE, PATH_MAX};
-use parley_proto::{Cx, Host, Outcome, Service, file, vfs};
+use parley_proto::{Cx, Host, Outcome, RowSink, Service, file, vfs};
 
 pub use fs::FileSystem;
 pub use io::TRANSFER_MAX;
@@ -91,6 +91,25 @@ impl Vfs {
 }
 
 impl Service for Vfs {
+    fn rows(sink: &mut impl RowSink) {
+        file::rows(sink);
+        vfs::rows(sink);
+    }
+
+    fn has_at_hand() -> bool {
+        true
+    }
+
+    /// Bytes that lie together in a file.
+    #[inline(always)]
+    fn at_hand(&mut self, badge: u64, label: u32, words: &Words) -> Option<Outcome<'_>> {
+        if label != file::label::pread {
+            return None;
+        }
+        let (buf, offset) = file::take::pread(words);
+        self.piece(badge, buf, offset).map(Outcome::Data)
+    }
+
     /// Unpacks the archive and mounts the devices. EINVAL: the archive is broken; the log says where.
     /// ENOTDIR: it has a file in the place of /dev. ENOSPC: no memory.
     /// Without a char service, or with a confused one, there are fewer devices and a line in the log; without

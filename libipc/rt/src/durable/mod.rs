@@ -48,11 +48,14 @@ pub fn serve_durable<S: Durable>(service: &mut S) -> ! {
             happen(service, &mut keeper, &mut world, Happening::Alarm);
         }
         reply = match event {
-            Event::Request { token, badge, label, words } => {
-                let kept = service.changes(label, badge);
-                let request = (token, badge, label, words);
-                keeper.request(service, &mut world, kept, request, |outcome| answer(token, outcome))
-            }
+            Event::Request { token, badge, label, words } => match service.at_hand(badge, label, &words) {
+                Some(outcome) => answer(token, outcome),
+                None => {
+                    let kept = service.changes(label, badge);
+                    let request = (token, badge, label, words);
+                    keeper.request(service, &mut world, kept, request, |outcome| answer(token, outcome))
+                }
+            },
             Event::Closed { badge } => {
                 happen(service, &mut keeper, &mut world, Happening::Closed(badge));
                 // ESTALE can only mean that the core forgot it first.

@@ -33,17 +33,6 @@ impl Core {
         self.send_to(endpoint, badge, how, row, deadline)
     }
 
-    /// The connection in `slot` of the current thread's space, if it can be called. [`Core::send`] says why
-    /// it can't.
-    #[inline(always)]
-    pub fn open_connection(&self, slot: u64) -> Option<&Connection> {
-        let handle = self.spaces.peek(self.current_space()).handles.get(u32::try_from(slot).ok()?)?;
-        if !handle.is(kind::CONNECTION, Rights::CALL) {
-            return None;
-        }
-        self.connections.get(handle.reference())
-    }
-
     /// Writes down what the current thread asks of whom, and returns the thread.
     #[inline(always)]
     pub fn note_request(&mut self, endpoint: Ref<Endpoint>, badge: u64, how: How, row: Packed) -> Ref<Thread> {
@@ -70,8 +59,7 @@ impl Core {
         }
         match binding {
             Binding::Resident(service) => {
-                let words = self.threads.peek(caller).words();
-                let sent = self.call_resident::<false>(service, caller, words);
+                let sent = self.call_resident(service, caller);
                 if deadline != 0 && sent == Sent::Waiting && self.threads[caller].state == State::Awaiting {
                     self.deadlines.set(&mut self.threads, caller, deadline);
                     self.update_timer();
@@ -243,8 +231,7 @@ impl Core {
         match self.endpoints.get(endpoint).map(|target| target.binding) {
             None => self.fail_request(caller, Errno::ESTALE),
             Some(Binding::Resident(service)) => {
-                let words = self.threads[caller].words();
-                if let Sent::Answered(result) = self.call_resident::<false>(service, caller, words) {
+                if let Sent::Answered(result) = self.call_resident(service, caller) {
                     self.answered_while_away(caller, result);
                 }
             }

@@ -77,10 +77,10 @@ impl Core {
         close_on_exec: bool,
     ) -> Result<i64, Errno> {
         let (slot, at) = self.take_reservation(caller).ok_or(Errno::EINVAL)?;
-        let resident = self.resident_behind(endpoint);
+        let rows = self.rows_behind(endpoint);
         let connection = self.connections.get_mut(at).ok_or(Errno::ESTALE)?;
         (connection.endpoint, connection.badge, connection.refs) = (endpoint, badge, 1);
-        connection.resident = resident;
+        connection.rows = rows;
         let mut handle = Core::connection_handle(at, Rights::CALL);
         handle.close_on_exec = close_on_exec;
         let space = self.threads[caller].space;

@@ -3,6 +3,7 @@
 use parley_abi::Errno;
 use parley_abi::call::{Rights, kind};
 
+use crate::ipc::resident::Rows;
 use crate::kernel::Core;
 use crate::mem::scan::Cursor;
 use crate::mem::slab::{Object, Ref, Slab};
@@ -17,8 +18,8 @@ pub struct Connection {
     pub endpoint: Ref<Endpoint>,
     /// What the server knows it by.
     pub badge: u64,
-    /// The resident service that its endpoint is bound to, if any. That never changes.
-    pub resident: Option<u8>,
+    /// The functions of the resident service that its endpoint is bound to, if it is to one. That never changes.
+    pub rows: &'static Rows,
     /// Handles to it. 0: closing, and in the endpoint's list until the server frees it.
     pub refs: u32,
     /// The receiver has been told that it is closing.
@@ -41,17 +42,17 @@ impl Core {
         endpoint: Ref<Endpoint>,
         badge: u64,
     ) -> Result<Ref<Connection>, Errno> {
-        let resident = self.resident_behind(endpoint);
-        let connection = Connection { endpoint, badge, resident, quota, ..Connection::default() };
+        let rows = self.rows_behind(endpoint);
+        let connection = Connection { endpoint, badge, rows, quota, ..Connection::default() };
         let cost = Slab::<Connection>::COST;
         self.quotas.pay_for(quota, cost, &mut self.connections, &mut self.frames, |_| connection)
     }
 
-    /// The resident service that an endpoint is bound to.
-    pub fn resident_behind(&self, endpoint: Ref<Endpoint>) -> Option<u8> {
-        match self.endpoints.get(endpoint)?.binding {
-            Binding::Resident(service) => Some(service),
-            Binding::Threads => None,
+    /// The functions of the resident service that an endpoint is bound to.
+    pub fn rows_behind(&self, endpoint: Ref<Endpoint>) -> &'static Rows {
+        match self.endpoints.get(endpoint).map(|endpoint| endpoint.binding) {
+            Some(Binding::Resident(service)) => self.residents[service as usize].rows,
+            _ => Default::default(),
         }
     }
 
@@ -133,7 +134,7 @@ impl Core {
     /// Whoever paid for the connection is gone. The server is told as if the last handle had gone, as
     /// far as the endpoint's own quota can keep the news; handles that others hold are stale.
     pub fn drop_connection_by_force(&mut self, at: Ref<Connection>) {
-        let Connection { endpoint, badge, resident, refs, quota, .. } = self.connections[at];
+        let Connection { endpoint, badge, rows, refs, quota, .. } = self.connections[at];
         let heir = self.endpoints.get(endpoint).map_or(quota, |target| target.quota);
         if heir == quota || self.quotas.charge(heir, Slab::<Connection>::COST).is_err() {
             return self.remove_connection(at);
@@ -144,7 +145,7 @@ impl Core {
             return;
         }
         self.free_connection(at);
-        let news = Connection { endpoint, badge, resident, quota: heir, ..Connection::default() };
+        let news = Connection { endpoint, badge, rows, quota: heir, ..Connection::default() };
         match self.connections.insert(&mut self.frames, news) {
             Some(news) => self.close_connection(news),
             None => self.quotas.refund(heir, Slab::<Connection>::COST),

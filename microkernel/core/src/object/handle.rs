@@ -14,7 +14,7 @@ pub const NOTHING: u8 = 0;
 /// A slot that is kept for the reply of a request in progress.
 pub const RESERVED: u8 = 0xff;
 
-/// One entry of a handle table. The entry code reads kind and rights as one 16-bit number.
+/// One entry of a handle table. The entry code reads the rights.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(C)]
 pub struct Handle {
@@ -27,9 +27,15 @@ pub struct Handle {
 }
 
 impl Handle {
-    /// A handle of `kind` to `object`.
+    /// A handle of `kind` to `object`. The entry code relies on it that only a connection can be called, and only an
+    /// endpoint received from: other kinds do not get these rights.
     pub fn new<T>(kind: u8, object: Ref<T>, rights: Rights) -> Handle {
-        Handle { kind, rights: rights.bits(), close_on_exec: false, object: object.cast() }
+        let others = match kind {
+            kind::CONNECTION => Rights::RECEIVE,
+            kind::ENDPOINT => Rights::CALL,
+            _ => Rights::CALL | Rights::RECEIVE,
+        };
+        Handle { kind, rights: rights.difference(others).bits(), close_on_exec: false, object: object.cast() }
     }
 
     /// What it allows.
@@ -37,12 +43,8 @@ impl Handle {
         Rights::from_bits_retain(self.rights)
     }
 
-    /// Whether it is of this kind and has these rights.
-    #[inline(always)]
-    pub fn is(&self, kind: u8, rights: Rights) -> bool {
-        let (have, want) = ([self.kind, self.rights & rights.bits()], [kind, rights.bits()]);
-        u16::from_le_bytes(have) == u16::from_le_bytes(want)
-    }
+    /// Offset of the rights, for the entry code.
+    pub const RIGHTS_AT: usize = core::mem::offset_of!(Handle, rights);
 
     /// The object, if the handle is of this kind and has these rights. EBADF, EPERM.
     #[inline(always)]
@@ -96,6 +98,9 @@ impl Default for Handles {
 }
 
 impl Handles {
+    /// Offset of the list of pages.
+    pub const PAGES_AT: usize = core::mem::offset_of!(Handles, pages);
+
     /// Address of the list of pages. A space's slot never moves.
     pub fn pages_at(&self) -> u64 {
         self.pages.as_ptr().expose_provenance() as u64

@@ -8,7 +8,16 @@ use crate::mem::slab::{Object, Ref, Slab};
 use crate::object::quota::Quota;
 use crate::uaccess::Claim;
 
-/// A row of [`parley_abi::row`] in two words, as a request carries it.
+/// A row of [`parley_abi::row`] in two words, as a request carries it. The entry code reads the first:
+///
+/// | bits | |
+/// |---|---|
+/// | 0 to 15 | slot of the connection, for [`Op::Send`] |
+/// | 16 to 19 | [`Op`] |
+/// | 20 | the reply may carry a handle |
+/// | 22, 23 | it is a plain message: its slot is in rdi, or is its own |
+/// | 24 to 31 | number of its function in a linked service ([`crate::ipc::resident`]); 0: none |
+/// | 32 to 63 | label |
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(C)]
 pub struct Packed {
@@ -16,47 +25,73 @@ pub struct Packed {
     leases: u64,
 }
 
-/// [`Packed::op_and_opens`] of a row with a fixed slot that opens nothing.
-pub const SEND: u16 = Op::Send as u16;
-/// [`Packed::op_and_opens`] of a row with its slot in rdi that opens nothing.
-pub const SEND_TO: u16 = Op::SendTo as u16;
+/// Bit of the first word of a row that opens nothing and has its slot in rdi.
+pub const SEND_TO_BIT: u32 = 22;
+/// Bit of the first word of a row that opens nothing and has a slot of its own.
+pub const SEND_BIT: u32 = 23;
+/// First bit of the number of a row's function.
+const FUNCTION: u32 = 24;
 
 impl Packed {
-    /// Packs a row.
+    /// Offset of the word about the buffers, for the entry code: its low half is that of the first, and of that the low
+    /// byte the [`Shape`] and the next one the word.
+    pub const LEASES_AT: usize = core::mem::offset_of!(Packed, leases);
+
+    /// Packs a row. One whose slot is in rdi has none of its own.
     pub const fn new(row: &Row) -> Packed {
-        let head = row.op as u64 | (row.opens as u64) << 8 | (row.slot as u64) << 16 | (row.label as u64) << 32;
+        let plain = match (row.op, row.opens) {
+            (Op::SendTo, 0) => 1 << SEND_TO_BIT,
+            (Op::Send, 0) => 1 << SEND_BIT,
+            _ => 0,
+        };
+        let slot = if matches!(row.op, Op::Send) { row.slot as u64 } else { 0 };
+        let head = slot | (row.op as u64) << 16 | (row.opens as u64) << 20 | plain | (row.label as u64) << 32;
         let [a, b] = row.leases;
         Packed { head, leases: lease_word(a) | lease_word(b) << 32 }
     }
 
     /// A row that lends nothing.
     #[inline(always)]
-    pub fn of_label(label: u32) -> Packed {
+    pub const fn of_label(label: u32) -> Packed {
         Packed { head: (label as u64) << 32, leases: 0 }
+    }
+
+    /// The same without a slot and a function: what the rows of a service have in common, whoever calls them.
+    pub const fn anywhere(self) -> Packed {
+        Packed { head: self.head & !0xff00_ffff, ..self }
+    }
+
+    /// Whether its slot is in rdi.
+    pub const fn is_sent_to(self) -> bool {
+        self.head & 1 << SEND_TO_BIT != 0
+    }
+
+    /// Whether it is a message that opens nothing.
+    pub const fn is_plain(self) -> bool {
+        self.head & (1 << SEND_TO_BIT | 1 << SEND_BIT) != 0
+    }
+
+    /// The same with a function of that number.
+    pub const fn with_function(self, number: u8) -> Packed {
+        Packed { head: self.head & !(0xff << FUNCTION) | (number as u64) << FUNCTION, ..self }
     }
 
     /// What the core does for it.
     #[inline(always)]
     pub fn op(self) -> Op {
-        Op::from_number(self.head as u8).unwrap_or(Op::None)
-    }
-
-    /// [`SEND`], [`SEND_TO`], or something that is not a plain message.
-    #[inline(always)]
-    pub fn op_and_opens(self) -> u16 {
-        self.head as u16
+        Op::from_number((self.head >> 16) as u8 & 15).unwrap_or(Op::None)
     }
 
     /// The reply may carry a handle.
     #[inline(always)]
     pub fn opens(self) -> bool {
-        self.head as u16 >> 8 != 0
+        self.head >> 20 & 1 != 0
     }
 
     /// Slot of the connection, for [`Op::Send`].
     #[inline(always)]
     pub fn slot(self) -> u64 {
-        self.head >> 16 & 0xffff
+        self.head & 0xffff
     }
 
     /// Label of the message.
@@ -105,7 +140,8 @@ pub struct Table {
     filled: usize,
     /// It is made, and does not change any more.
     complete: bool,
-    rows: [Packed; ROWS],
+    heads: [u64; ROWS],
+    leases: [u64; ROWS],
 }
 
 /// Rows that one step reads and checks.
@@ -113,13 +149,15 @@ const STEP: usize = 16;
 
 impl Default for Table {
     fn default() -> Self {
-        Table { quota: Ref::NONE, refs: 0, filled: 0, complete: false, rows: [Packed::default(); ROWS] }
+        Table { quota: Ref::NONE, refs: 0, filled: 0, complete: false, heads: [0; ROWS], leases: [0; ROWS] }
     }
 }
 
 impl Table {
-    /// Offset of the rows, for the entry code.
-    pub const ROWS_AT: usize = core::mem::offset_of!(Table, rows);
+    /// Offset of the first words of the rows, for the entry code.
+    pub const HEADS_AT: usize = core::mem::offset_of!(Table, heads);
+    /// Offset of the second words.
+    pub const LEASES_AT: usize = core::mem::offset_of!(Table, leases);
 
     /// It does not change any more.
     pub fn is_complete(&self) -> bool {
@@ -129,7 +167,8 @@ impl Table {
     /// The row of `number`.
     #[inline(always)]
     pub fn row(&self, number: u16) -> Option<Packed> {
-        self.rows.get(number as usize).copied()
+        let number = number as usize;
+        Some(Packed { head: *self.heads.get(number)?, leases: *self.leases.get(number)? })
     }
 }
 
@@ -151,11 +190,18 @@ impl Core {
     /// Fills in the next rows of a table, which lie in user memory; none left means that it is complete.
     /// Returns how many bytes of them it took. EINVAL: not rows, or more than fit. EFAULT. ESTALE.
     pub fn fill_table(&mut self, at: Ref<Table>, rows: Claim) -> Result<u64, Errno> {
-        let table = self.tables.get_mut(at).ok_or(Errno::ESTALE)?;
+        let filled = self.tables.get(at).ok_or(Errno::ESTALE)?.filled;
         let size = size_of::<Row>();
         let count = (rows.len as usize / size).min(STEP);
-        let places = table.rows.get_mut(table.filled..table.filled + count).ok_or(Errno::EINVAL)?;
-        fill(places, rows)?;
+        if filled + count > ROWS {
+            return Err(Errno::EINVAL);
+        }
+        for number in 0..count {
+            let row = self.with_its_function(read_row(rows.part((number * size) as u64, size as u64))?);
+            let table = &mut self.tables[at];
+            (table.heads[filled + number], table.leases[filled + number]) = (row.head, row.leases);
+        }
+        let table = &mut self.tables[at];
         table.filled += count;
         table.complete = count * size == rows.len as usize;
         Ok((count * size) as u64)
@@ -170,18 +216,14 @@ impl Core {
     }
 }
 
-/// Reads and checks rows.
-fn fill(places: &mut [Packed], rows: Claim) -> Result<(), Errno> {
+/// Reads and checks a row.
+fn read_row(row: Claim) -> Result<Packed, Errno> {
     let mut bytes = [0; size_of::<Row>()];
-    for (number, place) in places.iter_mut().enumerate() {
-        let row = rows.part((number * bytes.len()) as u64, bytes.len() as u64);
-        let copied = row.copy_in(&mut bytes).map_err(|_| Errno::EFAULT)?;
-        if copied.bytes < bytes.len() {
-            return Err(Errno::EFAULT);
-        }
-        *place = Packed::new(&Row::from_bytes(&bytes).ok_or(Errno::EINVAL)?);
+    let copied = row.copy_in(&mut bytes).map_err(|_| Errno::EFAULT)?;
+    if copied.bytes < bytes.len() {
+        return Err(Errno::EFAULT);
     }
-    Ok(())
+    Ok(Packed::new(&Row::from_bytes(&bytes).ok_or(Errno::EINVAL)?))
 }
 
 #[cfg(test)]
@@ -192,9 +234,10 @@ mod tests {
     fn packing_loses_nothing() {
         let lease = |shape, word, size| LeaseRow { shape, word, size };
         let leases = [lease(Shape::Text, 0, 4096), lease(Shape::Write, 4, 0xffff)];
-        let row = Row { op: Op::SendTo, opens: 1, slot: 0xfedc, label: 0x1234_5678, leases };
-        let packed = Packed::new(&row);
+        let row = Row { op: Op::Send, opens: 1, slot: 0xfedc, label: 0x1234_5678, leases };
+        let packed = Packed::new(&row).with_function(0xff);
         assert_eq!((packed.op(), packed.opens(), packed.slot(), packed.label()), (row.op, true, 0xfedc, row.label));
+        assert_eq!(packed.anywhere(), Packed::new(&Row { slot: 0, ..row }));
         assert_eq!(packed.lease(0), (Shape::Text, 0, 4096));
         assert_eq!(packed.lease(1), (Shape::Write, 4, 0xffff));
         assert_eq!((Packed::default().op(), Packed::default().opens()), (Op::None, false));

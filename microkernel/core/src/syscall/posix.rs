@@ -11,74 +11,20 @@ use crate::kernel::Core;
 use crate::log::Level;
 use crate::object::connection::Connection;
 use crate::object::handle::{Handle, NOTHING, RESERVED};
-use crate::object::table::{Packed, SEND, SEND_TO};
+use crate::object::table::Packed;
 use crate::object::thread::{How, Kind};
 
 impl Core {
     /// A system call below `call::FIRST`.
-    #[inline(always)]
     pub fn posix_call(&mut self, number: u16) -> Posix {
         let table = self.spaces.peek(self.current_space()).table;
-        let Some(row) = self.tables.get(table).and_then(|table| table.row(number)) else {
-            return self.unusual_row(Packed::default(), number);
-        };
-        let (slot, first) = match row.op_and_opens() {
-            SEND_TO => (self.threads.peek(self.current).frame.args[0], 1),
-            SEND => (row.slot(), 0),
-            _ => return self.unusual_row(row, number),
-        };
-        let how = How::in_registers(Kind::Posix, first);
-        let Some(connection) = self.open_connection(slot) else { return self.send_in_full(slot, how, row) };
-        let Some(service) = connection.resident else { return self.send_in_full(slot, how, row) };
-        let (endpoint, badge) = (connection.endpoint, connection.badge);
-        self.note_request(endpoint, badge, how, row);
-        self.resident_row(service)
-    }
-
-    /// Has a resident service answer the current thread's request, which is written down.
-    #[inline(always)]
-    pub fn resident_row(&mut self, service: u8) -> Posix {
-        let caller = self.current;
-        let thread = self.threads.peek(caller);
-        let words = thread.frame.words(thread.request.how.first as usize);
-        match self.call_resident::<true>(service, caller, words) {
-            Sent::Answered(result) if !self.resched => Posix::of(result),
-            Sent::Answered(result) => self.leave_with(result),
-            Sent::Waiting => self.wait_for_answer(),
-        }
-    }
-
-    /// The slow path of a row: whatever is unusual about it, errors included.
-    #[inline(never)]
-    fn send_in_full(&mut self, slot: u64, how: How, row: Packed) -> Posix {
-        match self.send(slot, how, row, 0) {
-            Ok(Sent::Waiting) => self.wait_for_answer(),
-            Ok(Sent::Answered(result)) => self.leave_with(result),
-            Err(errno) => self.leave_with(errno.negated()),
-        }
-    }
-
-    #[cold]
-    fn wait_for_answer(&mut self) -> Posix {
-        self.settle();
-        Posix::SWITCHED
-    }
-
-    /// The result is known, but somebody else may go first.
-    #[cold]
-    fn leave_with(&mut self, result: i64) -> Posix {
-        let caller = self.current;
-        if let Some(thread) = self.threads.get_mut(caller) {
-            thread.frame.rax = result as u64;
-        }
-        self.settle();
-        if self.current == caller { Posix::of(result) } else { Posix::SWITCHED }
-    }
-
-    /// Rows whose reply may carry a handle, and rows that are operations of the core itself.
-    #[inline(never)]
-    fn unusual_row(&mut self, row: Packed, number: u16) -> Posix {
+        let row = self.tables.get(table).and_then(|table| table.row(number)).unwrap_or_default();
         let result = match row.op() {
+            Op::Send => return self.send_row(row.slot(), How::in_registers(Kind::Posix, 0), row),
+            Op::SendTo => {
+                let slot = self.thread().frame.args[0];
+                return self.send_row(slot, How::in_registers(Kind::Posix, 1), row);
+            }
             Op::Drop => self.close(),
             Op::Copy => self.dup(),
             Op::CopyTo => self.dup2(),
@@ -87,15 +33,31 @@ impl Core {
                 self.yield_now();
                 return Posix::SWITCHED;
             }
-            Op::Send => return self.send_in_full(row.slot(), How::in_registers(Kind::Posix, 0), row),
-            Op::SendTo => {
-                let slot = self.thread().frame.args[0];
-                return self.send_in_full(slot, How::in_registers(Kind::Posix, 1), row);
-            }
             Op::None => self.unknown(number),
         };
         let result = result.unwrap_or_else(Errno::negated);
         if self.resched { self.leave_with(result) } else { Posix::of(result) }
+    }
+
+    fn send_row(&mut self, slot: u64, how: How, row: Packed) -> Posix {
+        match self.send(slot, how, row, 0) {
+            Ok(Sent::Waiting) => {
+                self.settle();
+                Posix::SWITCHED
+            }
+            Ok(Sent::Answered(result)) => self.leave_with(result),
+            Err(errno) => self.leave_with(errno.negated()),
+        }
+    }
+
+    /// The result is known, but somebody else may go first.
+    fn leave_with(&mut self, result: i64) -> Posix {
+        let caller = self.current;
+        if let Some(thread) = self.threads.get_mut(caller) {
+            thread.frame.rax = result as u64;
+        }
+        self.settle();
+        if self.current == caller { Posix::of(result) } else { Posix::SWITCHED }
     }
 
     /// ENOSYS, and one line in the log for each number.

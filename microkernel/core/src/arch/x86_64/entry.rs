@@ -176,6 +176,7 @@ macro_rules! pop_all {
 
 global_asm!(
     ".text",
+    ".weak parley_row_entry", // the linker says which: of `shortcut` or of `linked`
     ".balign 64",
     ".global parley_syscall_entry",
     "parley_syscall_entry:",
@@ -196,7 +197,7 @@ global_asm!(
     // A row of the call table, or `null`, the first of the core's calls.
     "9:",
     "cmp eax, {rows}",
-    "jb parley_fast_row",
+    "jb parley_row_entry",
     "cmp eax, {first}",
     "jne 4f",
     "inc qword ptr [rip + {cpu} + {entries}]",

@@ -7,6 +7,7 @@ pub mod entry;
 pub mod features;
 pub mod fpu;
 pub mod frame;
+pub mod linked;
 pub mod paging;
 pub mod ports;
 pub mod serial;

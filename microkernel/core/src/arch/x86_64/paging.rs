@@ -14,14 +14,14 @@ use parley_abi::{PAGE, USER_END};
 pub const KERNEL_DATA: u64 =
     Flags::PRESENT.bits() | Flags::WRITABLE.bits() | Flags::GLOBAL.bits() | Flags::NO_EXECUTE.bits();
 
-const PRESENT: u64 = Flags::PRESENT.bits();
-const WRITABLE: u64 = Flags::WRITABLE.bits();
-const USER: u64 = Flags::USER_ACCESSIBLE.bits();
+pub(super) const PRESENT: u64 = Flags::PRESENT.bits();
+pub(super) const WRITABLE: u64 = Flags::WRITABLE.bits();
+pub(super) const USER: u64 = Flags::USER_ACCESSIBLE.bits();
 const LARGE: u64 = Flags::HUGE_PAGE.bits();
 const GLOBAL: u64 = Flags::GLOBAL.bits();
 const NO_EXECUTE: u64 = Flags::NO_EXECUTE.bits();
 const UNCACHED: u64 = Flags::NO_CACHE.bits() | Flags::WRITE_THROUGH.bits();
-const ADDRESS: u64 = 0x000f_ffff_ffff_f000;
+pub(super) const ADDRESS: u64 = 0x000f_ffff_ffff_f000;
 
 /// Top-level entries of the user half.
 pub const USER_ENTRIES: usize = ENTRIES / 2;
@@ -109,27 +109,33 @@ fn last_table(root: Phys, address: u64) -> Option<Phys> {
 /// The last-level table that was looked up last, so that the next address near by needs no walk. Good until a table
 /// is freed: then it has to be [forgotten](Leaf::default).
 #[derive(Default)]
+#[repr(C)]
 pub struct Leaf {
-    root: Root,
-    /// Which 2 MiB it covers.
-    region: u64,
-    table: Phys,
+    /// Of whose address space.
+    pub root: Root,
+    /// Which [`REGION`] it covers.
+    pub region: u64,
+    /// Where its entries lie.
+    pub entries: u64,
 }
+
+/// Bytes that a last-level table covers.
+pub const REGION: u64 = 1 << 21;
 
 impl Leaf {
     /// As [`lookup`].
     #[inline(always)]
     pub fn lookup(&mut self, root: Root, address: u64, write: bool) -> Option<*mut u8> {
-        if self.root != root || self.region != address >> 21 {
+        if self.root != root || self.region != address / REGION {
             self.walk(root, address)?;
         }
-        in_table(self.table, address, write)
+        in_table(Phys(self.entries - DIRECT), address, write)
     }
 
     #[inline(never)]
     fn walk(&mut self, root: Root, address: u64) -> Option<()> {
         let table = last_table(root.table(), address).filter(|_| address < USER_END)?;
-        *self = Leaf { root, region: address >> 21, table };
+        *self = Leaf { root, region: address / REGION, entries: table.0 + DIRECT };
         Some(())
     }
 }

@@ -31,23 +31,27 @@ use core::arch::global_asm;
 use core::mem::offset_of;
 
 use parley_abi::call::{Rights, kind};
+use parley_abi::counters::Counters;
+use parley_abi::msg::Flags;
+use parley_abi::row::Shape;
 use parley_abi::slot;
 use x86_64::structures::tss::TaskStateSegment;
 
-use super::entry::{CPU, CpuLocal, KERNEL_TOP, Posix, RSP0, SCRATCH};
+use super::entry::{CPU, CpuLocal, KERNEL_TOP, RSP0, SCRATCH};
 use super::frame::Frame;
+use super::paging::{self, Leaf};
 use crate::kernel::Core;
 use crate::mem::slab::{Object, Ref, me_at};
 use crate::mem::window::WINDOW;
 use crate::object::connection::Connection;
 use crate::object::endpoint::{BUSY, CROWDED, Endpoint, RESIDENT};
-use crate::object::handle::PER_PAGE;
+use crate::object::handle::{Handle, Handles, PER_PAGE};
 use crate::object::space::Space;
-use crate::object::table::{Packed, SEND, SEND_TO, Table};
+use crate::object::table::{Packed, SEND_BIT, SEND_TO_BIT, Table};
 use crate::object::thread::{How, Kind, Request, State, Thread};
 
 /// Where the table of `T` begins, counted from the first window.
-const fn table<T: Object>() -> usize {
+pub(super) const fn table<T: Object>() -> usize {
     (T::WINDOW * WINDOW) as usize
 }
 
@@ -57,6 +61,12 @@ macro_rules! at_end {
         (offset_of!(Thread, $($field)*) as isize - size_of::<Frame>() as isize)
     };
 }
+
+pub(super) use at_end;
+
+/// From the list of a space's pages of handles to the space's call table.
+pub(super) const TABLE_AT: isize =
+    offset_of!(Space, table) as isize - (offset_of!(Space, handles) + Handles::PAGES_AT) as isize;
 
 /// Rights and kind of a handle as the first two bytes of it hold them.
 const fn kind_and_rights(kind: u8, rights: Rights) -> u32 {
@@ -74,11 +84,14 @@ const _: () = assert!(offset_of!(How, first) == 1 && offset_of!(How, reserved) =
 const SOMEBODY_BIT: u32 = 33;
 const _: () = assert!(RESIDENT.key() & CROWDED.key() == 1 << SOMEBODY_BIT && BUSY.key() == 1 << 32);
 
-/// Puts the handle in slot `rcx` (below END) of the current thread's table at `rbx + rcx`; `r11` is lost.
+/// Puts the handle in slot `rcx` (below END) of the current thread's table at `rbx + rcx`; `r11` is lost. `listed`: the list
+/// of pages of handles is in `rbx` already.
 macro_rules! find_handle {
     () => {
-        "mov rbx, [rsp + {e_handles}]\n\
-         mov r11d, ecx\n\
+        concat!("mov rbx, [rsp + {e_handles}]\n", find_handle!(listed))
+    };
+    (listed) => {
+        "mov r11d, ecx\n\
          shr r11d, {page_shift}\n\
          mov rbx, [rbx + r11 * 8]\n\
          movzx ecx, cl\n\
@@ -88,15 +101,13 @@ macro_rules! find_handle {
 
 /// From the connection's slot in `rcx` (below END) to the endpoint, at `rbx` in its window and named by `r11`, the
 /// badge in `r15`, and the thread that waits there in `rcx`, its block at `rbp`. To 9 if there is no such
-/// connection, to 4 if no thread waits, with the door in `rcx`. `r13` is lost.
+/// connection, or no thread waits. `r13` is lost.
 macro_rules! find_server {
-    () => {
+    ($($listed:ident)?) => {
         concat!(
-            find_handle!(),
-            "\nmovzx r11d, word ptr [rbx + rcx]\n\
-             and r11d, {call_mask}\n\
-             cmp r11d, {call_want}\n\
-             jne 9f\n\
+            find_handle!($($listed)?),
+            "\ntest byte ptr [rbx + rcx + {rights}], {call}\n\
+             jz 9f\n\
              mov r13, [rbx + rcx + 8]\n\
              mov ebx, r13d\n\
              cmp r13, [rbx + __windows + {c_me}]\n\
@@ -109,7 +120,7 @@ macro_rules! find_server {
              mov rcx, [rbx + __windows + {p_door}]\n\
              mov ebp, ecx\n\
              test ebp, ebp\n\
-             jz 4f"
+             jz 9f"
         )
     };
 }
@@ -196,10 +207,11 @@ macro_rules! switch {
     };
 }
 
-/// The checks of `reply_recv`, from flags and slot on. Afterwards `rbx` is the endpoint, `rbp` the caller's block, `r15`
+/// The checks of `reply_recv`, from flags and slot on; these bits of how the caller asked are unusual (bytes are for POSIX
+/// callers, whose kind is 0). Afterwards `rbx` is the endpoint, `rbp` the caller's block, `r15`
 /// how it asked.
 macro_rules! reply_checks {
-    () => {
+    ($unusual:literal) => {
         concat!(
             "test r14, r14\n\
          jnz parley_slow_entry\n\
@@ -212,10 +224,8 @@ macro_rules! reply_checks {
          mov [rsp + {e_r15}], r15\n\
          mov ecx, edi\n",
             find_handle!(),
-            "\nmovzx r11d, word ptr [rbx + rcx]\n\
-         and r11d, {receive_mask}\n\
-         cmp r11d, {receive_want}\n\
-         jne 9f\n\
+            "\ntest byte ptr [rbx + rcx + {rights}], {receive}\n\
+         jz 9f\n\
          mov r11, [rbx + rcx + 8]\n\
          mov ebx, r11d\n\
          cmp r11, [rbx + __windows + {p_me}]\n\
@@ -232,7 +242,9 @@ macro_rules! reply_checks {
          cmp dword ptr [rbp + __windows + {t_deadline_at}], 0\n\
          jne 9f\n\
          mov r15d, [rbp + __windows + {t_how}]\n\
-         test r15d, {unusual}\n\
+         test r15d, ",
+            $unusual,
+            "\n\
          jnz 9f\n\
          movzx ecx, byte ptr [rbp + __windows + {t_priority}]\n\
          cmp cl, [rsp + {e_priority}]\n\
@@ -300,7 +312,6 @@ global_asm!(
     hand_over!(),
     switch!("parley_call"),
     // Not sure: as if nothing had been.
-    "4:",
     "9:",
     "mov rcx, [rsp + {e_rip}]",
     "mov r11, [rsp + {e_rflags}]",
@@ -321,24 +332,23 @@ global_asm!(
     "mov [rsp + {e_r14}], r14",
     "mov [rsp + {e_r15}], r15",
     // The row.
-    "mov ebx, [rsp + {e_space}]",
-    "mov r11, [rbx + __windows + {s_table}]",
+    "mov rbx, [rsp + {e_handles}]",
+    "mov r11, [rbx + {table_at}]",
     "mov ebp, r11d",
     "cmp r11, [rbp + __windows + {tb_me}]",
     "jne 9f",
     "mov ecx, eax",
-    "shl ecx, 4",
-    "mov r14, [rbp + rcx + __windows + {tb_rows}]",
-    "mov r15, [rbp + rcx + __windows + {tb_rows} + 8]",
+    "mov r14, [rbp + rcx * 8 + __windows + {tb_heads}]",
+    "mov r15, [rbp + rcx * 8 + __windows + {tb_leases}]",
     "mov [rsp + {e_row}], r14",
     "mov [rsp + {e_row} + 8], r15",
-    "cmp r14w, {send_to}",
-    "jne 6f",
+    "bt r14d, {send_to_bit}",
+    "jnc 6f",
     // Its slot is in rdi.
     "cmp rdi, {slots}",
     "jae 9f",
     "mov ecx, edi",
-    find_server!(),
+    find_server!(listed),
     store_args!(),
     "mov dword ptr [rsp + {e_how}], {posix_to}",
     "mov rax, r14",
@@ -349,13 +359,10 @@ global_asm!(
     switch!("parley_row_to"),
     // Or it is a slot of its own, and the words start at rdi.
     "6:",
-    "cmp r14w, {send}",
-    "jne 9f",
-    "mov ecx, r14d",
-    "shr ecx, 16",
-    "cmp ecx, {slots}",
-    "jae 9f",
-    find_server!(),
+    "bt r14d, {send_bit}",
+    "jnc 9f",
+    "movzx ecx, r14w",
+    find_server!(listed),
     store_args!(),
     "mov rax, r14",
     "shr rax, 32",
@@ -370,43 +377,6 @@ global_asm!(
     "mov rsi, rdi",
     hand_over!(),
     switch!("parley_row"),
-    // No thread waits there. A service in ring 0 does not wait: it is called. All registers are in the block then.
-    "4:",
-    "shr rcx, 32",
-    "cmp cl, {resident}",
-    "jne 9f",
-    "inc qword ptr [rip + {cpu} + {entries}]",
-    store_args!(),
-    "mov rbx, [rip + {cpu} + {scratch}]",
-    "mov [rsp + {e_rsp}], rbx",
-    "mov [rsp + {e_badge}], r15",
-    "mov [rsp + {e_waits_for}], r11",
-    "movzx edx, r14b",
-    "sub edx, {send}",
-    "shl edx, 8",
-    "mov [rsp + {e_how}], edx",
-    "movzx esi, ch",
-    "mov rdi, [rip + {cpu} + {core}]",
-    "lea rsp, [rip + {cpu} + {kernel_top}]",
-    "call {resident_row}",
-    "mov rsp, [rip + {cpu} + {rsp0}]",
-    "test edx, edx",
-    "jnz parley_exit",
-    "mov rdi, [rsp + {e_args}]",
-    "mov rsi, [rsp + {e_args} + 8]",
-    "mov rdx, [rsp + {e_args} + 16]",
-    "mov r10, [rsp + {e_args} + 24]",
-    "mov r8, [rsp + {e_args} + 32]",
-    "mov r9, [rsp + {e_args} + 40]",
-    "mov rcx, [rsp + {e_rip}]",
-    "mov r11, [rsp + {e_rflags}]",
-    "mov rbx, [rsp + {e_rbx}]",
-    "mov rbp, [rsp + {e_rbp}]",
-    "mov r13, [rsp + {e_r13}]",
-    "mov r14, [rsp + {e_r14}]",
-    "mov r15, [rsp + {e_r15}]",
-    "mov rsp, [rsp + {e_rsp}]",
-    "sysretq",
     "9:",
     "mov rcx, [rsp + {e_rip}]",
     "mov r11, [rsp + {e_rflags}]",
@@ -420,7 +390,7 @@ global_asm!(
     ".balign 64",
     ".global parley_fast_reply",
     "parley_fast_reply:",
-    reply_checks!(),
+    reply_checks!("{unusual}"),
     // Sure.
     "inc qword ptr [rip + {cpu} + {entries}]",
     "mov [rsp + {e_args}], rdi",
@@ -439,9 +409,109 @@ global_asm!(
     ".balign 64",
     ".global parley_fast_reply_data",
     "parley_fast_reply_data:",
-    reply_checks!(),
-    "test r15b, r15b",
-    "jnz 9f",
+    reply_checks!("{unusual_for_bytes}"),
+    "cmp word ptr [rbp + __windows + {t_leases}], {plain_read}",
+    "jne 6f",
+    // The caller's buffer is that of a `read`. At most a page of bytes, from where the last came from to where the last
+    // went, is copied here, in as many pieces as pages say: `r8` bytes are left of `r13`, from `rdx` to `rdi`.
+    "mov [rsp + {e_args}], rdi",
+    "mov [rsp + {e_args} + 8], rsi",
+    "mov [rsp + {e_args} + 16], rdx",
+    "mov [rsp + {e_args} + 32], r8",
+    "mov [rsp + {e_args} + 40], r9",
+    "mov [rsp + {e_args} + 48], r12",
+    "movzx ecx, byte ptr [rbp + __windows + {t_first}]",
+    "mov rdi, [rbp + rcx * 8 + __windows + {f_args}]",
+    "mov r13, [rbp + rcx * 8 + __windows + {f_args} + 8]",
+    "cmp r13, r10",
+    "cmova r13, r10",
+    "cmp r13, {page}",
+    "ja 5f",
+    "mov r8, r13",
+    "mov r11, [rip + {cpu} + {core}]",
+    "mov rcx, [r11 + {k_root}]",
+    "cmp rcx, [r11 + {k_read} + {leaf_root}]",
+    "jne 5f",
+    "mov rcx, [rbp + __windows + {t_root}]",
+    "cmp rcx, [r11 + {k_written} + {leaf_root}]",
+    "jne 5f",
+    "mov rcx, rdx",
+    "shr rcx, 21",
+    "cmp rcx, [r11 + {k_read} + {leaf_region}]",
+    "jne 5f",
+    "mov rcx, rdi",
+    "shr rcx, 21",
+    "cmp rcx, [r11 + {k_written} + {leaf_region}]",
+    "jne 5f",
+    // A piece: `esi` bytes, up to the end of either page.
+    "2:",
+    "mov r9d, edx",
+    "and r9d, {page} - 1",
+    "mov r15d, edi",
+    "and r15d, {page} - 1",
+    "mov esi, r9d",
+    "cmp esi, r15d",
+    "cmovb esi, r15d",
+    "neg esi",
+    "add esi, {page}",
+    "cmp esi, r8d",
+    "cmova esi, r8d",
+    // The entries of the page tables say that ring 3 may read the one and write the other.
+    "mov r12d, edx",
+    "shr r12d, 9",
+    "and r12d, 0xff8",
+    "add r12, [r11 + {k_read} + {leaf_entries}]",
+    "mov r12, [r12]",
+    "mov ecx, edi",
+    "shr ecx, 9",
+    "and ecx, 0xff8",
+    "add rcx, [r11 + {k_written} + {leaf_entries}]",
+    "mov rcx, [rcx]",
+    "mov r14d, r12d",
+    "or r14d, {writable}",
+    "and r14d, ecx",
+    "not r14d",
+    "test r14b, {all_allowed}",
+    "jnz 5f",
+    // Where the pages lie.
+    "and r12, [rip + {address}]",
+    "and rcx, [rip + {address}]",
+    "add r9, r12",
+    "add r15, rcx",
+    "add r9, [rip + {direct}]",
+    "add r15, [rip + {direct}]",
+    "xchg rdi, r15",
+    "xchg rsi, r9",
+    "mov ecx, r9d",
+    "shr ecx, 3",
+    "jz 3f",
+    "add [r11 + {k_rep_extra}], rcx",
+    "rep movsq",
+    "3:",
+    "mov ecx, r9d",
+    "and ecx, 7",
+    "add [r11 + {k_rep_extra}], rcx",
+    "rep movsb",
+    "sub r8d, r9d",
+    "jz 4f",
+    "add rdx, r9",
+    "lea rdi, [r15 + r9]",
+    "test edx, {region} - 1",
+    "jz 5f",
+    "test edi, {region} - 1",
+    "jnz 2b",
+    // Not in this way: as if nothing had been copied.
+    "5:",
+    "mov rdi, [rsp + {e_args}]",
+    "mov rsi, [rsp + {e_args} + 8]",
+    "mov rdx, [rsp + {e_args} + 16]",
+    "mov r8, [rsp + {e_args} + 32]",
+    "mov r9, [rsp + {e_args} + 40]",
+    "mov r12, [rsp + {e_args} + 48]",
+    "mov r13, [rsp + {e_serving}]",
+    "xor r14d, r14d",
+    // Any other way.
+    "6:",
     "mov [rsp + {e_rax}], rax",
     "mov [rsp + {e_args}], rdi",
     "mov [rsp + {e_args} + 8], rsi",
@@ -458,14 +528,7 @@ global_asm!(
     "call {reply_bytes}",
     "mov rsp, [rip + {cpu} + {rsp0}]",
     "test edx, edx",
-    "jz 8f",
-    // Sure.
-    "mov r11, [rbx + __windows + {p_me}]",
-    "inc qword ptr [rip + {cpu} + {entries}]",
-    reply_waits!(),
-    posix_resumes!(),
-    switch!("parley_reply_data"),
-    "8:",
+    "jnz 7f",
     "mov rax, [rsp + {e_rax}]",
     "mov rdi, [rsp + {e_args}]",
     "mov rsi, [rsp + {e_args} + 8]",
@@ -480,6 +543,25 @@ global_asm!(
     "mov rbp, [rsp + {e_rbp}]",
     "mov r15, [rsp + {e_r15}]",
     "jmp parley_slow_entry",
+    // The result is the number of bytes, or the reply's if all went.
+    "4:",
+    "xor r14d, r14d",
+    "add [r11 + {k_bytes_copied}], r13",
+    "test eax, {fill}",
+    "jnz 8f",
+    "mov rax, r13",
+    // Sure.
+    "7:",
+    "mov r11, [rbx + __windows + {p_me}]",
+    "inc qword ptr [rip + {cpu} + {entries}]",
+    reply_waits!(),
+    posix_resumes!(),
+    switch!("parley_reply_data"),
+    "8:",
+    "cmp r13, r10",
+    "jne 5b",
+    "mov rax, [rsp + {e_args} + 8]",
+    "jmp 7b",
     // `notify`, where nobody waits and whoever serves is in no less of a hurry than usual.
     ".balign 64",
     ".global parley_fast_notify",
@@ -524,8 +606,6 @@ global_asm!(
     "jmp parley_slow_entry",
     cpu = sym CPU,
     reply_bytes = sym reply_bytes,
-    resident_row = sym resident_row,
-    resident = const RESIDENT.generation,
     kernel_top = const KERNEL_TOP,
     scratch = const SCRATCH,
     rsp0 = const RSP0,
@@ -534,17 +614,26 @@ global_asm!(
     map_base = const offset_of!(CpuLocal, tss) + offset_of!(TaskStateSegment, iomap_base),
     slots = const slot::END,
     page_shift = const PER_PAGE.trailing_zeros(),
-    send = const SEND,
-    send_to = const SEND_TO,
+    send_bit = const SEND_BIT,
+    send_to_bit = const SEND_TO_BIT,
+    table_at = const TABLE_AT,
     native = const NATIVE,
     posix_to = const POSIX_TO,
     unusual = const UNUSUAL,
+    unusual_for_bytes = const UNUSUAL | 0xff,
     somebody_bit = const SOMEBODY_BIT,
+    page = const parley_abi::PAGE,
+    region = const paging::REGION,
+    writable = const paging::WRITABLE,
+    all_allowed = const paging::PRESENT | paging::WRITABLE | paging::USER,
+    address = sym ADDRESS,
+    direct = sym DIRECT,
+    fill = const (Flags::FILL.bits() as u64) << 16,
+    plain_read = const Shape::Write as u16,
     frame_size = const table::<Thread>() + size_of::<Frame>(),
-    call_mask = const kind_and_rights(0xff, Rights::CALL),
-    call_want = const kind_and_rights(kind::CONNECTION, Rights::CALL),
-    receive_mask = const kind_and_rights(0xff, Rights::RECEIVE),
-    receive_want = const kind_and_rights(kind::ENDPOINT, Rights::RECEIVE),
+    rights = const Handle::RIGHTS_AT,
+    call = const Rights::CALL.bits(),
+    receive = const Rights::RECEIVE.bits(),
     notify_mask = const kind_and_rights(0xff, Rights::NOTIFY),
     notify_want = const kind_and_rights(kind::ENDPOINT, Rights::NOTIFY),
     ready = const State::Ready as u8,
@@ -561,7 +650,6 @@ global_asm!(
     e_r15 = const at_end!(frame.r15),
     e_args = const at_end!(frame.args),
     e_handles = const at_end!(handle_pages),
-    e_space = const at_end!(space),
     e_token = const at_end!(token),
     e_serving = const at_end!(serving),
     e_served_by = const at_end!(served_by),
@@ -583,13 +671,15 @@ global_asm!(
     t_token = const table::<Thread>() + offset_of!(Thread, token),
     t_serving = const table::<Thread>() + offset_of!(Thread, serving),
     t_waits_for = const table::<Thread>() + offset_of!(Thread, waits_for),
+    t_first = const table::<Thread>() + offset_of!(Thread, request) + offset_of!(Request, how) + 1,
+    t_leases = const table::<Thread>() + offset_of!(Thread, request) + offset_of!(Request, row) + Packed::LEASES_AT,
     t_how = const table::<Thread>() + offset_of!(Thread, request) + offset_of!(Request, how),
     f_r13 = const table::<Thread>() + offset_of!(Frame, r13),
     f_r15 = const table::<Thread>() + offset_of!(Frame, r15),
     f_args = const table::<Thread>() + offset_of!(Frame, args),
-    s_table = const table::<Space>() + offset_of!(Space, table),
     tb_me = const table::<Table>() + me_at::<Table>(),
-    tb_rows = const table::<Table>() + Table::ROWS_AT,
+    tb_heads = const table::<Table>() + Table::HEADS_AT,
+    tb_leases = const table::<Table>() + Table::LEASES_AT,
     c_me = const table::<Connection>() + me_at::<Connection>(),
     c_endpoint = const table::<Connection>() + offset_of!(Connection, endpoint),
     c_badge = const table::<Connection>() + offset_of!(Connection, badge),
@@ -597,13 +687,25 @@ global_asm!(
     p_door = const table::<Endpoint>() + offset_of!(Endpoint, door),
     p_bits = const table::<Endpoint>() + offset_of!(Endpoint, bits),
     p_server = const table::<Endpoint>() + offset_of!(Endpoint, server),
+    k_read = const offset_of!(Core, leaves),
+    k_written = const offset_of!(Core, leaves) + size_of::<Leaf>(),
+    leaf_root = const offset_of!(Leaf, root),
+    leaf_region = const offset_of!(Leaf, region),
+    leaf_entries = const offset_of!(Leaf, entries),
+    k_bytes_copied = const offset_of!(Core, counters) + offset_of!(Counters, bytes_copied),
+    k_rep_extra = const offset_of!(Core, counters) + offset_of!(Counters, rep_extra),
     k_current = const offset_of!(Core, current),
     k_root = const offset_of!(Core, root),
     k_cr0 = const offset_of!(Core, cr0),
-    k_space_switches = const offset_of!(Core, counters) + offset_of!(parley_abi::counters::Counters, space_switches),
+    k_space_switches = const offset_of!(Core, counters) + offset_of!(Counters, space_switches),
 );
 
-const _: () = assert!(SEND_TO == SEND + 1 && size_of::<Packed>() == 16 && offset_of!(Frame, r11) == 0);
+const _: () = assert!(size_of::<Packed>() == 16 && offset_of!(Frame, r11) == 0);
+
+/// What an entry of a page table says of where the page is.
+static ADDRESS: u64 = paging::ADDRESS;
+/// Where the direct map begins.
+static DIRECT: u64 = crate::mem::frames::DIRECT;
 
 /// Copies the bytes of a reply to its POSIX caller, and says what the result is, or that it can't be done here.
 extern "sysv64" fn reply_bytes(
@@ -618,11 +720,6 @@ extern "sysv64" fn reply_bytes(
         Some(result) => Bytes { result, done: 1 },
         None => Bytes { result: 0, done: 0 },
     }
-}
-
-/// Has a service in ring 0 answer the current thread's request, which is written down.
-extern "sysv64" fn resident_row(core: &mut Core, service: u8) -> Posix {
-    core.resident_row(service)
 }
 
 /// What [`reply_bytes`] returns, in rax and rdx.

@@ -1,0 +1,237 @@
+//! The functions that a service in ring 0 is called through: made from a [`Service`], each for one type.
+//!
+//! While one of them runs, nothing else of the kernel does: the core is not preempted. So a service is borrowed
+//! twice only if it calls others and they call it, or tell it something. Before a service can reach others its seat
+//! marks it as busy ([`Seat::open_up`]), and the core calls no service that is.
+
+use parley_abi::Errno;
+use parley_abi::msg::event::{CANCEL, CLOSED, NOTIFIED};
+use parley_abi::msg::{Token, Words};
+use parley_abi::row::{Op, Shape};
+use parley_core::Core;
+use parley_core::ipc::call::Sent;
+use parley_core::ipc::resident::{LEFT, Ops, Rows};
+use parley_core::mem::slab::Ref;
+use parley_core::object::endpoint::Event;
+use parley_core::object::table::Packed;
+use parley_core::object::thread::{State, Thread};
+use parley_seam::{Cx, Outcome, RowSink, RowType, Service};
+
+use crate::Seat;
+
+/// The functions of any service.
+pub fn ops<S: Service>() -> &'static Ops {
+    const { &Ops { start: start::<S>, request: request::<S>, call: call::<S>, event: event::<S>, alarm: alarm::<S> } }
+}
+
+/// The functions of a service for rows.
+pub fn rows<S: Service>(service: &'static mut S, number: u8) -> Rows {
+    struct Functions<S>(Rows, core::marker::PhantomData<S>);
+    impl<S: Service> RowSink for Functions<S> {
+        fn add<R: RowType>(&mut self) {
+            self.0.add(&R::ROW, row::<S, R>);
+        }
+    }
+    let place = core::ptr::from_mut(service).cast();
+    let mut functions = Functions::<S>(Rows::new(place, number), core::marker::PhantomData);
+    S::rows(&mut functions);
+    functions.0
+}
+
+/// Lets a service do something that may reach others.
+fn occupied<S: Service, T>(core: &mut Core, number: u8, work: impl FnOnce(&mut S, &mut Core) -> T) -> T {
+    let place = &mut core.residents[number as usize];
+    place.busy = true;
+    // SAFETY: 1. `Home::settle` made these functions and that pointer for the same type; 2. it leads to static memory
+    // that was lent for ever; 3. it is not borrowed: a service that runs and has reached this is busy, and the
+    // core does not call one that is.
+    let service = unsafe { &mut *place.rows.service.cast::<S>() };
+    let done = work(service, core);
+    core.residents[number as usize].busy = false;
+    done
+}
+
+fn seat(core: &mut Core, number: u8) -> Seat<'_> {
+    Seat { core, number, unwritten: None }
+}
+
+fn start<S: Service>(core: &mut Core, number: u8) -> Result<(), Errno> {
+    occupied::<S, _>(core, number, |service, core| service.start(&mut seat(core, number)))
+}
+
+fn alarm<S: Service>(core: &mut Core, number: u8) {
+    occupied::<S, _>(core, number, |service, core| service.alarm(&mut seat(core, number)));
+}
+
+fn event<S: Service>(core: &mut Core, number: u8, event: &Event) {
+    occupied::<S, _>(core, number, |service, core| match event.kind {
+        NOTIFIED => service.notified(&mut seat(core, number), event.words[0]),
+        CANCEL => service.cancelled(&mut seat(core, number), event.token),
+        CLOSED => {
+            service.closed(&mut seat(core, number), event.badge);
+            let endpoint = core.residents[number as usize].endpoint;
+            let _ = core.forget_closed(endpoint, event.badge); // EINVAL: it was gone already
+        }
+        _ => {}
+    });
+}
+
+/// Another service asks, in the course of its own work.
+fn call<S: Service>(core: &mut Core, number: u8, label: u32, words: &Words) -> Result<Words, Errno> {
+    occupied::<S, _>(core, number, |service, core| {
+        let mut cx = Cx { host: &mut seat(core, number), token: Token::NONE, badge: 0 };
+        match service.request(&mut cx, label, words) {
+            Outcome::Words(words) => Ok(words),
+            Outcome::Done(result) => Errno::check(result).map(|result| [result as u64, 0, 0, 0, 0, 0]),
+            _ => Err(Errno::EINVAL),
+        }
+    })
+}
+
+/// Serves a request that is written down.
+fn request<S: Service>(core: &mut Core, number: u8, caller: Ref<Thread>) -> Sent {
+    occupied::<S, _>(core, number, |service, core| {
+        let thread = core.threads.live(caller);
+        thread.state = State::Awaiting;
+        let (label, badge, token) = (thread.request.row.label(), thread.request.badge, thread.token);
+        let words = thread.words();
+        let outcome = service.request(&mut Cx { host: &mut seat(core, number), token, badge }, label, &words);
+        conclude(core, number, caller, outcome)
+    })
+}
+
+/// Serves row `R` of the current thread without writing it down, as far as it goes. The label is known here, so that what is
+/// left of [`Service::at_hand`] and [`Service::request`] is the row's own part.
+///
+/// # Safety
+/// `rows` are those that this function is in.
+unsafe extern "sysv64" fn row<S: Service, R: RowType>(core: &mut Core, rows: &Rows, badge: u64) -> i64 {
+    // SAFETY: 1. `rows` made this function and that pointer for the same type; 2. as in `occupied`; 3. it was entered
+    // from ring 3, so no service runs.
+    let service = unsafe { &mut *rows.service.cast::<S>() };
+    if !S::has_at_hand() {
+        return with_seat::<S, R>(core, rows.number, service, badge);
+    }
+    let words = core.threads.peek(core.current).frame.words(first::<R>());
+    match service.at_hand(badge, R::ROW.label, &words) {
+        Some(Outcome::Done(result)) => result,
+        Some(Outcome::Data(bytes)) if writable::<R>().is_some() => give::<R>(core, &words, bytes),
+        _ => in_full::<S, R>(core, rows.number, service, badge),
+    }
+}
+
+/// As [`with_seat`]. A function of its own, so that what is at hand costs no stack.
+#[inline(never)]
+fn in_full<S: Service, R: RowType>(core: &mut Core, number: u8, service: &mut S, badge: u64) -> i64 {
+    with_seat::<S, R>(core, number, service, badge)
+}
+
+/// Serves a row with all that a service can ask for.
+#[inline(always)]
+fn with_seat<S: Service, R: RowType>(core: &mut Core, number: u8, service: &mut S, badge: u64) -> i64 {
+    let packed = const { Packed::new(&R::ROW).anywhere() };
+    let thread = core.threads.peek(core.current);
+    let (token, words) = (thread.token, thread.frame.words(first::<R>()));
+    let mut seat = Seat { core, number, unwritten: Some((packed, badge)) };
+    let outcome = service.request(&mut Cx { host: &mut seat, token, badge }, R::ROW.label, &words);
+    match (seat.unwritten, outcome) {
+        (Some(_), Outcome::Done(result)) => result,
+        (Some(_), Outcome::Data(bytes)) if writable::<R>().is_some() => give::<R>(core, &words, bytes),
+        (_, outcome) => {
+            seat.open_up();
+            finish(core, number, outcome)
+        }
+    }
+}
+
+/// First register that is a word.
+const fn first<R: RowType>() -> usize {
+    matches!(R::ROW.op, Op::SendTo) as usize
+}
+
+/// The word with the address of a row's first buffer that may be written, and the buffer's size if it is fixed.
+const fn writable<R: RowType>() -> Option<(usize, Option<u64>)> {
+    let [a, b] = R::ROW.leases;
+    match (a.shape, b.shape) {
+        (Shape::Write, _) => Some((a.word as usize, None)),
+        (Shape::WriteFixed, _) => Some((a.word as usize, Some(a.size as u64))),
+        (_, Shape::Write) => Some((b.word as usize, None)),
+        (_, Shape::WriteFixed) => Some((b.word as usize, Some(b.size as u64))),
+        _ => None,
+    }
+}
+
+/// Copies to the current thread's buffer. Bytes copied, or a negated errno.
+#[inline(always)]
+fn give<R: RowType>(core: &mut Core, words: &Words, bytes: &[u8]) -> i64 {
+    let Some((word, size)) = writable::<R>() else { return Errno::EACCES.negated() };
+    core.copy_to_current(words[word], size.unwrap_or_else(|| words[(word + 1) % words.len()]), bytes)
+}
+
+/// The end of a row that has been written down: its result, unless the thread waits or somebody else may go first.
+#[inline(never)]
+fn finish(core: &mut Core, number: u8, outcome: Outcome<'_>) -> i64 {
+    let caller = core.current;
+    let sent = conclude(core, number, caller, outcome);
+    core.residents[number as usize].busy = false;
+    match sent {
+        Sent::Answered(result) if !core.resched => result,
+        Sent::Answered(result) => {
+            core.thread().frame.rax = result as u64;
+            LEFT
+        }
+        Sent::Waiting => LEFT,
+    }
+}
+
+/// Does what a handler's outcome says, for a request that is written down.
+fn conclude(core: &mut Core, number: u8, caller: Ref<Thread>, outcome: Outcome<'_>) -> Sent {
+    let result = match outcome {
+        Outcome::Done(result) => result,
+        Outcome::Data(bytes) => give_data(core, caller, bytes),
+        Outcome::Fill(bytes) => match give_data(core, caller, bytes) {
+            copied if copied == bytes.len() as i64 => 0,
+            copied if copied >= 0 => Errno::EFAULT.negated(),
+            errno => errno,
+        },
+        Outcome::Open { badge, close_on_exec } => {
+            let endpoint = core.residents[number as usize].endpoint;
+            core.open(caller, endpoint, badge, close_on_exec).unwrap_or_else(Errno::negated)
+        }
+        Outcome::Words(words) => {
+            core.complete(caller, 0, words[0] as i64, words);
+            return Sent::Answered(words[0] as i64);
+        }
+        Outcome::Later => {
+            if caller == core.current {
+                core.resched = true;
+            }
+            core.threads[caller].served_by = Ref::NONE;
+            return Sent::Waiting;
+        }
+        Outcome::Forward { service, label, words } => {
+            return forward(core, number, caller, service, label, words);
+        }
+    };
+    Sent::Answered(core.settle_request(caller, result))
+}
+
+/// Copies to the buffer of a request that is written down. Bytes copied, or a negated errno.
+fn give_data(core: &mut Core, caller: Ref<Thread>, bytes: &[u8]) -> i64 {
+    let to = match core.writable_lease(caller) {
+        Ok(to) => to,
+        Err(errno) => return errno.negated(),
+    };
+    let Ok(copied) = to.copy_out(bytes) else { return Errno::EFAULT.negated() };
+    core.count_copy(copied);
+    copied.bytes as i64
+}
+
+fn forward(core: &mut Core, from: u8, caller: Ref<Thread>, to: u8, label: u32, words: [u64; 4]) -> Sent {
+    if to == from || to as usize >= core.residents.len() || !core.is_resident(to as usize) {
+        return core.refuse(caller, Errno::ENXIO);
+    }
+    let endpoint = core.residents[to as usize].endpoint;
+    core.readdress(caller, endpoint, label, words);
+    core.call_resident(to, caller)
+}

@@ -1,0 +1,108 @@
+//! The world as a service in ring 0 sees it: the core, through [`Host`].
+
+use parley_abi::Errno;
+use parley_abi::msg::{Token, Words};
+use parley_abi::slot::service::NAMES;
+use parley_core::Core;
+use parley_core::ipc::lease::until_nul;
+use parley_core::log::Level;
+use parley_core::mem::slab::Ref;
+use parley_core::object::table::Packed;
+use parley_core::object::thread::{How, Kind, State, Thread};
+use parley_seam::Host;
+
+/// What a service is asked from, while it runs.
+pub struct Seat<'a> {
+    pub(crate) core: &'a mut Core,
+    pub(crate) number: u8,
+    /// The row that is being served and is not written down, with its badge: a function was called for it.
+    pub(crate) unwritten: Option<(Packed, u64)>,
+}
+
+impl Seat<'_> {
+    /// From here on others may look at the request, or call upon the service: it is written down, and the service is
+    /// busy.
+    #[inline(always)]
+    pub(crate) fn open_up(&mut self) {
+        if let Some((row, badge)) = self.unwritten.take() {
+            self.write_down(row, badge);
+        }
+    }
+
+    #[inline(never)]
+    fn write_down(&mut self, row: Packed, badge: u64) {
+        let place = &mut self.core.residents[self.number as usize];
+        place.busy = true;
+        let (endpoint, first) = (place.endpoint, row.is_sent_to() as u8);
+        let caller = self.core.note_request(endpoint, badge, How::in_registers(Kind::Posix, first), row);
+        self.core.threads[caller].state = State::Awaiting;
+    }
+
+    fn caller(&mut self, token: Token) -> Result<Ref<Thread>, Errno> {
+        self.open_up();
+        self.core.awaiting(self.core.residents[self.number as usize].endpoint, token)
+    }
+}
+
+impl Host for Seat<'_> {
+    fn now(&mut self) -> u64 {
+        self.core.clock.now()
+    }
+
+    fn copy_in(&mut self, token: Token, lease: u8, offset: u64, into: &mut [u8]) -> Result<usize, Errno> {
+        let caller = self.caller(token)?;
+        let lease = self.core.lease(caller, lease as u64, false)?;
+        let mut part = lease.claim.part(offset, into.len() as u64);
+        if lease.text {
+            part = until_nul(part, into.len() as u64)?;
+        }
+        let copied = part.copy_in(into).map_err(|_| Errno::EFAULT)?;
+        self.core.count_copy(copied);
+        Ok(copied.bytes)
+    }
+
+    fn copy_out(&mut self, token: Token, lease: u8, offset: u64, from: &[u8]) -> Result<usize, Errno> {
+        let caller = self.caller(token)?;
+        let lease = self.core.lease(caller, lease as u64, true)?;
+        let part = lease.claim.part(offset, from.len() as u64);
+        let copied = part.copy_out(from).map_err(|_| Errno::EFAULT)?;
+        self.core.count_copy(copied);
+        Ok(copied.bytes)
+    }
+
+    fn reply(&mut self, token: Token, result: i64) {
+        let Ok(caller) = self.caller(token) else { return };
+        match self.core.complete(caller, 0, result, [result as u64, 0, 0, 0, 0, 0]) {
+            // It is still inside the call that asked.
+            Some(caller) if caller == self.core.current => self.core.resched = true,
+            Some(caller) => self.core.wake(caller),
+            None => {}
+        }
+    }
+
+    fn call(&mut self, service: u8, label: u32, words: Words) -> Result<Words, Errno> {
+        self.open_up();
+        self.core.ask_resident(service, label, &words)
+    }
+
+    fn set_alarm(&mut self, at: u64) {
+        self.core.residents[self.number as usize].alarm = at;
+        self.core.update_timer();
+    }
+
+    fn log(&mut self, text: &str) {
+        self.open_up();
+        let name = NAMES[self.number as usize];
+        self.core.log(Level::Info, format_args!("{name}: {text}"));
+    }
+
+    fn dump_threads(&mut self) {
+        self.open_up();
+        self.core.dump_threads();
+    }
+
+    fn read_log(&mut self, into: &mut [u8]) -> usize {
+        self.core.log.claim_by_resident(self.number);
+        self.core.log.take(into)
+    }
+}
