@@ -8,6 +8,7 @@ use parley_posix::{eprintln, print, println};
 use parley_proto::Caller;
 use parley_rt::{Trap, sys};
 
+mod below;
 mod clocks;
 mod core_calls;
 mod devices;
@@ -20,6 +21,7 @@ mod options;
 mod process;
 mod report;
 mod stats;
+mod wakeups;
 
 pub use meter::ticks;
 use meter::{Failure, InRow, Meter};
@@ -35,9 +37,11 @@ pub struct Family<C> {
 }
 
 /// What only exists behind a system call.
-fn ring3() -> [Family<Trap>; 3] {
+fn ring3() -> [Family<Trap>; 5] {
     [
         Family { rows: core_calls::ROWS, measure: core_calls::measure },
+        Family { rows: wakeups::NOTIFIED, measure: wakeups::notified },
+        Family { rows: wakeups::INTERRUPTED, measure: wakeups::interrupted },
         Family { rows: ipc::ROUND_TRIPS, measure: ipc::round_trips },
         Family { rows: ipc::SERVED, measure: ipc::served },
     ]

@@ -71,6 +71,12 @@ impl Stub {
         self.accepted(&format!("Z0,{address:x},1"))
     }
 
+    /// Lets interrupts of devices come while it is stepped. QEMU holds them back unless told otherwise, and its
+    /// timers, which stay so.
+    pub fn step_through_interrupts(&mut self) -> Result<()> {
+        self.accepted("Qqemu.sstep=0x5")
+    }
+
     /// No longer.
     pub fn clear_breakpoint(&mut self, address: u64) -> Result<()> {
         self.accepted(&format!("z0,{address:x},1"))

@@ -15,6 +15,7 @@ mod miri_cases;
 mod report;
 mod ring0;
 mod sessions;
+mod short_cuts;
 
 use anyhow::Result;
 use clap::Args;
@@ -155,10 +156,12 @@ fn machine_cases(workspace: &Workspace) -> Result<Vec<Case<Rig>>> {
         cases.extend(ring0::cases(kernel));
         cases.push(c_posix::case(kernel));
         cases.push(fuzz_cases::case(kernel));
+        cases.push(short_cuts::case(kernel));
         cases.extend(exec_cases::cases(kernel));
         cases.extend(sessions::cases(&scripts, kernel, Loader::Direct));
         cases.extend(bad_boot::cases(kernel));
     }
+    cases.push(short_cuts::ktest_case());
     for loader in [Loader::LimineBios, Loader::LimineUefi] {
         for kernel in Kernel::ALL {
             cases.extend(sessions::cases(&scripts, kernel, loader));
