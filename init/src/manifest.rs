@@ -101,7 +101,7 @@ pub const SERVICES: &[Entry] = &[
         number: service::VFS,
         file: "svc/vfs",
         pages: 256,
-        state: 2048, // files that are written live in it
+        state: 2560, // files that are written live in it
         archive: true,
         calls: &[service::TIME, service::CHAR],
         ..PLAIN
