@@ -100,8 +100,8 @@ pub const SERVICES: &[Entry] = &[
         name: "vfs",
         number: service::VFS,
         file: "svc/vfs",
-        pages: 2048, // files that are written live in it
-        state: 512,
+        pages: 256,
+        state: 2560, // files that are written live in it
         archive: true,
         calls: &[service::TIME, service::CHAR],
         ..PLAIN

@@ -37,7 +37,7 @@ pub struct Service {
     #[expect(dead_code, reason = "dropping it would unbind the interrupt")]
     interrupt: Option<Handle>,
     /// Memory that each instance finds as the one before left it.
-    state: Option<Handle>,
+    pub(crate) state: Option<Handle>,
     /// Pays for the endpoint and the state.
     #[expect(dead_code, reason = "dropping it would destroy both")]
     base: Option<Quota>,

@@ -5,15 +5,19 @@
 //! the old one serves, then the old one ends, and the new one takes over state and requests. It says when it is ready
 //! to serve. If it does not within [`PATIENCE`], or dies, or dies within [`PROBATION`] after that, the former program takes
 //! over in the same way, from the same state. Callers wait meanwhile; no request is lost either way.
+//!
+//! Until the new program is ready nobody has seen anything of what it does to the state. So init keeps a copy of all but the
+//! contents till then, and a program that ruins the state instead of taking it over has ruined nothing.
 
 use alloc::vec::Vec;
 use core::ffi::CStr;
 
 use parley_abi::Errno;
-use parley_abi::PATH_MAX;
 use parley_abi::msg::Token;
 use parley_abi::slot;
+use parley_abi::{PAGE, PATH_MAX};
 use parley_proto::{Cx, Host, Text};
+use parley_rt::durable::essence;
 use parley_rt::sys;
 
 use crate::file::{File, Source};
@@ -27,6 +31,8 @@ use crate::services::{entry, numbers};
 const PATIENCE: u64 = 1_000_000_000;
 /// How long after that its death still brings the former one back, in nanoseconds.
 const PROBATION: u64 = 2_000_000_000;
+/// Bytes that are read at a time.
+const CHUNK: usize = 32 << 10;
 /// Largest program, in bytes.
 const LARGEST: u64 = 4 << 20;
 
@@ -39,6 +45,8 @@ pub struct Trial {
     token: Option<Token>,
     /// When the patience or the probation ends.
     until: u64,
+    /// The state before it, until it is ready: places in the memory object, and what was there.
+    saved: Vec<(u64, Vec<u8>)>,
 }
 
 impl Init {
@@ -59,9 +67,9 @@ impl Init {
         let until = sys::clock() + PATIENCE;
         let service = &mut self.services[usize::from(number)];
         let former = service.program.replace(program);
-        service.trial = Some(Trial { former, token: Some(cx.token), until });
+        service.trial = Some(Trial { former, token: Some(cx.token), until, saved: Vec::new() });
         self.end_instance(number, 0);
-        if let Err(errno) = self.try_start_instance(entry(number)) {
+        if let Err(errno) = self.save_state(number).and_then(|()| self.try_start_instance(entry(number))) {
             self.roll_back(cx.host, number, errno);
         }
         self.watch_trials(cx.host);
@@ -76,6 +84,7 @@ impl Init {
             && let Some(token) = trial.token.take()
         {
             trial.until = sys::clock() + PROBATION;
+            trial.saved = Vec::new();
             host.reply(token, 0);
             self.watch_trials(host);
             self.settle();
@@ -104,6 +113,12 @@ impl Init {
         let entry = entry(number);
         log!(Warn, "service {}: the new program has failed: {why}; the former one goes on", entry.name);
         self.services[usize::from(number)].program = trial.former;
+        if let Some(state) = &self.services[usize::from(number)].state {
+            for (offset, bytes) in &trial.saved {
+                // The object is as long as it was, and this process does not map it.
+                let _ = sys::mem_write(state.slot(), *offset, bytes);
+            }
+        }
         self.start_instance(entry);
         if let Some(token) = trial.token {
             host.reply(token, why.negated());
@@ -111,6 +126,24 @@ impl Init {
         self.watch_trials(host);
         self.settle();
         true
+    }
+
+    /// Copies what a new program could ruin of the service's state. ENOMEM.
+    fn save_state(&mut self, number: u8) -> Result<(), Errno> {
+        let service = &mut self.services[usize::from(number)];
+        let (Some(state), Some(trial)) = (&service.state, &mut service.trial) else { return Ok(()) };
+        let length = entry(number).state as usize * PAGE;
+        let mut first = zeros(3 * PAGE)?;
+        sys::mem_read(state.slot(), 0, &mut first)?;
+        for range in essence(&first, length) {
+            let mut bytes = zeros(range.len())?;
+            for (chunk, offset) in bytes.chunks_mut(CHUNK).zip((range.start..).step_by(CHUNK)) {
+                sys::mem_read(state.slot(), offset as u64, chunk)?;
+            }
+            trial.saved.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
+            trial.saved.push((range.start as u64, bytes));
+        }
+        Ok(())
     }
 
     /// Goes on with what had to wait for a swap.
@@ -129,16 +162,22 @@ impl Init {
     }
 }
 
+/// As many zeros. ENOMEM.
+fn zeros(length: usize) -> Result<Vec<u8>, Errno> {
+    let mut bytes = Vec::new();
+    bytes.try_reserve_exact(length).map_err(|_| Errno::ENOMEM)?;
+    bytes.resize(length, 0);
+    Ok(bytes)
+}
+
 /// A whole file. EFBIG: more than [`LARGEST`]. ENOMEM. Other errors: see [`File::open`].
 fn read(path: &CStr) -> Result<Vec<u8>, Errno> {
     let mut file = File::open(path)?;
     if file.len() > LARGEST {
         return Err(Errno::EFBIG);
     }
-    let mut bytes = Vec::new();
-    bytes.try_reserve_exact(file.len() as usize).map_err(|_| Errno::ENOMEM)?;
-    bytes.resize(file.len() as usize, 0);
-    for (chunk, offset) in bytes.chunks_mut(32 << 10).zip((0..).step_by(32 << 10)) {
+    let mut bytes = zeros(file.len() as usize)?;
+    for (chunk, offset) in bytes.chunks_mut(CHUNK).zip((0..).step_by(CHUNK)) {
         read_exactly(&mut file, offset, chunk)?;
     }
     Ok(bytes)

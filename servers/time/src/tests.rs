@@ -11,7 +11,7 @@ const DATE: u64 = 1_767_225_600;
 
 /// Lease 0 is `input`, lease 1 (or the only one) is `output`.
 #[derive(Default)]
-struct FakeHost {
+pub struct FakeHost {
     now: u64,
     input: Vec<u8>,
     output: Vec<u8>,
