@@ -32,5 +32,5 @@ fn place(core: &mut Core, given: Given) {
     core.place(Placement { number: service::TIME, service: time, irqs: &[] });
     core.place(Placement { number: service::VFS, service: vfs, irqs: &[] });
     core.place(Placement { number: service::PROC, service: PROC.settle(|| server_proc::Proc), irqs: &[] });
-    core.place(Placement { number: service::PING, service: PING.settle(|| server_ping::Ping), irqs: &[] });
+    core.place(Placement { number: service::PING, service: PING.settle(server_ping::Ping::new), irqs: &[] });
 }
