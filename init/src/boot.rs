@@ -85,6 +85,7 @@ mod tests {
             tsc_hz: 0,
             tsc_start: 0,
             archive_len: 0,
+            pm_timer: 0,
             resident: 0,
             kernel: [0; 16],
             cmdline_len: length,

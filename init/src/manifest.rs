@@ -45,6 +45,8 @@ pub struct Entry {
     pub system: Rights,
     /// Ports it may use.
     pub ports: Option<Ports>,
+    /// It may read the power management timer, if there is one.
+    pub pm_timer: bool,
     /// Interrupt it is told of.
     pub interrupt: Option<Interrupt>,
     /// It gets the boot archive.
@@ -66,6 +68,7 @@ const PLAIN: Entry = Entry {
     priority: 16,
     system: Rights::WRITE,
     ports: None,
+    pm_timer: false,
     interrupt: None,
     archive: false,
     calls: &[],
@@ -82,6 +85,7 @@ pub const SERVICES: &[Entry] = &[
         state: 16,
         priority: 20,
         ports: Some(Ports { first: 0x70, count: 2 }), // the real-time clock: index and data
+        pm_timer: true,                               // for `time-acpi`
         ..PLAIN
     },
     Entry {
@@ -107,8 +111,8 @@ pub const SERVICES: &[Entry] = &[
         ..PLAIN
     },
     Entry { name: "proc", number: service::PROC, file: "svc/proc", ..PLAIN },
-    Entry { name: "ping", number: service::PING, file: "svc/ping", needed: false, ..PLAIN },
-    Entry { name: "peer", number: service::PEER, file: "svc/ping", needed: false, ..PLAIN },
+    Entry { name: "ping", number: service::PING, file: "svc/ping", state: 8, needed: false, ..PLAIN },
+    Entry { name: "peer", number: service::PEER, file: "svc/ping", state: 8, needed: false, ..PLAIN },
 ];
 
 /// Pages that pay for what outlives the instances of a service: its endpoint, and news for it.

@@ -145,6 +145,7 @@ impl Init {
         let pid = self.table.reserve()?;
         let mut facts = self.facts(pid);
         facts.state_pages = if self.services[usize::from(entry.number)].state.is_some() { entry.state } else { 0 };
+        facts.pm_timer = entry.pm_timer.then_some(self.info.pm_timer);
         facts.archive_len = entry.archive.then_some(self.info.archive_len);
         let mut args = [0; 16];
         args[..entry.name.len()].copy_from_slice(entry.name.as_bytes());
@@ -176,6 +177,9 @@ impl Init {
         }
         if let Some(ports) = entry.ports {
             sys::port_grant(space.slot(), ports.first, ports.count)?;
+        }
+        if entry.pm_timer && self.info.pm_timer != 0 {
+            sys::port_grant(space.slot(), self.info.pm_timer as u16, 4)?;
         }
         Ok(())
     }

@@ -31,5 +31,5 @@ fn place(core: &mut Core, given: Given) {
     core.place(TIME.settle(service::TIME, &[], || server_time::Time::new(Cmos::new())));
     core.place(VFS.settle(service::VFS, &[], || server_vfs::Vfs::new(given.archive)));
     core.place(PROC.settle(service::PROC, &[], || server_proc::Proc));
-    core.place(PING.settle(service::PING, &[], || server_ping::Ping));
+    core.place(PING.settle(service::PING, &[], server_ping::Ping::new));
 }

@@ -19,6 +19,7 @@ use server_drivers::Rtc;
 
 use crate::Time;
 use crate::sleepers::Sleeper;
+use crate::source::Source;
 
 /// Nanoseconds between 1970 and boot.
 const OFFSET: usize = ROOT;
@@ -70,7 +71,7 @@ pub fn count<M: Memory>(memory: &mut M) {
     }
 }
 
-impl<R: Rtc> Durable for Time<R, Lasting> {
+impl<R: Rtc, S: Source> Durable for Time<R, Lasting, S> {
     fn schema(&self) -> Schema {
         Schema::additive(self.version)
     }
@@ -103,6 +104,7 @@ impl<R: Rtc> Durable for Time<R, Lasting> {
         }
         self.offset = memory.get(OFFSET);
         self.alarm = memory.alarm();
+        self.source.begin(host);
         Ok(())
     }
 }
@@ -116,7 +118,7 @@ mod tests {
     use server_drivers::fake::FakeRtc;
 
     fn time(words: &[[u8; 8]], date: u64) -> Time<FakeRtc, Lasting> {
-        Time::over(Lasting::new(Vec::leak(words.to_vec())), FakeRtc(Some(date)))
+        Time::over(Lasting::new(Vec::leak(words.to_vec())), FakeRtc(Some(date)), crate::source::Core)
     }
 
     proptest! {

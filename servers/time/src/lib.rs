@@ -12,6 +12,7 @@ extern crate alloc;
 pub mod clock;
 mod keep;
 pub mod sleepers;
+pub mod source;
 #[cfg(test)]
 mod tests;
 
@@ -23,14 +24,17 @@ use parley_rt::durable::{Memory, Volatile};
 use server_drivers::Rtc;
 
 use crate::sleepers::{Sleeper, Sleepers};
+use crate::source::Source;
 
 /// Sleepers woken by one alarm. More of them are woken by the next, which follows at once: between the
 /// two the service hears everybody else.
 const WAKE_AT_ONCE: usize = 64;
 
 /// The service.
-pub struct Time<R, M = Volatile> {
+pub struct Time<R, M = Volatile, S = source::Core> {
     rtc: R,
+    /// What the clocks count by.
+    source: S,
     /// What outlives the process: see `keep`.
     memory: M,
     /// Nanoseconds between 1970 and boot.
@@ -48,15 +52,16 @@ pub struct Time<R, M = Volatile> {
 impl<R: Rtc> Time<R, Volatile> {
     /// The service with its clock chip, which is not touched before [`Service::start`]. What it knows ends with it.
     pub const fn new(rtc: R) -> Time<R, Volatile> {
-        Time::over(Volatile::new(), rtc)
+        Time::over(Volatile::new(), rtc, source::Core)
     }
 }
 
-impl<R: Rtc, M: Memory> Time<R, M> {
-    /// As [`Time::new`], with everything that must not be lost in this memory.
-    pub const fn over(memory: M, rtc: R) -> Time<R, M> {
+impl<R: Rtc, M: Memory, S: Source> Time<R, M, S> {
+    /// As [`Time::new`], with everything that must not be lost in this memory, and clocks that count by `source`.
+    pub const fn over(memory: M, rtc: R, source: S) -> Time<R, M, S> {
         Time {
             rtc,
+            source,
             memory,
             offset: 0,
             sleepers: Sleepers::new(),
@@ -68,13 +73,13 @@ impl<R: Rtc, M: Memory> Time<R, M> {
     }
 
     /// The same, in another version of its state.
-    pub fn in_version(self, version: u32) -> Time<R, M> {
+    pub fn in_version(self, version: u32) -> Time<R, M, S> {
         Time { version, ..self }
     }
 
     /// Nanoseconds since 1970; a `u64` holds them until the year 2554.
-    fn realtime(&self, host: &mut dyn Host) -> u64 {
-        host.now().wrapping_add(self.offset)
+    fn realtime(&mut self, host: &mut dyn Host) -> u64 {
+        self.source.now(host).wrapping_add(self.offset)
     }
 
     /// Takes in a sleeper. EFAULT, EINVAL: no valid duration. ENOMEM: no room.
@@ -111,14 +116,14 @@ impl<R: Rtc, M: Memory> Time<R, M> {
     }
 }
 
-impl<R: Rtc, M: Memory> time::Time for Time<R, M> {
+impl<R: Rtc, M: Memory, S: Source> time::Time for Time<R, M, S> {
     fn clock_gettime(&mut self, cx: &mut Cx<'_>, clock: u32, time: OutOf<Timespec>) -> Outcome<'_> {
         let Some(kind) = clock::Kind::of(clock) else { return Outcome::from(Errno::EINVAL) };
         if time.is_null {
             return Outcome::from(Errno::EFAULT);
         }
         let now = match kind {
-            clock::Kind::SinceBoot => cx.host.now(),
+            clock::Kind::SinceBoot => self.source.now(cx.host),
             clock::Kind::Date => self.realtime(cx.host),
         };
         self.timespec = Timespec::from_nanoseconds(now);
@@ -152,7 +157,7 @@ impl<R: Rtc, M: Memory> time::Time for Time<R, M> {
     }
 }
 
-impl<R: Rtc, M: Memory> Service for Time<R, M> {
+impl<R: Rtc, M: Memory, S: Source> Service for Time<R, M, S> {
     fn rows(sink: &mut impl RowSink) {
         time::rows(sink);
     }
@@ -166,6 +171,7 @@ impl<R: Rtc, M: Memory> Service for Time<R, M> {
             }
             None => host.log("time: the clock chip shows no valid date; starting in 1970\n"),
         }
+        self.source.begin(host);
         keep::begin(&mut self.memory, self.offset)
     }
 

@@ -5,7 +5,8 @@ use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use parley_abi::Errno;
 use parley_abi::info::{ServiceInfo, verb};
 use parley_abi::linux::{Timespec, open};
-use parley_abi::slot::service;
+use parley_abi::msg::{FOREVER, Flags};
+use parley_abi::slot::{self, service};
 use parley_posix as posix;
 use parley_rt::sys;
 
@@ -28,6 +29,8 @@ tests![
     versions_come_and_go,
     what_cannot_take_over_leaves_the_old_one,
     much_survives,
+    another_clock_takes_over,
+    the_smallest_server_goes_on_counting,
 ];
 
 const MILLISECOND: u64 = 1_000_000;
@@ -443,4 +446,55 @@ impl Sleeper {
         let errno = self.1.load(Ordering::Relaxed);
         Ok(if errno == 0 { Ok(()) } else { Err(errno) })
     }
+}
+
+/// The time service by the ACPI timer takes over, with its sleepers, and gives back what it took. Its clock shows ticks of
+/// that timer, 279.4 ns apart, and no clock ever goes back.
+fn another_clock_takes_over() -> Verdict {
+    const HZ: u128 = 3_579_545;
+    process(service::TIME)?;
+    let clock = || {
+        posix::clock_gettime(parley_abi::linux::clock::MONOTONIC)
+            .map(|time| time.sec as u64 * 1_000_000_000 + time.nsec as u64)
+    };
+    let mut last = clock()?;
+    for file in [c"/svc/time-acpi", c"/svc/time-acpi", c"/svc/time"] {
+        let asleep = Sleeper::start()?;
+        posix::swap(u32::from(service::TIME), file)?;
+        let first = clock()?;
+        let mut between = 0;
+        for _ in 0..100 {
+            let (now, core) = (clock()?, sys::clock());
+            ensure!(
+                now >= last && now <= core && core - now < 1000 * MILLISECOND,
+                "{file:?}: {last}, {now}, core {core}"
+            );
+            last = now;
+            let passed = u128::from(now - first) * HZ;
+            let off = (passed % 1_000_000_000).min(1_000_000_000 - passed % 1_000_000_000);
+            between += u32::from(off > HZ * 2);
+        }
+        ensure_eq!(between < 50, file != c"/svc/time", "{file:?}: {between} of 100 times between two ticks");
+        ensure_eq!(asleep.end()?, Ok(()), "a sleep through a swap to {file:?}");
+    }
+    Ok(())
+}
+
+/// What the template shows: ping's second instance counts its calls, whoever serves them.
+fn the_smallest_server_goes_on_counting() -> Verdict {
+    let peer = slot::of_service(service::PEER);
+    let count = || {
+        let (_, words) = sys::call(peer, Flags::empty(), parley_proto::ping::label::count, [0; 6], FOREVER)?;
+        Errno::check(words[0].cast_signed())
+    };
+    let first = count()?;
+    for calls in 1..20 {
+        match calls % 3 {
+            0 => control(service::PEER, verb::KILL)?,
+            1 => posix::swap(u32::from(service::PEER), c"/svc/ping")?,
+            _ => {}
+        }
+        ensure_eq!(count()?, first + calls, "the count after {calls} calls");
+    }
+    Ok(())
 }
