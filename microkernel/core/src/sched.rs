@@ -111,6 +111,18 @@ impl Queue {
         }
     }
 
+    /// How many are in it, if each is the neighbour of its neighbours; for checks.
+    pub fn length_if_linked(&self, threads: &Slab<Thread>) -> Option<u32> {
+        let (mut length, mut before) = (0, Ref::NONE);
+        for at in self.iter(threads) {
+            if threads[at].previous != before {
+                return None;
+            }
+            (length, before) = (length + 1, at);
+        }
+        (self.is_empty() || before == self.last).then_some(length)
+    }
+
     /// The threads in it, in order.
     pub fn iter<'a>(&self, threads: &'a Slab<Thread>) -> impl Iterator<Item = Ref<Thread>> + 'a {
         let mut at = self.first;
@@ -195,6 +207,11 @@ impl Ready {
     /// Whether somebody waits at `priority`.
     pub fn occupied_at(&self, priority: u8) -> bool {
         self.occupied & 1 << priority != 0
+    }
+
+    /// How many wait at one priority, for checks.
+    pub fn count(&self, priority: u8) -> u32 {
+        self.counts[priority as usize]
     }
 
     /// The queue of one priority, for checks.
