@@ -15,6 +15,7 @@ mod miri_cases;
 mod report;
 mod ring0;
 mod sessions;
+mod torture_cases;
 
 use anyhow::Result;
 use clap::Args;
@@ -155,6 +156,7 @@ fn machine_cases(workspace: &Workspace) -> Result<Vec<Case<Rig>>> {
         cases.extend(ring0::cases(kernel));
         cases.push(c_posix::case(kernel));
         cases.push(fuzz_cases::case(kernel));
+        cases.extend(torture_cases::cases(kernel));
         cases.extend(exec_cases::cases(kernel));
         cases.extend(sessions::cases(&scripts, kernel, Loader::Direct));
         cases.extend(bad_boot::cases(kernel));
