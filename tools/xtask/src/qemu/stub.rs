@@ -149,10 +149,15 @@ impl Stub {
         self.packet().map(drop)
     }
 
+    /// Changes memory as the processor sees it now, whatever its protection.
+    pub fn set_memory(&mut self, address: u64, bytes: &[u8]) -> Result<()> {
+        self.accepted(&format!("M{address:x},{:x}:{}", bytes.len(), to_hex(bytes)))
+    }
+
     /// Changes physical memory.
     pub fn set_physical(&mut self, address: u64, bytes: &[u8]) -> Result<()> {
         self.accepted("Qqemu.PhyMemMode:1")?;
-        let written = self.accepted(&format!("M{address:x},{:x}:{}", bytes.len(), to_hex(bytes)));
+        let written = self.set_memory(address, bytes);
         self.accepted("Qqemu.PhyMemMode:0")?;
         written
     }

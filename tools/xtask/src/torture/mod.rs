@@ -33,11 +33,14 @@ pub enum Kind {
     Flips,
     /// Interrupts of the serial port dropped, delayed and repeated; non-maskable ones.
     Interrupts,
+    /// The same faults in services that are part of the kernel.
+    Resident,
 }
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Kind; 5] = [Kind::Random, Kind::Boundaries, Kind::Instructions, Kind::Flips, Kind::Interrupts];
+    pub const ALL: [Kind; 6] =
+        [Kind::Random, Kind::Boundaries, Kind::Instructions, Kind::Flips, Kind::Interrupts, Kind::Resident];
 
     /// What makes a run of a minute or less.
     pub fn usual(self) -> u64 {
@@ -47,12 +50,17 @@ impl Kind {
             Kind::Instructions => 8,
             Kind::Flips => 100,
             Kind::Interrupts => 40,
+            Kind::Resident => 20,
         }
     }
 
-    /// Whether there is anything to do: in the mono kernel no service can be killed alone.
+    /// Whether there is anything to do: in the mono kernel no service can be killed alone, and all are resident.
     pub fn suits(self, kernel: Kernel) -> bool {
-        kernel != Kernel::Mono || self == Kind::Interrupts
+        match self {
+            Kind::Interrupts => true,
+            Kind::Resident => kernel == Kernel::Mono,
+            _ => kernel != Kernel::Mono,
+        }
     }
 
     /// Its name on the command line.
@@ -63,6 +71,7 @@ impl Kind {
             Kind::Instructions => "instructions",
             Kind::Flips => "flips",
             Kind::Interrupts => "interrupts",
+            Kind::Resident => "resident",
         }
     }
 }

@@ -52,7 +52,7 @@ fn rounds(tally: &Tally) -> u64 {
 }
 
 /// What a round came to.
-fn outcome(trouble: u64) -> &'static str {
+pub fn outcome(trouble: u64) -> &'static str {
     match trouble {
         0 => "rounds unharmed",
         1 => "rounds with an error said",

@@ -3,6 +3,7 @@
 mod flips;
 mod interrupts;
 mod random;
+mod resident;
 mod systematic;
 
 use anyhow::{Result, bail};
@@ -19,6 +20,7 @@ pub fn run(rig: &Rig, case: &Case) -> Result<Tally> {
         Kind::Boundaries => systematic::boundaries(rig, case),
         Kind::Instructions => systematic::instructions(rig, case),
         Kind::Flips => flips::run(rig, case),
+        Kind::Resident => resident::run(rig, case),
         Kind::Interrupts => interrupts::run(rig, case),
     }
 }
