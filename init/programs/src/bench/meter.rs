@@ -107,6 +107,11 @@ impl<'a> Meter<'a> {
         Ok(())
     }
 
+    /// Adds what was measured otherwise.
+    pub fn add(&mut self, figures: Figures) {
+        self.figures.push(figures);
+    }
+
     /// All that was measured, in order.
     pub fn figures(&self) -> &[Figures] {
         &self.figures

@@ -8,6 +8,7 @@ use parley_posix::{eprintln, print, println};
 use parley_proto::Caller;
 use parley_rt::{Trap, sys};
 
+mod blackout;
 mod clocks;
 mod core_calls;
 mod devices;
@@ -24,7 +25,7 @@ mod stats;
 pub use meter::ticks;
 use meter::{Failure, InRow, Meter};
 use options::{Options, USAGE};
-use report::{Lines, Table};
+use report::{Lines, Placement, Table};
 
 /// Rows that are prepared together.
 pub struct Family<C> {
@@ -55,6 +56,11 @@ fn posix<C: Caller>() -> [Family<C>; 6] {
     ]
 }
 
+/// What changes who serves, so that it comes last.
+fn disturbing() -> [Family<Trap>; 1] {
+    [Family { rows: blackout::ROWS, measure: blackout::measure }]
+}
+
 /// Runs the benchmark. Returns its exit status.
 pub fn run(args: &[&str]) -> i32 {
     let boot = meter::ticks();
@@ -80,7 +86,8 @@ pub fn run(args: &[&str]) -> i32 {
 fn names() -> impl Iterator<Item = &'static str> {
     let ring3 = ring3().map(|family| family.rows);
     let posix = posix::<Trap>().map(|family| family.rows);
-    ring3.into_iter().chain(posix).flatten().copied()
+    let disturbing = disturbing().map(|family| family.rows);
+    ring3.into_iter().chain(posix).chain(disturbing).flatten().copied()
 }
 
 /// Measures everything that is wanted.
@@ -90,6 +97,8 @@ fn measure<'a>(options: &'a Options<'a>) -> Result<Meter<'a>, Failure> {
     families(&mut meter, &mut Trap, ring3())?;
     families(&mut meter, &mut Trap, posix())?;
     loopback::measure(&mut meter)?;
+    meter.set_placement(Placement::Ring3);
+    families(&mut meter, &mut Trap, disturbing())?;
     Ok(meter)
 }
 
