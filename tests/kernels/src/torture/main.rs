@@ -13,6 +13,7 @@ mod crew;
 mod inject;
 mod mark;
 mod options;
+mod record;
 mod script;
 mod work;
 #[macro_use]
@@ -41,13 +42,14 @@ fn main(args: parley_rt::Args) -> i32 {
     let Some(options) = Options::parse(args) else {
         println!(
             "usage: ktest-torture [--seed S] [--first R] [--rounds N] [--operations N] [--faults none|kills|host] \
-             [--script everything|write] [--typed] [--lenient]"
+             [--script everything|write] [--typed] [--lenient] [--record]"
         );
         return 2;
     };
     let mut tally = Tally::default();
     let ended = match options.script {
         Some(script) => script::run(&options, script),
+        None if options.record => record::run(&options),
         None => rounds(&options, &mut tally),
     };
     match ended {
@@ -75,9 +77,9 @@ fn rounds(options: &Options, tally: &mut Tally) -> Result<(), Trouble> {
         let went = crew.round(round, &mut injector, tally).and_then(|()| health.check(|| injector.refresh()));
         mark::round(round, &went);
         match went {
-            Err(trouble @ Trouble::Stuck(_)) => return Err(trouble.in_round(round)),
-            Err(trouble) if !options.lenient => return Err(trouble.in_round(round)),
-            Err(trouble) => println!("torture: round {round}: {trouble}"),
+            // What is wrong for good would be seen again in each round.
+            Err(trouble @ Trouble::Refused(..)) if options.lenient => println!("torture: round {round}: {trouble}"),
+            Err(trouble) => return Err(trouble.in_round(round)),
             Ok(()) => {}
         }
         if options.faults == Faults::Host {

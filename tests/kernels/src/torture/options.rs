@@ -37,8 +37,10 @@ pub struct Options {
     pub script: Option<Script>,
     /// The host types on the terminal when it is asked to.
     pub typed: bool,
-    /// Go on after a round that went wrong.
+    /// Go on after a round in which calls failed.
     pub lenient: bool,
+    /// Record traces instead.
+    pub record: bool,
 }
 
 impl Options {
@@ -59,6 +61,7 @@ impl Options {
             script: None,
             typed: false,
             lenient: false,
+            record: false,
         };
         let mut words = args.iter().skip(1);
         while let Some(name) = words.next() {
@@ -76,6 +79,7 @@ impl Options {
                 }
                 "--typed" => options.typed = true,
                 "--lenient" => options.lenient = true,
+                "--record" => options.record = true,
                 "--faults" => {
                     options.faults = match words.next()? {
                         "none" => Faults::None,

@@ -8,10 +8,10 @@ use clap::Args;
 use crate::build::Guest;
 use crate::guest::Rig;
 use crate::kernel::{Kernel, KernelChoice};
-use crate::parallel;
 use crate::setup::{self, Need};
 use crate::torture::{Case, Kind, Tally};
 use crate::workspace::Workspace;
+use crate::{children, parallel};
 
 /// Kill, swap and corrupt servers under load until time is up, and fail if a program notices
 ///
@@ -58,7 +58,7 @@ impl Torture {
         let (mut machines, mut failed) = (0, 0);
         let mut tallies: Vec<(Kernel, Kind, Tally)> = Vec::new();
         let mut cases = self.plan(&kernels);
-        while started.elapsed() < limit {
+        while started.elapsed() < limit && !children::interrupted() {
             let batch: Vec<Case> = cases.by_ref().take(self.jobs.max(1)).collect();
             if batch.is_empty() {
                 break;
@@ -75,6 +75,7 @@ impl Torture {
                             None => tallies.push((kernel, kind, tally)),
                         }
                     }
+                    Err(_) if children::interrupted() => {}
                     Err(error) => {
                         failed += 1;
                         println!("{at:5} s  FAIL {kernel} {kind} seed {seed}: {error:#}");

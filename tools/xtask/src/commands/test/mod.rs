@@ -12,6 +12,7 @@ mod fuzz_cases;
 mod host_cases;
 mod ktest;
 mod miri_cases;
+mod model_cases;
 mod report;
 mod ring0;
 mod sessions;
@@ -157,6 +158,7 @@ fn machine_cases(workspace: &Workspace) -> Result<Vec<Case<Rig>>> {
         cases.push(c_posix::case(kernel));
         cases.push(fuzz_cases::case(kernel));
         cases.extend(torture_cases::cases(kernel));
+        cases.extend(model_cases::cases(kernel));
         cases.extend(exec_cases::cases(kernel));
         cases.extend(sessions::cases(&scripts, kernel, Loader::Direct));
         cases.extend(bad_boot::cases(kernel));
