@@ -131,6 +131,11 @@ impl<'a> Meter<'a> {
         self.options.rows.contains(&row)
     }
 
+    /// Adds what was measured otherwise.
+    pub fn add(&mut self, figures: Figures) {
+        self.figures.push(figures);
+    }
+
     /// All that was measured, in order.
     pub fn figures(&self) -> &[Figures] {
         &self.figures

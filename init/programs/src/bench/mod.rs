@@ -9,6 +9,7 @@ use parley_proto::Caller;
 use parley_rt::{Trap, sys};
 
 mod below;
+mod blackout;
 mod clocks;
 mod core_calls;
 mod devices;
@@ -26,7 +27,7 @@ mod wakeups;
 pub use meter::ticks;
 use meter::{Failure, InRow, Meter};
 use options::{Options, USAGE};
-use report::{Lines, Table};
+use report::{Lines, Placement, Table};
 
 /// Rows that are prepared together.
 pub struct Family<C> {
@@ -59,6 +60,11 @@ fn posix<C: Caller>() -> [Family<C>; 6] {
     ]
 }
 
+/// What changes who serves, so that it comes last.
+fn disturbing() -> [Family<Trap>; 1] {
+    [Family { rows: blackout::ROWS, measure: blackout::measure }]
+}
+
 /// Runs the benchmark. Returns its exit status.
 pub fn run(args: &[&str]) -> i32 {
     let boot = meter::ticks();
@@ -84,7 +90,8 @@ pub fn run(args: &[&str]) -> i32 {
 fn names() -> impl Iterator<Item = &'static str> {
     let ring3 = ring3().map(|family| family.rows);
     let posix = posix::<Trap>().map(|family| family.rows);
-    ring3.into_iter().chain(posix).flatten().copied()
+    let disturbing = disturbing().map(|family| family.rows);
+    ring3.into_iter().chain(posix).chain(disturbing).flatten().copied()
 }
 
 /// Measures everything that is wanted.
@@ -94,6 +101,8 @@ fn measure<'a>(options: &'a Options<'a>) -> Result<Meter<'a>, Failure> {
     families(&mut meter, &mut Trap, ring3())?;
     families(&mut meter, &mut Trap, posix())?;
     loopback::measure(&mut meter)?;
+    meter.set_placement(Placement::Ring3);
+    families(&mut meter, &mut Trap, disturbing())?;
     Ok(meter)
 }
 
