@@ -25,6 +25,8 @@ use crate::source::Source;
 const OFFSET: usize = ROOT;
 /// From version 2 on: sleeps begun since that version came.
 const COUNT: usize = ROOT + 1;
+/// What a source that may run ahead of the core's count has shown, in nanoseconds since boot.
+const SHOWN: usize = ROOT + 2;
 /// Which records are free.
 const SLEEPERS: Records<WORDS> = Records(ROOT + 4);
 const WORDS: usize = 4;
@@ -61,6 +63,13 @@ pub fn remove<M: Memory>(memory: &mut M, record: usize) {
     if M::LASTS {
         memory.set(Records::<WORDS>::at(record) + TOKEN, 0);
         SLEEPERS.give(memory, record);
+    }
+}
+
+/// Keeps what a clock shows.
+pub fn shown<M: Memory>(memory: &mut M, now: u64) {
+    if M::LASTS {
+        memory.set(SHOWN, now);
     }
 }
 
@@ -104,6 +113,7 @@ impl<R: Rtc, S: Source> Durable for Time<R, Lasting, S> {
         }
         self.offset = memory.get(OFFSET);
         self.alarm = memory.alarm();
+        self.floor = memory.get(SHOWN);
         self.source.begin(host);
         Ok(())
     }

@@ -35,6 +35,8 @@ pub struct Time<R, M = Volatile, S = source::Core> {
     rtc: R,
     /// What the clocks count by.
     source: S,
+    /// A clock has shown this: none shows less.
+    floor: u64,
     /// What outlives the process: see `keep`.
     memory: M,
     /// Nanoseconds between 1970 and boot.
@@ -62,6 +64,7 @@ impl<R: Rtc, M: Memory, S: Source> Time<R, M, S> {
         Time {
             rtc,
             source,
+            floor: 0,
             memory,
             offset: 0,
             sleepers: Sleepers::new(),
@@ -79,7 +82,17 @@ impl<R: Rtc, M: Memory, S: Source> Time<R, M, S> {
 
     /// Nanoseconds since 1970; a `u64` holds them until the year 2554.
     fn realtime(&mut self, host: &mut dyn Host) -> u64 {
-        self.source.now(host).wrapping_add(self.offset)
+        self.since_boot(host).wrapping_add(self.offset)
+    }
+
+    /// Nanoseconds since boot, by the source.
+    fn since_boot(&mut self, host: &mut dyn Host) -> u64 {
+        let now = self.source.now(host).max(self.floor);
+        if S::LEADS {
+            self.floor = now;
+            keep::shown(&mut self.memory, now);
+        }
+        now
     }
 
     /// Takes in a sleeper. EFAULT, EINVAL: no valid duration. ENOMEM: no room.
@@ -123,7 +136,7 @@ impl<R: Rtc, M: Memory, S: Source> time::Time for Time<R, M, S> {
             return Outcome::from(Errno::EFAULT);
         }
         let now = match kind {
-            clock::Kind::SinceBoot => self.source.now(cx.host),
+            clock::Kind::SinceBoot => self.since_boot(cx.host),
             clock::Kind::Date => self.realtime(cx.host),
         };
         self.timespec = Timespec::from_nanoseconds(now);
