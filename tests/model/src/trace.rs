@@ -17,7 +17,9 @@ use crate::{Action, Budget, CLIENTS, Mistake, Phase, State, Token};
 /// States that are followed at most.
 const MOST: usize = 100_000;
 
-/// Something of the protocol that a trace shows. Threads are numbered as the core does.
+/// Something of the protocol that a trace shows. Clients are numbered as the core numbers their threads; servers are 0
+/// for the one that serves when the trace begins, and then what [`read`] numbers them: the core gives the number of a
+/// dead server's thread to the next one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Seen {
     /// A client calls.
@@ -36,6 +38,7 @@ pub fn read(events: &[Event]) -> Result<Vec<Seen>, String> {
     // The number of the last system call of each thread, and the request that it listed last.
     let (mut last, mut listed) = (BTreeMap::new(), BTreeMap::new());
     let mut waiting = BTreeMap::new();
+    let mut lives = Lives::default();
     for event in events {
         let (thread, [first, second]) = (event.thread, event.words);
         match event.kind {
@@ -43,10 +46,13 @@ pub fn read(events: &[Event]) -> Result<Vec<Seen>, String> {
             kind::CALL => {
                 let number = first as u16;
                 last.insert(thread, number);
+                if matches!(number, PUT_BACK | REQUESTS) {
+                    lives.adopts(thread);
+                }
                 if number == PUT_BACK
                     && let Some(client) = listed.remove(&thread)
                 {
-                    seen.push(Seen::PutBack(thread, client));
+                    seen.push(Seen::PutBack(lives.of(thread), client));
                 }
             }
             kind::MESSAGE if first as u32 == file::label::write => {
@@ -56,12 +62,15 @@ pub fn read(events: &[Event]) -> Result<Vec<Seen>, String> {
             kind::REPLY if waiting.contains_key(&Real(first).thread()) => {
                 listed.remove(&thread);
                 waiting.remove(&Real(first).thread());
-                seen.push(Seen::Answer(thread, Real(first).thread()));
+                seen.push(Seen::Answer(lives.of(thread), Real(first).thread()));
             }
             kind::RETURN if first as u32 == event::REQUEST && waiting.contains_key(&Real(second).thread()) => {
                 let client = Real(second).thread();
                 match last.get(&thread) {
-                    Some(&REPLY_RECV) | None => seen.push(Seen::Receive(thread, client)),
+                    Some(&REPLY_RECV) | None => {
+                        lives.serves(thread);
+                        seen.push(Seen::Receive(lives.of(thread), client));
+                    }
                     Some(&REQUESTS) => {
                         listed.insert(thread, client);
                     }
@@ -72,6 +81,30 @@ pub fn read(events: &[Event]) -> Result<Vec<Seen>, String> {
         }
     }
     Ok(seen)
+}
+
+/// Which server a thread is: only a new one looks at requests in progress.
+#[derive(Default)]
+struct Lives {
+    known: BTreeMap<u32, (u32, bool)>,
+    count: u32,
+}
+
+impl Lives {
+    fn adopts(&mut self, thread: u32) {
+        if !matches!(self.known.get(&thread), Some((_, true))) {
+            self.count += 1;
+            self.known.insert(thread, (self.count, true));
+        }
+    }
+
+    fn serves(&mut self, thread: u32) {
+        self.known.entry(thread).or_default().1 = false;
+    }
+
+    fn of(&self, thread: u32) -> u32 {
+        self.known.get(&thread).map_or(0, |life| life.0)
+    }
 }
 
 /// Follows the model through what was seen. The error says where it could not. Returns the largest number of states
@@ -102,19 +135,22 @@ pub fn replay(seen: &[Seen]) -> Result<usize, String> {
     Ok(most)
 }
 
-/// Which thread serves in which place.
+/// The servers after the first, in the order in which they appear.
 #[derive(Default)]
 struct Servers(Vec<u32>);
 
 impl Servers {
     /// Instances take the two places in turn.
-    fn place(&mut self, thread: u32) -> u8 {
-        let known = self.0.iter().position(|known| *known == thread);
+    fn place(&mut self, server: u32) -> u8 {
+        if server == 0 {
+            return 0;
+        }
+        let known = self.0.iter().position(|known| *known == server);
         let index = known.unwrap_or_else(|| {
-            self.0.push(thread);
+            self.0.push(server);
             self.0.len() - 1
         });
-        (index % 2) as u8
+        ((index + 1) % 2) as u8
     }
 }
 
@@ -180,7 +216,7 @@ fn close(states: HashSet<State>) -> Result<HashSet<State>, String> {
 mod tests {
     use super::*;
 
-    const CALLED: [Seen; 3] = [Seen::Call(1), Seen::Call(2), Seen::Receive(9, 1)];
+    const CALLED: [Seen; 3] = [Seen::Call(1), Seen::Call(2), Seen::Receive(0, 1)];
 
     #[test]
     fn a_request_is_put_back_or_answered_by_the_next() {
@@ -193,11 +229,11 @@ mod tests {
     #[test]
     fn what_the_protocol_forbids_is_refused() {
         let wrong: [&[Seen]; 5] = [
-            &[Seen::Answer(9, 1), Seen::Answer(9, 1)],
-            &[Seen::Answer(9, 2)],
-            &[Seen::Receive(9, 2)],
+            &[Seen::Answer(0, 1), Seen::Answer(0, 1)],
+            &[Seen::Answer(0, 2)],
+            &[Seen::Receive(0, 2)],
             // The old one goes on after the new one.
-            &[Seen::PutBack(10, 1), Seen::Answer(9, 1)],
+            &[Seen::PutBack(10, 1), Seen::Answer(0, 1)],
             // Nobody has put it back.
             &[Seen::Receive(10, 1)],
         ];

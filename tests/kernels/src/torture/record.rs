@@ -20,7 +20,7 @@ use crate::trouble::{Trouble, Trying};
 /// Writes of each program.
 const WRITES: u64 = 5;
 /// The kill comes so many nanoseconds after the writes began, at most: they take about as long.
-const LATEST: u64 = 25_000;
+const LATEST: u64 = 60_000;
 
 /// Records and prints `--rounds` traces: `trace N`, then lines of `event THREAD KIND WORD WORD`.
 pub fn run(options: &Options) -> Result<(), Trouble> {
