@@ -22,6 +22,7 @@ mod map;
 mod memory;
 mod schema;
 #[cfg(test)]
+#[cfg(not(miri))] // they take minutes there
 mod tests;
 
 use parley_abi::msg::Token;
