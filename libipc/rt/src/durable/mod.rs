@@ -21,8 +21,7 @@ mod lasting;
 mod map;
 mod memory;
 mod schema;
-#[cfg(test)]
-#[cfg(not(miri))] // they take minutes there
+#[cfg(all(test, not(miri)))] // they take minutes there
 mod tests;
 
 use parley_abi::msg::Token;
