@@ -22,7 +22,7 @@ use parley_posix as posix;
 use parley_rt::Trap;
 use parley_rt::sys::{self, Event, NewThread, Reply};
 
-use super::meter::{Failure, InRow, Meter, ticks};
+use super::meter::{Failure, InRow, Meter, counts_instructions, ticks};
 use super::report::{Figures, Placement};
 use super::stats::Spread;
 use crate::threads::own_priority;
@@ -67,7 +67,9 @@ pub fn measure(meter: &mut Meter<'_>, _: &mut Trap) -> Result<(), Failure> {
     let mut started = false;
     for (index, row) in ROWS.iter().enumerate() {
         let number = CASES[index].0;
-        if meter.wants_any(&[row]) && posix::service(u32::from(number)).in_row(row)?.resident == 0 {
+        // Without counted instructions they say nothing, and take minutes.
+        let counts = meter.is_named(row) || counts_instructions();
+        if counts && meter.wants_any(&[row]) && posix::service(u32::from(number)).in_row(row)?.resident == 0 {
             if !core::mem::replace(&mut started, true) {
                 start_disturber().in_row(row)?;
             }

@@ -61,6 +61,17 @@ pub struct Meter<'a> {
     figures: Vec<Figures>,
 }
 
+/// Whether a nanosecond of the clock is an instruction, so that how long something took is the same in every
+/// run: `-icount shift=0`.
+pub fn counts_instructions() -> bool {
+    const ROUNDS: u64 = 100_000;
+    let start = sys::clock();
+    // SAFETY: counts a register down.
+    unsafe { core::arch::asm!("2: dec {0}", "jnz 2b", inout(reg) ROUNDS => _, options(nomem, nostack)) };
+    let took = sys::clock() - start;
+    (2 * ROUNDS..2 * ROUNDS + ROUNDS / 10).contains(&took)
+}
+
 impl<'a> Meter<'a> {
     /// A meter that knows what measuring itself costs.
     pub fn new(options: &'a Options<'a>) -> Result<Meter<'a>, Failure> {

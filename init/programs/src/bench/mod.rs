@@ -24,8 +24,8 @@ mod report;
 mod stats;
 mod wakeups;
 
-pub use meter::ticks;
 use meter::{Failure, InRow, Meter};
+pub use meter::{counts_instructions, ticks};
 use options::{Options, USAGE};
 use report::{Lines, Placement, Table};
 

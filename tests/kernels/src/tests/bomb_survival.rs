@@ -12,10 +12,11 @@ use parley_programs::threads::own_priority;
 use parley_rt::sys::{self, NewThread};
 
 use crate::tool::assembly::{call, call_with_result};
-use crate::tool::machine::{MILLISECOND, counts_instructions, mem_info, within};
+use crate::tool::machine::{MILLISECOND, mem_info, within};
 use crate::tool::sandbox::{CODE_AT, Sandbox};
 use crate::tool::scope::Scope;
 use crate::tool::verdict::{Trouble, Verdict};
+use parley_programs::bench::counts_instructions;
 
 tests![
     space_bomb,

@@ -13,10 +13,11 @@ use parley_abi::row::{ROWS, Row};
 use parley_programs::threads::own_priority;
 use parley_rt::sys::{self, Event, NewThread, Reply};
 
-use crate::tool::machine::{counts_instructions, within};
+use crate::tool::machine::within;
 use crate::tool::scope::Scope;
 use crate::tool::thread::Thread;
 use crate::tool::verdict::{Trouble, Verdict};
+use parley_programs::bench::counts_instructions;
 
 tests![
     revoking_keeps_nobody_waiting,

@@ -9,9 +9,10 @@ use parley_posix as posix;
 use parley_programs::bench::ticks;
 use parley_rt::sys;
 
-use crate::tool::machine::{core_call, counts_instructions, mem_info};
+use crate::tool::machine::{core_call, mem_info};
 use crate::tool::scope::Scope;
 use crate::tool::verdict::{Trouble, Verdict};
+use parley_programs::bench::counts_instructions;
 
 tests![records_calls_and_messages, keeps_the_newest, costs_nothing_when_off, needs_the_right, gives_its_memory_back];
 

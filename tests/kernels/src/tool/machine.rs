@@ -18,17 +18,6 @@ pub fn within(milliseconds: u64) -> Deadline {
     sys::clock() + milliseconds * MILLISECOND
 }
 
-/// Whether a nanosecond of the clock is an instruction, so that how long something took is the same in every
-/// run: `-icount shift=0`.
-pub fn counts_instructions() -> bool {
-    const ROUNDS: u64 = 100_000;
-    let start = sys::clock();
-    // SAFETY: counts a register down.
-    unsafe { core::arch::asm!("2: dec {0}", "jnz 2b", inout(reg) ROUNDS => _, options(nomem, nostack)) };
-    let took = sys::clock() - start;
-    (2 * ROUNDS..2 * ROUNDS + ROUNDS / 10).contains(&took)
-}
-
 /// Pages, threads, spaces and connections of the machine.
 pub fn mem_info() -> Result<MemInfo, Errno> {
     let mut info = MemInfo::default();

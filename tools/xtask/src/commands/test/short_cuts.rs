@@ -3,6 +3,8 @@
 //! The same random history with short cuts and without must look the same in every detail, and everything that
 //! ktest demands must hold without them, as it must on a processor that lacks what they need.
 
+use std::time::Duration;
+
 use anyhow::{Context, Result, ensure};
 
 use super::Case;
@@ -14,7 +16,7 @@ const PROGRAM: &str = "/bin/ktest-history";
 /// Switches the short cuts off.
 const OFF: &str = "short-cuts=off";
 const SEEDS: [&str; 2] = ["1", "2"];
-const STEPS: &str = "3000";
+const STEPS: &str = "1000";
 /// Begins the line that is not the same with short cuts and without.
 const TOOK: &str = "took: ";
 
@@ -49,6 +51,7 @@ fn same(rig: &Rig, kernel: Kernel, seed: &str) -> Result<()> {
 fn play(rig: &Rig, kernel: Kernel, seed: &str, options: &[&str]) -> Result<(String, u64)> {
     let mut job = Job::new(rig, kernel, &[PROGRAM, "--seed", seed, "--steps", STEPS])?;
     job.deterministic = true;
+    job.timeout = Duration::from_secs(180);
     job.options.extend(options.iter().map(|&word| word.to_owned()));
     let outcome = rig.run(&job, &mut std::io::sink())?;
     let status = rig.status(kernel, &outcome)?;
