@@ -5,8 +5,8 @@
 //! where `via fd` takes the connection from the first argument, `via root` uses the process's connection
 //! to the service, and `via peer` is for other services only ([`crate::Host::call`], no number). `repeats` says that
 //! the row can be served twice with no more effect than once: if a server dies while it serves such a row, the next
-//! one serves it again. If one that keeps no state (`durable` in `libipc/rt`) dies while it serves another row, the caller gets EIO, for
-//! nobody knows how far it came.
+//! one serves it again. If one that keeps no state (`durable` in `libipc/rt`) dies while it serves another row, the caller
+//! gets EIO, for nobody knows how far it came.
 
 use parley_abi::Errno;
 use parley_abi::row::{LEASES, LeaseRow, Op, Row, Shape};
