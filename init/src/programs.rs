@@ -16,7 +16,7 @@ use crate::console;
 use crate::file::File;
 use crate::loader::Process;
 use crate::log;
-use crate::manifest::{PERSON_SYSTEM, PROGRAM_PAGES, PROGRAM_PRIORITY, PROGRAM_SYSTEM};
+use crate::manifest::{PERSON_SYSTEM, PROGRAM_SYSTEM};
 use crate::report::Fault;
 use crate::server::Init;
 use crate::services::numbers;
@@ -76,7 +76,8 @@ impl Init {
     pub(crate) fn start_program(&mut self, path: &CStr, args: &[u8], parent: u32, role: Role) -> Result<u32, Errno> {
         let mut file = File::open(path)?;
         let pid = self.table.reserve()?;
-        let process = Process::load(&mut file, args, &self.facts(pid), PROGRAM_PAGES, PROGRAM_PRIORITY)?;
+        let programs = &self.manifest.programs;
+        let process = Process::load(&mut file, args, &self.facts(pid), programs.pages, programs.priority)?;
         self.equip(&process, pid, parent, Rights::CALL, numbers())?;
         let system = if parent == INIT { PERSON_SYSTEM } else { PROGRAM_SYSTEM };
         sys::handle_grant(process.space.slot(), slot::SYSTEM, slot::SYSTEM, system)?;

@@ -6,6 +6,7 @@ use parley_abi::info::{ProcessInfo, ServiceInfo};
 use parley_abi::msg::{Token, Words, label};
 use parley_abi::slot::{self, service};
 use parley_abi::{Errno, PATH_MAX, boot};
+use parley_manifest::Manifest;
 use parley_proto::init as rows;
 use parley_proto::{Cx, Host, In, OutOf, Outcome, ROOT, Text, calltable};
 use parley_rt::sys;
@@ -13,6 +14,7 @@ use parley_rt::sys;
 use crate::archive::Archive;
 use crate::console;
 use crate::loader::Process;
+use crate::manifest;
 use crate::programs::path;
 use crate::services::{Service, numbers};
 use crate::stack::{ARGUMENTS, Facts};
@@ -22,6 +24,7 @@ use crate::table::{self, INIT, Role, Table, Waited};
 pub struct Init {
     pub(crate) info: &'static boot::Info,
     pub(crate) archive: Archive<'static>,
+    pub(crate) manifest: &'static Manifest,
     /// The call table that all processes share.
     pub(crate) call_table: u32,
     pub(crate) services: [Service; service::COUNT],
@@ -45,6 +48,7 @@ impl Init {
         };
         Init {
             info,
+            manifest: manifest::of(&archive),
             archive,
             call_table,
             services: Default::default(),

@@ -17,7 +17,7 @@ use crate::console;
 use crate::handle::{Handle, Quota};
 use crate::loader::Process;
 use crate::log;
-use crate::manifest::{BASE_PAGES, Entry, SERVICES};
+use crate::manifest::{BASE_PAGES, Entry};
 use crate::server::Init;
 use crate::supervise::{Record, Sequel, State};
 use crate::swap::Trial;
@@ -33,9 +33,9 @@ const KILLED: i32 = 137;
 pub struct Service {
     /// Connections are minted from it. `None`: calls of the service fail.
     endpoint: Option<Handle>,
-    /// Its interrupt.
-    #[expect(dead_code, reason = "dropping it would unbind the interrupt")]
-    interrupt: Option<Handle>,
+    /// Its interrupts.
+    #[expect(dead_code, reason = "dropping them would unbind the interrupts")]
+    interrupts: Vec<Handle>,
     /// Memory that each instance finds as the one before left it.
     state: Option<Handle>,
     /// Pays for the endpoint and the state.
@@ -67,19 +67,18 @@ impl Service {
     fn new(entry: &Entry) -> Result<Service, Errno> {
         let base = Quota::new(BASE_PAGES + entry.state)?;
         let endpoint = Handle::new(sys::endpoint_create(base.handle().slot())?);
-        let interrupt = match entry.interrupt {
-            None => None,
-            Some(interrupt) => {
-                let irq = Handle::new(sys::irq_create(interrupt.gsi)?);
-                sys::irq_bind(irq.slot(), endpoint.slot(), interrupt.bits)?;
-                Some(irq)
-            }
-        };
+        let mut interrupts = Vec::new();
+        interrupts.try_reserve_exact(entry.interrupts.len()).map_err(|_| Errno::ENOMEM)?;
+        for interrupt in &entry.interrupts {
+            let irq = Handle::new(sys::irq_create(interrupt.line)?);
+            sys::irq_bind(irq.slot(), endpoint.slot(), 1 << interrupt.bit)?;
+            interrupts.push(irq);
+        }
         let state = match entry.state {
             0 => None,
             pages => Some(Handle::new(sys::mem_create(base.handle().slot(), pages)?)),
         };
-        Ok(Service { endpoint: Some(endpoint), interrupt, state, base: Some(base), ..Service::default() })
+        Ok(Service { endpoint: Some(endpoint), interrupts, state, base: Some(base), ..Service::default() })
     }
 
     /// What `init::service` tells.
@@ -109,7 +108,7 @@ impl Init {
     /// Starts what is not resident, in the order of the manifest. What cannot start is reported and left
     /// out; the others may do without.
     pub fn start_services(&mut self) {
-        for entry in SERVICES {
+        for entry in &self.manifest.services {
             let number = usize::from(entry.number);
             let made = match is_resident(self.info, entry.number) {
                 true => Service::resident(entry.number),
@@ -132,7 +131,7 @@ impl Init {
     /// Starts an instance of a service; one that cannot be started is given up.
     pub(crate) fn start_instance(&mut self, entry: &Entry) {
         if let Err(errno) = self.try_start_instance(entry) {
-            log!(Error, "service {}: cannot start {}: {errno}", entry.name, entry.file);
+            log!(Error, "service {}: cannot start {}: {errno}", entry.name, entry.program);
             self.give_up(entry.number);
         }
     }
@@ -140,7 +139,7 @@ impl Init {
     pub(crate) fn try_start_instance(&mut self, entry: &Entry) -> Result<(), Errno> {
         let mut program = match &self.services[usize::from(entry.number)].program {
             Some(program) => &program[..],
-            None => self.archive.find(entry.file).ok_or(Errno::ENOENT)?,
+            None => self.archive.find(&entry.program).ok_or(Errno::ENOENT)?,
         };
         let pid = self.table.reserve()?;
         let mut facts = self.facts(pid);
@@ -170,11 +169,11 @@ impl Init {
         }
         let rights = Rights::RECEIVE.union(Rights::MINT).union(Rights::NOTIFY);
         endpoint.grant(space, slot::ENDPOINT, rights)?;
-        sys::handle_grant(space.slot(), slot::SYSTEM, slot::SYSTEM, entry.system)?;
+        sys::handle_grant(space.slot(), slot::SYSTEM, slot::SYSTEM, entry.rights())?;
         if entry.archive {
             sys::handle_grant(space.slot(), slot::ARCHIVE, slot::ARCHIVE, Rights::READ)?;
         }
-        if let Some(ports) = entry.ports {
+        for ports in &entry.ports {
             sys::port_grant(space.slot(), ports.first, ports.count)?;
         }
         Ok(())
@@ -226,7 +225,7 @@ impl Init {
 
     /// An instance of a service has ended on its own: there is another, unless it dies too often.
     pub(crate) fn instance_died(&mut self, host: &mut dyn Host, number: u8, status: i32) {
-        let entry = entry(number);
+        let entry = self.entry(number);
         if self.services[usize::from(number)].trial.is_some() {
             self.services[usize::from(number)].record.ended(status);
             self.roll_back(host, number, Errno::EIO);
@@ -239,7 +238,7 @@ impl Init {
             self.forget_state(number);
         }
         let record = &mut self.services[usize::from(number)].record;
-        match record.died(status, sys::clock(), entry.restart) {
+        match record.died(status, sys::clock(), &entry.restart) {
             Sequel::Restart => {
                 log!(Warn, "service {}: died with status {status}; starting it again", entry.name);
                 self.start_instance(entry);
@@ -255,7 +254,7 @@ impl Init {
     fn forget_state(&self, number: u8) {
         let zeros = [0; PAGE];
         let Some(state) = &self.services[usize::from(number)].state else { return };
-        for page in 0..entry(number).state {
+        for page in 0..self.entry(number).state {
             // The object is as long as the manifest says, and this process does not map it.
             let _ = sys::mem_write(state.slot(), page * PAGE as u64, &zeros);
         }
@@ -283,7 +282,7 @@ impl Init {
     /// What `init::control` does.
     pub(crate) fn control(&mut self, number: u32, verb: u32) -> Result<(), Errno> {
         let number = self.changeable(number)?;
-        let (service, entry) = (&self.services[usize::from(number)], entry(number));
+        let (service, entry) = (&self.services[usize::from(number)], self.entry(number));
         let pid = service.record.pid;
         if self.is_unsettled() {
             return Err(Errno::EBUSY);
@@ -322,16 +321,16 @@ impl Init {
         }
     }
 
+    /// A service's part of the manifest.
+    pub(crate) fn entry(&self, number: u8) -> &'static Entry {
+        self.manifest.entry(number).expect("a manifest was refused that lacks a number")
+    }
+
     /// A service has failed that programs need.
     pub(crate) fn lacks_a_service(&self) -> bool {
         let failed = |entry: &Entry| self.services[usize::from(entry.number)].record.state == State::Failed;
-        SERVICES.iter().any(|entry| entry.needed && failed(entry))
+        self.manifest.services.iter().any(|entry| entry.needed && failed(entry))
     }
-}
-
-/// A service's line of the manifest.
-pub(crate) fn entry(number: u8) -> &'static Entry {
-    SERVICES.iter().find(|entry| entry.number == number).expect("the manifest has every number")
 }
 
 fn is_resident(info: &boot::Info, number: u8) -> bool {

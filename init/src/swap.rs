@@ -21,7 +21,7 @@ use crate::image::{Image, read_exactly};
 use crate::log;
 use crate::programs::path;
 use crate::server::Init;
-use crate::services::{entry, numbers};
+use crate::services::numbers;
 
 /// How long a new program may take until it is ready, in nanoseconds.
 const PATIENCE: u64 = 1_000_000_000;
@@ -61,7 +61,7 @@ impl Init {
         let former = service.program.replace(program);
         service.trial = Some(Trial { former, token: Some(cx.token), until });
         self.end_instance(number, 0);
-        if let Err(errno) = self.try_start_instance(entry(number)) {
+        if let Err(errno) = self.try_start_instance(self.entry(number)) {
             self.roll_back(cx.host, number, errno);
         }
         self.watch_trials(cx.host);
@@ -101,7 +101,7 @@ impl Init {
     /// The new program has failed: the former one takes over. False: there is none on trial.
     pub(crate) fn roll_back(&mut self, host: &mut dyn Host, number: u8, why: Errno) -> bool {
         let Some(trial) = self.services[usize::from(number)].trial.take() else { return false };
-        let entry = entry(number);
+        let entry = self.entry(number);
         log!(Warn, "service {}: the new program has failed: {why}; the former one goes on", entry.name);
         self.services[usize::from(number)].program = trial.former;
         self.start_instance(entry);
