@@ -3,6 +3,10 @@
 //! Pure bookkeeping: [`crate::services`] starts and stops processes. A service that dies is started again, on the
 //! same endpoint, so that its callers wait instead of failing; one that dies too often is given up.
 
+use core::fmt;
+
+use parley_abi::exception;
+use parley_abi::info::reason;
 use parley_manifest::Restart;
 
 /// Deaths that a policy can count.
@@ -19,7 +23,28 @@ pub enum State {
     Running = 1,
     /// Given up: calls fail.
     Failed = 2,
+    /// A driver that is unloaded and still has to say so to whoever has it open.
+    Leaving = 3,
 }
+
+/// How an instance ended, in words.
+#[derive(Clone, Copy, Debug)]
+pub struct Reason(pub i32);
+
+impl fmt::Display for Reason {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.cast_unsigned() {
+            reason::HUNG => out.write_str("it hung"),
+            reason::OVERRUN => out.write_str("it had used up its memory"),
+            KILLED => out.write_str("killed on request"),
+            status @ 0..256 => write!(out, "it exited with status {status}"),
+            status => write!(out, "{} (vector {})", exception::name((status - 256).into()), status - 256),
+        }
+    }
+}
+
+/// Exit status of an instance that was killed on request, as a shell says it of SIGKILL.
+pub const KILLED: u32 = 137;
 
 /// What follows from a death.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,8 +66,10 @@ pub struct Record {
     pub generation: u32,
     /// When the instance was started, in nanoseconds since boot.
     pub since: u64,
-    /// How the last instance ended: an exit status, or 256 + an exception vector.
+    /// How the last instance ended: see [`parley_abi::info::ServiceInfo::reason`].
     pub reason: u32,
+    /// Deaths that nobody had asked for and that were followed by another instance.
+    pub restarts: u32,
     /// Instances in a row that died before they were ready.
     pub unready: u32,
     /// When instances died, the latest first; 0: not so often yet.
@@ -68,6 +95,7 @@ impl Record {
             self.state = State::Failed;
             return Sequel::GiveUp;
         }
+        self.restarts += 1;
         Sequel::Restart
     }
 

@@ -2,33 +2,39 @@
 //!
 //! What a service knows outlives its process (`libipc/rt`, `durable`), and so do its endpoint and its callers. So a swap
 //! is a death at an instant that init chooses, with another program as the heir: the new one is read and checked while
-//! the old one serves, then the old one ends, and the new one takes over state and requests. It says when it is ready
-//! to serve. If it does not within [`PATIENCE`], or dies, or dies within [`PROBATION`] after that, the former program takes
-//! over in the same way, from the same state. Callers wait meanwhile; no request is lost either way.
+//! the old one serves, then the old one ends, and the new one takes over requests and a copy of the state. It says when it
+//! is ready to serve. If it does not within [`PATIENCE`], or dies, the former program goes on from the original state, as if
+//! nothing had happened. If it dies within [`PROBATION`] after that, the former one takes over from the new state, in which
+//! all is that was answered since; only if that cannot be used, from the original. Callers wait meanwhile.
 
 use alloc::vec::Vec;
 use core::ffi::CStr;
 
 use parley_abi::Errno;
-use parley_abi::PATH_MAX;
 use parley_abi::msg::Token;
 use parley_abi::slot;
+use parley_abi::{PAGE, PATH_MAX};
 use parley_proto::{Cx, Host, Text};
 use parley_rt::sys;
 
+use crate::console::Level::Warn;
 use crate::file::{File, Source};
+use crate::handle::Handle;
 use crate::image::{Image, read_exactly};
-use crate::log;
+use crate::manifest::Start;
 use crate::programs::path;
 use crate::server::Init;
 use crate::services::numbers;
+use crate::supervise::State;
 
 /// How long a new program may take until it is ready, in nanoseconds.
 const PATIENCE: u64 = 1_000_000_000;
-/// How long after that its death still brings the former one back, in nanoseconds.
+/// How long after that its death still brings the former one back, at least, in nanoseconds.
 const PROBATION: u64 = 2_000_000_000;
 /// Largest program, in bytes.
 const LARGEST: u64 = 4 << 20;
+/// Bytes of a state that are copied at a time.
+const CHUNK: usize = 32 << 10;
 
 /// A program that has taken over and may still have to go.
 #[derive(Debug)]
@@ -39,6 +45,8 @@ pub struct Trial {
     token: Option<Token>,
     /// When the patience or the probation ends.
     until: u64,
+    /// The state as the former program left it: the new one works on a copy.
+    state: Option<Handle>,
 }
 
 impl Init {
@@ -53,18 +61,31 @@ impl Init {
         if self.is_unsettled() {
             return Err(Errno::EBUSY);
         }
+        if self.entry(number).start == Start::Load && self.service(number).record.state != State::Running {
+            return Err(Errno::ESRCH);
+        }
         let mut buffer = [0; PATH_MAX];
         let program = read(path(cx, name, &mut buffer)?)?;
         Image::read(&mut &program[..])?;
-        let until = sys::clock() + PATIENCE;
-        let service = &mut self.services[usize::from(number)];
-        let former = service.program.replace(program);
-        service.trial = Some(Trial { former, token: Some(cx.token), until });
         self.end_instance(number, 0);
+        let state = match self.copy_state(number) {
+            Ok(state) => state,
+            Err(errno) => {
+                self.tell(Warn, number, format_args!("no memory for a copy of its state: {errno}; nothing is swapped"));
+                self.start_instance(self.entry(number));
+                return Err(errno);
+            }
+        };
+        let until = sys::clock() + PATIENCE;
+        let service = self.service_mut(number);
+        let former = service.program.replace(program);
+        service.fallback = None;
+        service.trial = Some(Trial { former, token: Some(cx.token), until, state });
+        self.note(number, format_args!("another program takes over"));
         if let Err(errno) = self.try_start_instance(self.entry(number)) {
             self.roll_back(cx.host, number, errno);
         }
-        self.watch_trials(cx.host);
+        self.set_alarm(cx.host);
         Ok(())
     }
 
@@ -72,14 +93,29 @@ impl Init {
     pub(crate) fn instance_ready(&mut self, host: &mut dyn Host, number: u8) {
         let Some(service) = self.services.get_mut(usize::from(number)) else { return };
         service.record.unready = 0;
+        service.ready = true;
+        if service.trial.is_none() {
+            service.fallback = None; // the state that it has is good
+        }
+        let was_loaded = service.loading.take();
+        let period = self.entry(number).heartbeat;
+        self.service_mut(number).watch.heard(sys::clock(), period);
+        self.introduce(number);
+        if let Some(token) = was_loaded {
+            host.reply(token, 0);
+        }
+        // Long enough to notice that it hangs.
+        let probation = PROBATION.max(3 * period);
+        let Some(service) = self.services.get_mut(usize::from(number)) else { return };
         if let Some(trial) = &mut service.trial
             && let Some(token) = trial.token.take()
         {
-            trial.until = sys::clock() + PROBATION;
+            trial.until = sys::clock() + probation;
             host.reply(token, 0);
-            self.watch_trials(host);
+            self.note(number, format_args!("the new program is ready"));
             self.settle();
         }
+        self.set_alarm(host);
     }
 
     /// The time of the earliest trial has come.
@@ -91,24 +127,47 @@ impl Init {
                     self.end_instance(number, 0);
                     self.roll_back(host, number, Errno::ETIMEDOUT);
                 }
-                Some(trial) if trial.until <= now => self.services[usize::from(number)].trial = None,
+                Some(trial) if trial.until <= now => self.services[usize::from(number)].trial = None, // it has passed
                 _ => {}
             }
         }
-        self.watch_trials(host);
+    }
+
+    /// Lets the next instance work on a copy of the state, and returns the original.
+    fn copy_state(&mut self, number: u8) -> Result<Option<Handle>, Errno> {
+        let pages = self.entry(number).state;
+        let Some(original) = &self.service(number).state else { return Ok(None) };
+        let copy = Handle::new(sys::mem_create(slot::QUOTA, pages)?);
+        let mut buffer = Vec::new();
+        buffer.try_reserve_exact(CHUNK).map_err(|_| Errno::ENOMEM)?;
+        buffer.resize(CHUNK, 0);
+        let length = pages * PAGE as u64;
+        for at in (0..length).step_by(CHUNK) {
+            let part = &mut buffer[..CHUNK.min((length - at) as usize)];
+            sys::mem_read(original.slot(), at, part)?;
+            sys::mem_write(copy.slot(), at, part)?;
+        }
+        Ok(self.service_mut(number).state.replace(copy))
     }
 
     /// The new program has failed: the former one takes over. False: there is none on trial.
     pub(crate) fn roll_back(&mut self, host: &mut dyn Host, number: u8, why: Errno) -> bool {
         let Some(trial) = self.services[usize::from(number)].trial.take() else { return false };
         let entry = self.entry(number);
-        log!(Warn, "service {}: the new program has failed: {why}; the former one goes on", entry.name);
-        self.services[usize::from(number)].program = trial.former;
+        self.tell(Warn, number, format_args!("the new program has failed: {why}; the former one goes on"));
+        let service = self.service_mut(number);
+        service.program = trial.former;
+        match (trial.state, trial.token) {
+            // Nobody has been answered since: as if nothing had happened.
+            (Some(state), Some(_)) => service.state = Some(state),
+            // What was answered since is in the new state. If that cannot be used, there is the old one.
+            (state, _) => service.fallback = state,
+        }
         self.start_instance(entry);
         if let Some(token) = trial.token {
             host.reply(token, why.negated());
         }
-        self.watch_trials(host);
+        self.set_alarm(host);
         self.settle();
         true
     }
@@ -123,9 +182,11 @@ impl Init {
         }
     }
 
-    fn watch_trials(&self, host: &mut dyn Host) {
-        let earliest = self.services.iter().filter_map(|service| service.trial.as_ref()).map(|trial| trial.until).min();
-        host.set_alarm(earliest.unwrap_or(0));
+    /// Asks to be woken for whatever is next: the end of a trial, or a heartbeat.
+    pub(crate) fn set_alarm(&self, host: &mut dyn Host) {
+        let trials = self.services.iter().filter_map(|service| service.trial.as_ref()).map(|trial| trial.until);
+        let beats = self.services.iter().filter_map(|service| service.watch.alarm());
+        host.set_alarm(trials.chain(beats).min().unwrap_or(0));
     }
 }
 

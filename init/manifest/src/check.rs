@@ -12,7 +12,7 @@ use crate::{Entry, From, Manifest, Start};
 /// Deaths that a policy can count.
 pub const DEATHS: u8 = 8;
 /// init's own priority: what it watches must be below.
-const HIGHEST: u8 = 31;
+pub const HIGHEST: u8 = 31;
 /// Fewer pages are no process.
 const FEWEST: u64 = 64;
 /// Shortest heartbeat, in nanoseconds: a server may be that long at work.

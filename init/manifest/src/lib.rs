@@ -15,7 +15,7 @@ use heapless::{String, Vec};
 use parley_abi::call::Rights;
 use serde::{Deserialize, Serialize};
 
-pub use check::{DEATHS, Wrong};
+pub use check::{DEATHS, HIGHEST, Wrong};
 
 /// The file in the boot archive.
 pub const PATH: &str = "svc/manifest";

@@ -20,6 +20,7 @@ mod serve;
 #[doc(hidden)]
 pub mod start;
 pub mod state;
+mod supervised;
 pub mod sys;
 mod trap;
 
@@ -29,7 +30,7 @@ pub use clock::now;
 pub use durable::serve_durable;
 pub use heap::Heap;
 pub use serve::serve;
-pub use trap::Trap;
+pub use trap::{Trap, Within};
 
 #[doc(hidden)]
 pub use panic::{program_panicked, server_panicked};

@@ -25,8 +25,10 @@ mod table;
 #[cfg(test)]
 mod tests;
 
+use parley_abi::call::{gone_bit, news_bit};
 use parley_abi::linux::Stat;
 use parley_abi::msg::Words;
+use parley_abi::slot::service;
 use parley_abi::{Errno, PAGE, PATH_MAX};
 use parley_proto::{Cx, Host, Outcome, RowSink, Service, file, vfs};
 
@@ -82,6 +84,16 @@ impl Vfs {
         }
     }
 
+    /// Learns the devices of a driver that comes and goes.
+    fn look_at_driver(&mut self, host: &mut dyn Host, driver: u8) {
+        let now = self.clock.now(host);
+        match self.names.dev.learn(host, now, driver) {
+            // Not there, in ring 0; not there, in ring 3; gone again.
+            Ok(()) | Err(Errno::ENXIO | Errno::EBADF | Errno::ESTALE) => {}
+            Err(errno) => archive::log(host, format_args!("vfs: /dev is incomplete: a driver answered {errno}")),
+        }
+    }
+
     /// What `stat` says of a node.
     fn describe(&mut self, node: namespace::Node, host: &mut dyn Host) -> &Stat {
         self.settle(node, host);
@@ -128,9 +140,10 @@ impl Service for Vfs {
             );
             return Err(errno);
         }
-        if let Err(errno) = self.names.dev.learn(host, now) {
+        if let Err(errno) = self.names.dev.learn(host, now, service::CHAR) {
             archive::log(host, format_args!("vfs: /dev is incomplete: the char service answered {errno}"));
         }
+        self.look_at_driver(host, service::TQUEUE);
         Ok(())
     }
 
@@ -140,6 +153,17 @@ impl Service for Vfs {
             file::ID => file::dispatch(self, cx, label, words),
             vfs::ID => vfs::dispatch(self, cx, label, words),
             _ => Errno::ENOSYS.into(),
+        }
+    }
+
+    /// A driver was loaded or unloaded. (The char service's devices are always the same.)
+    fn notified(&mut self, host: &mut dyn Host, bits: u64) {
+        if bits & gone_bit(service::TQUEUE) != 0 {
+            let now = self.clock.now(host);
+            self.names.dev.forget(now, service::TQUEUE);
+        }
+        if bits & news_bit(service::TQUEUE) != 0 {
+            self.look_at_driver(host, service::TQUEUE);
         }
     }
 

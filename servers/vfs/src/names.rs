@@ -6,9 +6,8 @@
 
 use parley_abi::Errno;
 use parley_abi::linux::{Plain, Stat, open};
-use parley_abi::slot::service;
 use parley_proto::vfs::Vfs as Rows;
-use parley_proto::{Cx, OutOf, Outcome, ROOT, Text, chardev};
+use parley_proto::{Cx, OutOf, Outcome, ROOT, Text, chardev, driver_of};
 
 use crate::Vfs;
 use crate::fs::Kind;
@@ -70,7 +69,7 @@ impl Vfs {
         };
         if let Kind::Device(device) = self.names.attr(node).kind {
             let words = [device, flags as u64, 0, 0];
-            return Ok(Outcome::Forward { service: service::CHAR, label: chardev::label::open_device, words });
+            return Ok(Outcome::Forward { service: driver_of(device), label: chardev::label::open_device, words });
         }
         let badge = self.files.insert(open_file(&self.names, node, flags))?;
         self.names.hold(node);

@@ -235,7 +235,9 @@ impl<'m> Keeper<'m> {
 
     /// Gives the service the state of the instance before: its last export, then what happened since.
     pub fn revive<S: Durable>(&mut self, service: &mut S) -> Revival {
-        let Some(found) = self.store.load() else { return Revival::New };
+        let Some(found) = self.store.load() else {
+            return if self.store.is_blank() { Revival::New } else { Revival::Lost(Errno::EINVAL) };
+        };
         if let Err(errno) = service.import(found.version, self.store.bytes(&found)) {
             return Revival::Lost(errno);
         }

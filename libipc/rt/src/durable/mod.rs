@@ -17,7 +17,8 @@ use parley_abi::msg::Token;
 use parley_abi::{Errno, slot};
 use parley_proto::Durable;
 
-use crate::serve::{Ring3, adopt, answer, say_ready, take_over};
+use crate::serve::{Ring3, adopt, answer, take_over};
+use crate::supervised::{self, say_ready};
 use crate::sys::{self, Event, Prepared, Reply};
 use keeper::{Happening, Keeper, Revival};
 use store::{Answer, Effects};
@@ -48,21 +49,27 @@ pub fn serve_durable<S: Durable>(service: &mut S) -> ! {
             happen(service, &mut keeper, &mut world, Happening::Alarm);
         }
         reply = match event {
-            Event::Request { token, badge, label, words } => match service.at_hand(badge, label, &words) {
-                Some(outcome) => answer(token, outcome),
-                None => {
-                    let kept = service.changes(label, badge);
-                    let request = (token, badge, label, words);
-                    keeper.request(service, &mut world, kept, request, |outcome| answer(token, outcome))
+            Event::Request { token, badge, label, words } => {
+                supervised::count_request();
+                match service.at_hand(badge, label, &words) {
+                    Some(outcome) => answer(token, outcome),
+                    None => {
+                        let kept = service.changes(label, badge);
+                        let request = (token, badge, label, words);
+                        keeper.request(service, &mut world, kept, request, |outcome| answer(token, outcome))
+                    }
                 }
-            },
+            }
             Event::Closed { badge } => {
                 happen(service, &mut keeper, &mut world, Happening::Closed(badge));
                 // ESTALE can only mean that the core forgot it first.
                 let _ = sys::conn_free(slot::ENDPOINT, badge);
                 Reply::NONE.prepare()
             }
-            Event::Notified { bits } => happen(service, &mut keeper, &mut world, Happening::Notified(bits)),
+            Event::Notified { bits } => match supervised::attend(bits) {
+                0 => Reply::NONE.prepare(),
+                bits => happen(service, &mut keeper, &mut world, Happening::Notified(bits)),
+            },
             Event::Cancel { token } => happen(service, &mut keeper, &mut world, Happening::Cancelled(token)),
             Event::Timeout | Event::Done { .. } => Reply::NONE.prepare(),
         };

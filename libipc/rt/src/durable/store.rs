@@ -190,6 +190,11 @@ impl<'m> Store<'m> {
         Some(Found { version: self.get(from + 2) as u32, alarm: self.get(from + 3), effects, bytes })
     }
 
+    /// Nobody has ever written an export here.
+    pub fn is_blank(&self) -> bool {
+        self.exports.iter().all(|place| self.get(place.start) == 0)
+    }
+
     /// The bytes of an export.
     pub fn bytes(&self, found: &Found) -> &[u8] {
         self.memory.get(found.bytes.clone()).unwrap_or_default()
