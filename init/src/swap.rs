@@ -11,9 +11,10 @@ use alloc::vec::Vec;
 use core::ffi::CStr;
 
 use parley_abi::Errno;
+use parley_abi::call::Rights;
 use parley_abi::msg::Token;
-use parley_abi::slot;
 use parley_abi::{PAGE, PATH_MAX};
+use parley_abi::{slot, wants};
 use parley_proto::{Cx, Host, Text};
 use parley_rt::sys;
 
@@ -66,7 +67,8 @@ impl Init {
         }
         let mut buffer = [0; PATH_MAX];
         let program = read(path(cx, name, &mut buffer)?)?;
-        Image::read(&mut &program[..])?;
+        let image = Image::read(&mut &program[..])?;
+        self.check_wants(number, image.wants)?;
         self.end_instance(number, 0);
         let state = match self.copy_state(number) {
             Ok(state) => state,
@@ -129,6 +131,31 @@ impl Init {
                 }
                 Some(trial) if trial.until <= now => self.services[usize::from(number)].trial = None, // it has passed
                 _ => {}
+            }
+        }
+    }
+
+    /// EACCES: a program that wants this would lack something as service `number`, and the log says what.
+    fn check_wants(&mut self, number: u8, wants: u64) -> Result<(), Errno> {
+        let entry = self.entry(number);
+        let granted = [
+            (!entry.ports.is_empty(), wants::PORTS),
+            (!entry.interrupts.is_empty(), wants::INTERRUPTS),
+            (entry.archive, wants::ARCHIVE),
+            (entry.rights().contains(Rights::READ), wants::LOG),
+            (entry.state != 0, wants::STATE),
+        ];
+        let granted = granted.iter().filter(|(is_granted, _)| *is_granted).fold(0, |all, (_, bit)| all | bit);
+        match (wants & !granted).checked_ilog2() {
+            None => Ok(()),
+            Some(bit) => {
+                let what = wants::NAMES.get(bit as usize).unwrap_or(&"what nobody here knows");
+                self.tell(
+                    Warn,
+                    number,
+                    format_args!("not swapped: the program wants {what}, and init/services.toml does not grant it"),
+                );
+                Err(Errno::EACCES)
             }
         }
     }

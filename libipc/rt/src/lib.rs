@@ -33,4 +33,7 @@ pub use serve::serve;
 pub use trap::{Trap, Within};
 
 #[doc(hidden)]
+pub use parley_abi::wants;
+
+#[doc(hidden)]
 pub use panic::{program_panicked, server_panicked};

@@ -4,3 +4,4 @@
 #![forbid(unsafe_code)]
 
 parley_rt::server!(durable server_char::Char::new(server_drivers::Uart16550::com1(), server_drivers::HardwareEntropy));
+parley_rt::wants!(PORTS, INTERRUPTS, LOG, STATE);

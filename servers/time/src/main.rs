@@ -4,3 +4,4 @@
 #![forbid(unsafe_code)]
 
 parley_rt::server!(durable server_time::Time::new(server_drivers::Cmos::new()));
+parley_rt::wants!(PORTS, STATE);

@@ -4,3 +4,4 @@
 #![forbid(unsafe_code)]
 
 parley_rt::server!(durable server_tqueue::TQueue::new());
+parley_rt::wants!(STATE);

@@ -444,6 +444,10 @@ fn rogue(mode: &[u8; 4]) -> Verdict<alloc::vec::Vec<u8>> {
 /// Programs that look like servers: each leaves the old one serving, from its own state.
 fn rogue_programs_leave_the_old_one() -> Verdict {
     process(service::VFS)?;
+    let before = process(service::PROC)?;
+    ensure_eq!(posix::swap(service::PROC.into(), c"/svc/char"), Err(Errno::EACCES), "a program that wants ports");
+    ensure!(told(service::PROC, topic::LOG)?.contains("wants memory that outlives it"), "the log of what it wants");
+    ensure_eq!(process(service::PROC)?.generation, before.generation, "the instance afterwards");
     let fd = posix::open(c"/tmp/kept", open::RDWR | open::CREAT | open::TRUNC, 0o600)?;
     posix::write(fd, b"kept")?;
     for (mode, errno, said) in [
