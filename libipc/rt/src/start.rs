@@ -46,7 +46,7 @@ macro_rules! server {
 macro_rules! wants {
     ($($what:ident),*) => {
         #[used]
-        #[unsafe(link_section = ".note.parley")]
+        #[unsafe(link_section = ".parley.wants")]
         static WANTS: $crate::wants::Note = $crate::wants::Note::new(0 $(| $crate::wants::$what)*);
     };
 }

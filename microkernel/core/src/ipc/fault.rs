@@ -63,7 +63,8 @@ impl Core {
         let supervisor = self.threads.get(self.init).is_some_and(|init| init.space == self.current_space());
         if supervisor {
             panic!(
-                "the supervisor is gone, and nobody could start it again: init died: {name} (error {error:#x}) at rip {rip:#x}, rsp {rsp:#x}, address {address:#x}"
+                "init died, and nobody is left to start it or any service again: {name} (error {error:#x}) \
+                 at rip {rip:#x}, rsp {rsp:#x}, address {address:#x}"
             );
         }
         let thread = self.current.index();
