@@ -129,7 +129,7 @@ impl Init {
                     self.end_instance(number, 0);
                     self.roll_back(host, number, Errno::ETIMEDOUT);
                 }
-                Some(trial) if trial.until <= now => self.services[usize::from(number)].trial = None, // it has passed
+                Some(trial) if trial.until <= now => self.services[usize::from(number)].trial = None,
                 _ => {}
             }
         }
