@@ -41,6 +41,11 @@ pub fn log_is_on_console(info: &Info) -> bool {
     cmdline::log_is_on_console(line(info))
 }
 
+/// Whether the program that init starts may have interrupts and ports.
+pub fn grants_hardware(info: &Info) -> bool {
+    cmdline::grants_hardware(line(info))
+}
+
 /// The boot archive. Without one there is nothing to run, so the machine is shut down.
 pub fn archive(info: &Info) -> Archive<'static> {
     let bytes = match parley_rt::map_archive(info.archive_len) {
@@ -80,6 +85,7 @@ mod tests {
             tsc_hz: 0,
             tsc_start: 0,
             archive_len: 0,
+            pm_timer: 0,
             resident: 0,
             kernel: [0; 16],
             cmdline_len: length,

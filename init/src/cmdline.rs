@@ -30,6 +30,12 @@ pub fn log_is_on_console(line: &str) -> bool {
     options.filter_map(|word| word.strip_prefix("log=")).last() != Some("com2")
 }
 
+/// Whether the program that init starts may have interrupts and ports: measurements of drivers need them, and
+/// nothing else does. Whoever writes the kernel's command line could start another kernel as well.
+pub fn grants_hardware(line: &str) -> bool {
+    line.split_ascii_whitespace().take_while(|&word| word != "--").any(|word| word == "hardware")
+}
+
 /// Path of the program that an argument block names, with its NUL: a word without a slash is a program in
 /// /bin. ENOMEM: no room.
 pub fn path(block: &[u8]) -> Result<Vec<u8>, Errno> {
@@ -85,6 +91,12 @@ mod tests {
     fn the_log_is_where_the_last_option_says() {
         assert!(log_is_on_console("loglevel=info log=com2 log=com1"));
         assert!(!log_is_on_console("log=com2 -- log=com1") && log_is_on_console(""));
+    }
+
+    #[test]
+    fn hardware_is_granted_by_a_word_before_the_program() {
+        assert!(grants_hardware("log=com2 hardware -- /bin/bench"));
+        assert!(!grants_hardware("log=com2 -- hardware") && !grants_hardware("no-hardware"));
     }
 
     #[test]

@@ -79,7 +79,11 @@ impl Init {
         let programs = &self.manifest.programs;
         let process = Process::load(&mut file, args, &self.facts(pid), programs.pages, programs.priority)?;
         self.equip(&process, pid, parent, (Rights::CALL, parent == INIT), self.open_to_programs())?;
-        let system = if parent == INIT { PERSON_SYSTEM } else { PROGRAM_SYSTEM };
+        let system = match parent {
+            INIT if boot::grants_hardware(self.info) => PERSON_SYSTEM | Rights::EXECUTE,
+            INIT => PERSON_SYSTEM,
+            _ => PROGRAM_SYSTEM,
+        };
         sys::handle_grant(process.space.slot(), slot::SYSTEM, slot::SYSTEM, system)?;
         sys::space_name(process.space.slot(), table::text(&table::name(path.to_bytes())).as_bytes())?;
         for fd in 0..3 {

@@ -73,6 +73,7 @@ impl Init {
             tsc_start: self.info.tsc_start,
             archive_len: None,
             state_pages: 0,
+            pm_timer: None,
             random: mixed.to_le_bytes(),
         }
     }

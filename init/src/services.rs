@@ -25,7 +25,7 @@ use crate::manifest::{BASE_PAGES, Entry, From, Start, Then};
 use crate::report::Text;
 use crate::server::Init;
 use crate::supervise::{Reason, Record, Sequel, State};
-use crate::swap::Trial;
+use crate::swap::{Saved, Trial};
 use crate::table::{self, INIT, Role};
 use crate::watch::Watch;
 
@@ -44,8 +44,8 @@ pub struct Service {
     interrupts: Vec<Handle>,
     /// Memory that each instance finds as the one before left it.
     pub(crate) state: Option<Handle>,
-    /// The state before the last swap, should the former program not be able to use the present one.
-    pub(crate) fallback: Option<Handle>,
+    /// What of the state was copied before the last swap, should the former program not be able to use the present one.
+    pub(crate) fallback: Saved,
     /// Pays for the endpoint and the state.
     #[expect(dead_code, reason = "dropping it would destroy both")]
     base: Option<Quota>,
@@ -211,6 +211,7 @@ impl Init {
         let mut program = self.program(entry).ok_or(Errno::ENOENT)?;
         let mut facts = self.facts(pid);
         facts.state_pages = if self.services[usize::from(entry.number)].state.is_some() { entry.state } else { 0 };
+        facts.pm_timer = entry.pm_timer.then_some(self.info.pm_timer);
         facts.archive_len = entry.archive.then_some(self.info.archive_len);
         let mut args = [0; 16];
         args[..entry.name.len()].copy_from_slice(entry.name.as_bytes());
@@ -251,6 +252,9 @@ impl Init {
         }
         for ports in &entry.ports {
             sys::port_grant(space.slot(), ports.first, ports.count)?;
+        }
+        if entry.pm_timer && self.info.pm_timer != 0 {
+            sys::port_grant(space.slot(), self.info.pm_timer as u16, 4)?;
         }
         Ok(())
     }
@@ -327,9 +331,11 @@ impl Init {
         record.unready += 1;
         let is_hopeless = record.unready == HOPELESS;
         let was_ready = self.service(number).ready;
-        if let Some(state) = self.service_mut(number).fallback.take_if(|_| !was_ready) {
-            let service = self.service_mut(number);
-            (service.state, service.record.unready) = (Some(state), 0);
+        let fallback =
+            if was_ready { Saved::default() } else { core::mem::take(&mut self.service_mut(number).fallback) };
+        if !fallback.is_empty() {
+            self.put_state_back(number, &fallback);
+            self.service_mut(number).record.unready = 0;
             self.tell(Error, number, format_args!("cannot use its state; that of before the swap takes its place"));
         } else if is_hopeless {
             self.tell(Error, number, format_args!("dies before it is ready; its state is dropped"));

@@ -30,6 +30,8 @@ pub struct Facts {
     pub archive_len: Option<u64>,
     /// Pages of the state that outlives the process, 0 without.
     pub state_pages: u64,
+    /// Port of the power management timer, for a process that may use it.
+    pub pm_timer: Option<u64>,
     /// `AT_RANDOM`.
     pub random: [u8; 16],
 }
@@ -86,7 +88,7 @@ fn argument_offsets(args: &[u8]) -> impl Iterator<Item = usize> {
 
 /// Keys and values. What is not known is passed as its neutral value, so that the length is fixed; a
 /// second `AT_NULL` ends the vector no less than the first.
-fn vector(image: &Image, facts: &Facts) -> [(u64, u64); 11] {
+fn vector(image: &Image, facts: &Facts) -> [(u64, u64); 12] {
     let headers = image.headers.unwrap_or(0);
     [
         (auxv::PAGESZ, PAGE as u64),
@@ -98,6 +100,7 @@ fn vector(image: &Image, facts: &Facts) -> [(u64, u64); 11] {
         (auxv::PARLEY_TSC_HZ, facts.tsc_hz),
         (auxv::PARLEY_TSC_START, facts.tsc_start),
         (auxv::PARLEY_STATE_PAGES, facts.state_pages),
+        (auxv::PARLEY_PM_TIMER, facts.pm_timer.unwrap_or(0)),
         facts.archive_len.map_or((auxv::NULL, 0), |length| (auxv::PARLEY_ARCHIVE_LEN, length)),
         (auxv::NULL, 0),
     ]
@@ -123,16 +126,23 @@ mod tests {
 
     #[test]
     fn arguments_and_vector_are_where_linux_has_them() {
-        let facts = Facts { tsc_hz: 7, archive_len: Some(512), state_pages: 3, random: [9; 16], ..Facts::default() };
+        let facts = Facts {
+            tsc_hz: 7,
+            archive_len: Some(512),
+            state_pages: 3,
+            pm_timer: Some(0x608),
+            random: [9; 16],
+            ..Facts::default()
+        };
         let stack = build(&image(), b"/bin/ls\0\0-l\0", &facts).unwrap();
         assert_eq!((stack.pointer % 16, stack.pointer + stack.bytes.len() as u64), (0, TOP));
         let at = |index: u64| word(&stack, stack.pointer + 8 * index);
         assert_eq!((at(0), at(4), at(5)), (3, 0, 0));
         assert_eq!([1, 2, 3].map(|index| text(&stack, at(index))), [&b"/bin/ls"[..], b"", b"-l"]);
-        let pairs: Vec<(u64, u64)> = (0..11).map(|pair| (at(6 + 2 * pair), at(7 + 2 * pair))).collect();
+        let pairs: Vec<(u64, u64)> = (0..12).map(|pair| (at(6 + 2 * pair), at(7 + 2 * pair))).collect();
         assert!(pairs.contains(&(auxv::PARLEY_TSC_HZ, 7)) && pairs.contains(&(auxv::PARLEY_ARCHIVE_LEN, 512)));
-        assert!(pairs.contains(&(auxv::PARLEY_STATE_PAGES, 3)));
-        assert_eq!(pairs[10], (auxv::NULL, 0));
+        assert!(pairs.contains(&(auxv::PARLEY_STATE_PAGES, 3)) && pairs.contains(&(auxv::PARLEY_PM_TIMER, 0x608)));
+        assert_eq!(pairs[11], (auxv::NULL, 0));
         assert_eq!(word(&stack, pairs[5].1), 0x0909_0909_0909_0909);
     }
 

@@ -2,10 +2,15 @@
 //!
 //! What a service knows outlives its process (`libipc/rt`, `durable`), and so do its endpoint and its callers. So a swap
 //! is a death at an instant that init chooses, with another program as the heir: the new one is read and checked while
-//! the old one serves, then the old one ends, and the new one takes over requests and a copy of the state. It says when it
-//! is ready to serve. If it does not within [`PATIENCE`], or dies, the former program goes on from the original state, as if
-//! nothing had happened. If it dies within [`PROBATION`] after that, the former one takes over from the new state, in which
-//! all is that was answered since; only if that cannot be used, from the original. Callers wait meanwhile.
+//! the old one serves, then the old one ends, and the new one takes over state and requests. It says when it is ready
+//! to serve. If it does not within [`PATIENCE`], or dies, the former program goes on as if nothing had happened. If it dies
+//! within [`PROBATION`] after that, the former one takes over from what it left, in which all is that was answered since.
+//! Callers wait meanwhile; no request is lost either way.
+//!
+//! So that a program that ruins the state has ruined nothing, init copies it while nobody serves: all of it but the contents of
+//! files ([`essence`]), for callers wait until that is done, and contents are most of a state. Before the new program is
+//! ready nobody has seen anything of what it does, and the copy is put back. After that the copy is used only if the former
+//! program cannot use what the new one left: then what was answered since is lost, and contents are as they are now.
 
 use alloc::vec::Vec;
 use core::ffi::CStr;
@@ -16,11 +21,11 @@ use parley_abi::msg::Token;
 use parley_abi::{PAGE, PATH_MAX};
 use parley_abi::{slot, wants};
 use parley_proto::{Cx, Host, Text};
+use parley_rt::durable::essence;
 use parley_rt::sys;
 
 use crate::console::Level::Warn;
 use crate::file::{File, Source};
-use crate::handle::Handle;
 use crate::image::{Image, read_exactly};
 use crate::manifest::Start;
 use crate::programs::path;
@@ -32,10 +37,20 @@ use crate::supervise::State;
 const PATIENCE: u64 = 1_000_000_000;
 /// How long after that its death still brings the former one back, at least, in nanoseconds.
 const PROBATION: u64 = 2_000_000_000;
+/// Bytes that are copied at a time.
+const CHUNK: usize = 32 << 10;
 /// Largest program, in bytes.
 const LARGEST: u64 = 4 << 20;
-/// Bytes of a state that are copied at a time.
-const CHUNK: usize = 32 << 10;
+/// What was copied of a state: places in the memory object, and what was there.
+#[derive(Debug, Default)]
+pub struct Saved(Vec<(u64, Vec<u8>)>);
+
+impl Saved {
+    /// There is nothing.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
 
 /// A program that has taken over and may still have to go.
 #[derive(Debug)]
@@ -46,8 +61,8 @@ pub struct Trial {
     token: Option<Token>,
     /// When the patience or the probation ends.
     until: u64,
-    /// The state as the former program left it: the new one works on a copy.
-    state: Option<Handle>,
+    /// The state before it.
+    saved: Saved,
 }
 
 impl Init {
@@ -70,10 +85,10 @@ impl Init {
         let image = Image::read(&mut &program[..])?;
         self.check_wants(number, image.wants)?;
         self.end_instance(number, 0);
-        let state = match self.copy_state(number) {
-            Ok(state) => state,
+        let saved = match self.save_state(number) {
+            Ok(saved) => saved,
             Err(errno) => {
-                self.tell(Warn, number, format_args!("no memory for a copy of its state: {errno}; nothing is swapped"));
+                self.tell(Warn, number, format_args!("cannot copy its state: {errno}; nothing is swapped"));
                 self.start_instance(self.entry(number));
                 return Err(errno);
             }
@@ -81,8 +96,8 @@ impl Init {
         let until = sys::clock() + PATIENCE;
         let service = self.service_mut(number);
         let former = service.program.replace(program);
-        service.fallback = None;
-        service.trial = Some(Trial { former, token: Some(cx.token), until, state });
+        service.fallback = Saved::default();
+        service.trial = Some(Trial { former, token: Some(cx.token), until, saved });
         self.note(number, format_args!("another program takes over"));
         if let Err(errno) = self.try_start_instance(self.entry(number)) {
             self.roll_back(cx.host, number, errno);
@@ -97,7 +112,7 @@ impl Init {
         service.record.unready = 0;
         service.ready = true;
         if service.trial.is_none() {
-            service.fallback = None; // the state that it has is good
+            service.fallback = Saved::default(); // the state that it has is good
         }
         let was_loaded = service.loading.take();
         let period = self.entry(number).heartbeat;
@@ -160,35 +175,17 @@ impl Init {
         }
     }
 
-    /// Lets the next instance work on a copy of the state, and returns the original.
-    fn copy_state(&mut self, number: u8) -> Result<Option<Handle>, Errno> {
-        let pages = self.entry(number).state;
-        let Some(original) = &self.service(number).state else { return Ok(None) };
-        let copy = Handle::new(sys::mem_create(slot::QUOTA, pages)?);
-        let mut buffer = Vec::new();
-        buffer.try_reserve_exact(CHUNK).map_err(|_| Errno::ENOMEM)?;
-        buffer.resize(CHUNK, 0);
-        let length = pages * PAGE as u64;
-        for at in (0..length).step_by(CHUNK) {
-            let part = &mut buffer[..CHUNK.min((length - at) as usize)];
-            sys::mem_read(original.slot(), at, part)?;
-            sys::mem_write(copy.slot(), at, part)?;
-        }
-        Ok(self.service_mut(number).state.replace(copy))
-    }
-
     /// The new program has failed: the former one takes over. False: there is none on trial.
     pub(crate) fn roll_back(&mut self, host: &mut dyn Host, number: u8, why: Errno) -> bool {
         let Some(trial) = self.services[usize::from(number)].trial.take() else { return false };
         let entry = self.entry(number);
         self.tell(Warn, number, format_args!("the new program has failed: {why}; the former one goes on"));
-        let service = self.service_mut(number);
-        service.program = trial.former;
-        match (trial.state, trial.token) {
+        self.service_mut(number).program = trial.former;
+        match trial.token {
             // Nobody has been answered since: as if nothing had happened.
-            (Some(state), Some(_)) => service.state = Some(state),
+            Some(_) => self.put_state_back(number, &trial.saved),
             // What was answered since is in the new state. If that cannot be used, there is the old one.
-            (state, _) => service.fallback = state,
+            None => self.service_mut(number).fallback = trial.saved,
         }
         self.start_instance(entry);
         if let Some(token) = trial.token {
@@ -197,6 +194,33 @@ impl Init {
         self.set_alarm(host);
         self.settle();
         true
+    }
+
+    /// Copies what a new program could ruin of the service's state. ENOMEM.
+    fn save_state(&self, number: u8) -> Result<Saved, Errno> {
+        let mut saved = Saved::default();
+        let Some(state) = &self.service(number).state else { return Ok(saved) };
+        let length = self.entry(number).state as usize * PAGE;
+        let mut first = zeros(3 * PAGE)?;
+        sys::mem_read(state.slot(), 0, &mut first)?;
+        for range in essence(&first, length) {
+            let mut bytes = zeros(range.len())?;
+            for (chunk, offset) in bytes.chunks_mut(CHUNK).zip((range.start..).step_by(CHUNK)) {
+                sys::mem_read(state.slot(), offset as u64, chunk)?;
+            }
+            saved.0.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
+            saved.0.push((range.start as u64, bytes));
+        }
+        Ok(saved)
+    }
+
+    /// The next instance of a service finds this of its state as it was.
+    pub(crate) fn put_state_back(&self, number: u8, saved: &Saved) {
+        let Some(state) = &self.service(number).state else { return };
+        for (offset, bytes) in &saved.0 {
+            // The object is as long as it was, and this process does not map it.
+            let _ = sys::mem_write(state.slot(), *offset, bytes);
+        }
     }
 
     /// Goes on with what had to wait for a swap.
@@ -217,16 +241,22 @@ impl Init {
     }
 }
 
+/// As many zeros. ENOMEM.
+fn zeros(length: usize) -> Result<Vec<u8>, Errno> {
+    let mut bytes = Vec::new();
+    bytes.try_reserve_exact(length).map_err(|_| Errno::ENOMEM)?;
+    bytes.resize(length, 0);
+    Ok(bytes)
+}
+
 /// A whole file. EFBIG: more than [`LARGEST`]. ENOMEM. Other errors: see [`File::open`].
 fn read(path: &CStr) -> Result<Vec<u8>, Errno> {
     let mut file = File::open(path)?;
     if file.len() > LARGEST {
         return Err(Errno::EFBIG);
     }
-    let mut bytes = Vec::new();
-    bytes.try_reserve_exact(file.len() as usize).map_err(|_| Errno::ENOMEM)?;
-    bytes.resize(file.len() as usize, 0);
-    for (chunk, offset) in bytes.chunks_mut(32 << 10).zip((0..).step_by(32 << 10)) {
+    let mut bytes = zeros(file.len() as usize)?;
+    for (chunk, offset) in bytes.chunks_mut(CHUNK).zip((0..).step_by(CHUNK)) {
         read_exactly(&mut file, offset, chunk)?;
     }
     Ok(bytes)

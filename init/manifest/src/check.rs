@@ -144,6 +144,7 @@ mod tests {
             state: 0,
             system: Rights::WRITE.bits(),
             ports: Default::default(),
+            pm_timer: false,
             interrupts: Default::default(),
             archive: false,
             calls: Default::default(),

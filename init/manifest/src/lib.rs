@@ -20,7 +20,7 @@ pub use check::{DEATHS, HIGHEST, Wrong};
 /// The file in the boot archive.
 pub const PATH: &str = "svc/manifest";
 /// The file begins with this, which changes with what follows.
-const MAGIC: &[u8; 8] = b"PARLEYM1";
+const MAGIC: &[u8; 8] = b"PARLEYM2";
 /// Largest file, in bytes.
 const LARGEST: usize = 16 << 10;
 
@@ -65,6 +65,8 @@ pub struct Entry {
     pub system: u8,
     /// I/O ports.
     pub ports: Vec<Ports, 4>,
+    /// It may read the ACPI power management timer, if there is one.
+    pub pm_timer: bool,
     /// Interrupts.
     pub interrupts: Vec<Interrupt, 4>,
     /// It gets the boot archive.

@@ -13,6 +13,7 @@ pub mod bench;
 pub mod commands;
 pub mod date;
 pub mod dirent;
+pub mod isolated;
 pub mod path;
 pub mod peer;
 pub mod shell;

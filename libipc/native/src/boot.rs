@@ -19,6 +19,8 @@ pub struct Info {
     pub tsc_start: u64,
     /// Length of the boot archive in bytes; it is the memory object in [`crate::slot::ARCHIVE`].
     pub archive_len: u64,
+    /// Port of the ACPI power management timer; 0: the machine has none.
+    pub pm_timer: u64,
     /// Bit n is set if well-known service n is resident in ring 0; the handle to its endpoint is then
     /// in `slot::SERVICE + n` of init.
     pub resident: u64,

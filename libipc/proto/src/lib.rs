@@ -10,13 +10,11 @@
 
 pub mod arg;
 pub mod calltable;
-pub mod durable;
 #[macro_use]
 mod table;
 pub mod tables;
 
 pub use arg::{Caller, In, InOf, Out, OutOf, Text};
-pub use durable::Durable;
 pub use parley_seam::{self as seam, Cx, Host, Outcome, ROOT, RowSink, Service};
 pub use table::Method;
 pub use tables::{chardev, file, init, ping, process, time, vfs};

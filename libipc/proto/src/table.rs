@@ -142,7 +142,7 @@ macro_rules! service {
             pub mod take {
                 use super::*;
                 $($(#[doc = $doc])*
-                #[allow(unused_mut, unused_variables)]
+                #[allow(unused_mut, unused_variables, clippy::unused_unit)]
                 #[inline(always)]
                 pub fn $name(words: &Words) -> ($($type,)*) {
                     let mut taker = Taker::new(words);

@@ -101,6 +101,8 @@ service! {
 
     /// Answers with the sum of its words.
     0 ping(a: u64, b: u64, c: u64, d: u64, e: u64, f: u64) via root as nr::OWN, repeats, prompt [];
+    /// How often this has been called since the machine was started, this call included, whoever has served it.
+    1 count() via peer, prompt [];
 }
 
 service! {

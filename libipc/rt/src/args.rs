@@ -30,6 +30,8 @@ pub mod auxv {
     pub const PARLEY_ARCHIVE_LEN: u64 = 0x1002;
     /// Pages of the memory object in slot STATE; 0: there is none.
     pub const PARLEY_STATE_PAGES: u64 = 0x1003;
+    /// Port of the power management timer, for a process that may use it; 0: there is none.
+    pub const PARLEY_PM_TIMER: u64 = 0x1004;
 }
 
 /// The arguments of the process.
@@ -55,7 +57,7 @@ impl Args {
     }
 
     /// The arguments of this process; `None` before it has begun.
-    pub(crate) fn of_process() -> Option<Args> {
+    pub fn of_process() -> Option<Args> {
         let stack = STACK.load(Ordering::Relaxed);
         (!stack.is_null()).then_some(Args { stack })
     }

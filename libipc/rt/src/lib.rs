@@ -7,14 +7,16 @@
 //! Start reading at [`serve`], then [`sys`].
 #![cfg_attr(not(test), no_std)]
 
+extern crate alloc;
 extern crate parley_mem as _;
 
 mod archive;
 mod args;
 mod backtrace;
 mod clock;
-mod durable;
+pub mod durable;
 mod heap;
+pub mod log;
 mod panic;
 mod serve;
 #[doc(hidden)]
@@ -27,7 +29,7 @@ mod trap;
 pub use archive::{archive, map_archive};
 pub use args::{Args, auxv};
 pub use clock::now;
-pub use durable::serve_durable;
+pub use durable::{Durable, serve_durable};
 pub use heap::Heap;
 pub use serve::serve;
 pub use trap::{Trap, Within};

@@ -22,7 +22,7 @@ macro_rules! program {
 
 /// Makes a server of an expression that builds its [`parley_proto::Service`]: entry point, panic
 /// handler, heap, and [`serve`](crate::serve) for ever. With `durable` before the expression, the service is a
-/// [`parley_proto::Durable`], and the next instance goes on where one ends ([`serve_durable`](crate::serve_durable)).
+/// [`Durable`](crate::Durable), and the next instance goes on where one ends ([`serve_durable`](crate::serve_durable)).
 #[macro_export]
 macro_rules! server {
     (durable $service:expr) => {
@@ -99,7 +99,7 @@ pub fn run_server<S: parley_proto::Service>(stack: *const u64, build: impl FnOnc
 }
 
 /// As [`run_server`], for a service that outlives its process.
-pub fn run_durable<S: parley_proto::Durable>(stack: *const u64, build: impl FnOnce() -> S) -> ! {
+pub fn run_durable<S: crate::Durable>(stack: *const u64, build: impl FnOnce() -> S) -> ! {
     begin(stack);
     crate::serve_durable(&mut build())
 }

@@ -2,15 +2,26 @@
 //!
 //! Each has a number, so that ring 3 can name the one that broke.
 
+use parley_abi::PAGE;
+use parley_abi::call::kind;
+
+use crate::arch::paging;
+use crate::boot::ROOT_QUOTA;
 use crate::kernel::Core;
-use crate::mem::slab::Ref;
+use crate::mem::slab::{Ref, Slab};
+use crate::object::connection::Connection;
+use crate::object::endpoint::Endpoint;
+use crate::object::quota::Quota;
+use crate::object::region::Region;
+use crate::object::submission::Submission;
+use crate::object::table::Table;
 use crate::object::thread::{State, Thread};
 use crate::sched::PRIORITIES;
 
 /// An invariant: its number, and whether it holds.
 type Check = (i64, fn(&Core) -> bool);
 
-const CHECKS: [Check; 7] = [
+const CHECKS: [Check; 13] = [
     (1, ready_queues_hold_ready_threads),
     (2, endpoint_queues_hold_waiting_threads),
     (3, threads_live_in_spaces),
@@ -18,7 +29,29 @@ const CHECKS: [Check; 7] = [
     (5, quotas_cover_their_children),
     (6, regions_belong_to_spaces_and_memory),
     (7, connections_belong_to_endpoints_or_are_open),
+    (8, objects_count_their_handles),
+    (9, tokens_name_their_threads),
+    (10, page_tables_are_counted),
+    (11, quotas_add_up),
+    (12, queues_are_linked_both_ways),
+    (13, endpoints_list_what_is_closing),
 ];
+
+/// Amounts by owner. Each owner has a weight of its own, so that what one has too much cannot be what another lacks:
+/// the balance is 0 if, and but for one chance in 2^64 only if, it is for each of them.
+#[derive(Default)]
+struct Ledger(u64);
+
+impl Ledger {
+    fn add<T>(&mut self, owner: Ref<T>, kind: u8, amount: u64) {
+        let mixed = (owner.key() ^ (kind as u64) << 56).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        self.0 = self.0.wrapping_add((mixed ^ mixed >> 29).wrapping_mul(0xbf58_476d_1ce4_e5b9).wrapping_mul(amount));
+    }
+
+    fn take<T>(&mut self, owner: Ref<T>, kind: u8, amount: u64) {
+        self.add(owner, kind, amount.wrapping_neg());
+    }
+}
 
 /// The number of the first invariant that does not hold.
 pub fn first_broken(core: &Core) -> Option<i64> {
@@ -77,5 +110,101 @@ fn connections_belong_to_endpoints_or_are_open(core: &Core) -> bool {
     core.connections.refs().all(|at| {
         let connection = &core.connections[at];
         connection.refs > 0 || core.endpoints.get(connection.endpoint).is_some() || !connection.told
+    })
+}
+
+fn objects_count_their_handles(core: &Core) -> bool {
+    let mut ledger = Ledger::default();
+    for at in core.spaces.refs() {
+        let space = &core.spaces[at];
+        if space.holds_faults && core.connections.get(space.faults).is_some_and(|faults| faults.refs > 0) {
+            ledger.add(space.faults, kind::CONNECTION, 1);
+        }
+        let mut slot = space.handles.next_used(0);
+        while let Some(handle) = slot.and_then(|slot| space.handles.get(slot)) {
+            let lives = match handle.kind {
+                kind::CONNECTION => core.connections.get(handle.reference()).is_some(),
+                kind::MEM => core.memories.get(handle.reference()).is_some(),
+                kind::ENDPOINT => core.endpoints.get(handle.reference()).is_some(),
+                kind::SPACE => core.spaces.get(handle.reference()).is_some(),
+                kind::TABLE => core.tables.get(handle.reference()).is_some(),
+                _ => false,
+            };
+            ledger.add(handle.reference::<()>(), handle.kind, lives as u64);
+            slot = space.handles.next_used(slot.map_or(0, |slot| slot + 1));
+        }
+        ledger.take(at, kind::SPACE, space.refs as u64);
+    }
+    core.connections.refs().for_each(|at| ledger.take(at, kind::CONNECTION, core.connections[at].refs as u64));
+    core.memories.refs().for_each(|at| ledger.take(at, kind::MEM, core.memories[at].handles as u64));
+    core.endpoints.refs().for_each(|at| ledger.take(at, kind::ENDPOINT, core.endpoints[at].refs as u64));
+    core.tables.refs().for_each(|at| ledger.take(at, kind::TABLE, core.tables[at].refs as u64));
+    ledger.0 == 0
+}
+
+fn tokens_name_their_threads(core: &Core) -> bool {
+    core.threads.refs().all(|at| {
+        let Thread { token, serving, .. } = core.threads[at];
+        let caller = core.threads.at_place(serving.thread()).map(|caller| &core.threads[caller]);
+        let waits =
+            |caller: &Thread| caller.token != serving || matches!(caller.state, State::Awaiting | State::Calling);
+        token.thread() == at.place && caller.is_none_or(waits)
+    })
+}
+
+fn page_tables_are_counted(core: &Core) -> bool {
+    core.spaces.refs().all(|at| {
+        let space = &core.spaces[at];
+        paging::count_tables(space.root.table()) == space.page_tables
+    })
+}
+
+/// Of every quota but the root's, which pays for the tables of objects as well.
+fn quotas_add_up(core: &Core) -> bool {
+    let mut ledger = Ledger::default();
+    let mut pays = |quota: Ref<Quota>, bytes: u64| {
+        if quota != ROOT_QUOTA && core.quotas.get(quota).is_some() {
+            ledger.add(quota, 0, bytes);
+        }
+    };
+    for at in core.quotas.refs() {
+        let quota = &core.quotas[at];
+        pays(quota.parent, quota.limit + Slab::<Quota>::COST);
+        pays(at, quota.used.wrapping_neg());
+    }
+    for at in core.threads.refs() {
+        let thread = &core.threads[at];
+        pays(thread.quota, Slab::<Thread>::COST + if thread.fpu.is_some() { PAGE as u64 } else { 0 });
+    }
+    core.spaces.refs().for_each(|at| pays(core.spaces[at].quota, core.spaces[at].paid()));
+    core.memories.refs().for_each(|at| pays(core.memories[at].quota, core.memories[at].paid()));
+    for at in core.regions.refs() {
+        let space = core.spaces.get(core.regions[at].space);
+        pays(space.map_or(Ref::NONE, |space| space.quota), Slab::<Region>::COST);
+    }
+    core.endpoints.refs().for_each(|at| pays(core.endpoints[at].quota, Slab::<Endpoint>::COST));
+    core.connections.refs().for_each(|at| pays(core.connections[at].quota, Slab::<Connection>::COST));
+    core.tables.refs().for_each(|at| pays(core.tables[at].quota, Slab::<Table>::COST));
+    core.submissions.refs().for_each(|at| pays(core.submissions[at].quota, Slab::<Submission>::COST));
+    ledger.0 == 0
+}
+
+fn queues_are_linked_both_ways(core: &Core) -> bool {
+    (0..PRIORITIES as u8)
+        .all(|priority| core.ready.queue(priority).length_if_linked(&core.threads) == Some(core.ready.count(priority)))
+        && core.endpoints.refs().all(|at| core.endpoints[at].callers.length_if_linked(&core.threads).is_some())
+}
+
+fn endpoints_list_what_is_closing(core: &Core) -> bool {
+    core.endpoints.refs().all(|at| {
+        let (mut untold, mut next) = (0, core.endpoints[at].closing);
+        while let Some(connection) = core.connections.get(next) {
+            if connection.endpoint != at || connection.refs > 0 {
+                return false;
+            }
+            untold += !connection.told as u32;
+            next = connection.next;
+        }
+        untold == core.endpoints[at].untold
     })
 }

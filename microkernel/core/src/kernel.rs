@@ -4,6 +4,7 @@
 //! change states and queues, and whoever is current when they return is who ring 0 leaves for.
 
 use parley_abi::counters::Counters;
+use parley_abi::msg::Token;
 
 use crate::arch::apic::Apic;
 use crate::arch::clock::Clock;
@@ -52,6 +53,11 @@ pub struct Core {
     pub leaves: [paging::Leaf; 2],
     /// Whether the processor has instructions for segment bases.
     pub fast_bases: bool,
+    /// Whether the [short cuts](crate::arch::shortcut) are taken. Without them everything goes the long way, which
+    /// comes to the same: tests compare both.
+    pub short_cuts: bool,
+    /// The same for interrupts, which have none either while the trace is on.
+    pub fast_irqs: bool,
     /// Threads, and what else handles lead to.
     pub threads: Slab<Thread>,
     /// See [`Space`].
@@ -211,6 +217,9 @@ impl Core {
         for _ in 0..LONGEST_CHAIN {
             let Some(thread) = self.threads.get(at) else { break };
             let serving = thread.serving;
+            if serving == Token::NONE {
+                break;
+            }
             match self.threads.at_place(serving.thread()) {
                 Some(caller) if self.threads[caller].token == serving => at = caller,
                 _ => break,

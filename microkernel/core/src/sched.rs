@@ -3,13 +3,15 @@
 //! The running thread is in no queue, and neither is one that waits for an answer. So a call that
 //! switches straight to the server, and the reply that switches back, touch no queue at all.
 
+use core::mem::offset_of;
+
 use crate::mem::slab::{Ref, Slab};
 use crate::object::thread::Thread;
 
 /// Priorities, 0 to 31; 31 is the most urgent.
 pub const PRIORITIES: usize = 32;
 /// How long a thread runs while few others of its priority wait, in nanoseconds.
-const LONGEST_SLICE: u64 = 5_000_000;
+pub const LONGEST_SLICE: u64 = 5_000_000;
 /// The same where many wait.
 const SHORTEST_SLICE: u64 = 20_000;
 /// In this time each of many gets its turn, as long as their slices are not the shortest, in nanoseconds.
@@ -17,6 +19,7 @@ const ROUND: u64 = 20_000_000;
 
 /// A doubly linked list of threads, through their blocks. A thread is in at most one.
 #[derive(Clone, Copy, Default)]
+#[repr(C)]
 pub struct Queue {
     first: Ref<Thread>,
     last: Ref<Thread>,
@@ -108,6 +111,18 @@ impl Queue {
         }
     }
 
+    /// How many are in it, if each is the neighbour of its neighbours; for checks.
+    pub fn length_if_linked(&self, threads: &Slab<Thread>) -> Option<u32> {
+        let (mut length, mut before) = (0, Ref::NONE);
+        for at in self.iter(threads) {
+            if threads[at].previous != before {
+                return None;
+            }
+            (length, before) = (length + 1, at);
+        }
+        (self.is_empty() || before == self.last).then_some(length)
+    }
+
     /// The threads in it, in order.
     pub fn iter<'a>(&self, threads: &'a Slab<Thread>) -> impl Iterator<Item = Ref<Thread>> + 'a {
         let mut at = self.first;
@@ -128,6 +143,13 @@ pub struct Ready {
 }
 
 impl Ready {
+    /// Offsets, for the entry code: of the queues, of the bits that say which are occupied, and of how many wait in each.
+    pub const QUEUES_AT: usize = offset_of!(Ready, queues);
+    /// See [`Ready::QUEUES_AT`].
+    pub const OCCUPIED_AT: usize = offset_of!(Ready, occupied);
+    /// See [`Ready::QUEUES_AT`].
+    pub const COUNTS_AT: usize = offset_of!(Ready, counts);
+
     /// Lets a thread wait for its turn, behind its equals.
     pub fn push(&mut self, threads: &mut Slab<Thread>, at: Ref<Thread>, priority: u8) {
         self.queues[priority as usize].push(threads, at);
@@ -185,6 +207,11 @@ impl Ready {
     /// Whether somebody waits at `priority`.
     pub fn occupied_at(&self, priority: u8) -> bool {
         self.occupied & 1 << priority != 0
+    }
+
+    /// How many wait at one priority, for checks.
+    pub fn count(&self, priority: u8) -> u32 {
+        self.counts[priority as usize]
     }
 
     /// The queue of one priority, for checks.

@@ -6,6 +6,7 @@
 use parley_abi::Errno;
 use parley_abi::msg::event;
 
+use crate::HAS_RESIDENTS;
 use crate::kernel::Core;
 use crate::mem::slab::Ref;
 use crate::object::endpoint::Event;
@@ -18,7 +19,8 @@ impl Core {
     /// Sets the timer to the next moment that matters.
     pub fn update_timer(&mut self) {
         let deadline = self.deadlines.first(&self.threads).map_or(u64::MAX, |first| first.0);
-        let alarm = self.residents.iter().map(|resident| resident.alarm).filter(|&at| at != 0).min();
+        let residents = if HAS_RESIDENTS { &self.residents[..] } else { &[] };
+        let alarm = residents.iter().map(|resident| resident.alarm).filter(|&at| at != 0).min();
         let shared = self.threads.get(self.current).is_some_and(|current| self.ready.occupied_at(current.priority));
         let slice = if shared { self.slice_end } else { u64::MAX };
         let dump = if self.dump.due == 0 { u64::MAX } else { self.dump.due };

@@ -1,7 +1,7 @@
 //! The trace: a ring of typed events, recorded where ring 0 is entered and left.
 //!
 //! While it is off, system calls, messages and switches have no event sites at all: switching it on points
-//! LSTAR at another entry ([`crate::arch::entry::trace_system_calls`]), which takes no short cut and comes
+//! LSTAR at another entry ([`crate::arch::entry::choose_syscall_entry`]), which takes no short cut and comes
 //! here. Exceptions and interrupts have one site each, a compare and a jump. What was sent and who runs now
 //! is read off the threads on the way out, so that neither the handlers nor the short cuts know of it.
 //!
@@ -74,8 +74,19 @@ impl Core {
             }
             _ => return Err(Errno::EINVAL),
         }
-        entry::trace_system_calls(self.trace.on, self.fast_bases);
+        self.choose_entries();
         Ok(())
+    }
+
+    /// From now on short cuts are taken, or not.
+    pub fn take_short_cuts(&mut self, are: bool) {
+        self.short_cuts = are;
+        self.choose_entries();
+    }
+
+    fn choose_entries(&mut self) {
+        self.fast_irqs = self.short_cuts && !self.trace.on;
+        entry::choose_syscall_entry(self.trace.on, self.short_cuts);
     }
 
     fn trace_pages(&mut self) -> Result<[Phys; PAGES], Errno> {

@@ -59,6 +59,22 @@ impl Claim {
         self.len -= bytes as u64;
     }
 
+    /// How many bytes of it there are up to the first NUL, that one included; all, if there is none.
+    pub fn up_to_nul(mut self) -> Result<u64, Fault> {
+        let whole = self.len;
+        while self.len > 0 {
+            let (at, bytes) = self.first_page(false)?;
+            // SAFETY: 1. a user page in the direct map, and `bytes` does not reach past it; 2. there is one processor, and
+            // it does not leave ring 0 while the slice lives.
+            let piece = unsafe { core::slice::from_raw_parts(at, bytes) };
+            if let Some(nul) = position_of_nul(piece) {
+                return Ok(whole - self.len + nul as u64 + 1);
+            }
+            self.advance(bytes);
+        }
+        Ok(whole)
+    }
+
     /// Copies from user memory into `into`, as far as the shorter of the two goes. A fault after some
     /// bytes is a short copy.
     pub fn copy_in(mut self, into: &mut [u8]) -> Result<Copied, Fault> {
@@ -110,6 +126,23 @@ impl Claim {
         }
         Ok(done)
     }
+}
+
+/// Where the first NUL is, looked for eight bytes at a time.
+fn position_of_nul(bytes: &[u8]) -> Option<usize> {
+    const ONES: u64 = u64::from_le_bytes([0x01; 8]);
+    const HIGH: u64 = u64::from_le_bytes([0x80; 8]);
+    let (words, rest) = bytes.as_chunks::<8>();
+    for (number, word) in words.iter().enumerate() {
+        let word = u64::from_le_bytes(*word);
+        // The lowest high bit that is set is that of the first byte that is 0 (what lies above it may be wrong).
+        let zeros = word.wrapping_sub(ONES) & !word & HIGH;
+        if zeros != 0 {
+            return Some(number * 8 + zeros.trailing_zeros() as usize / 8);
+        }
+    }
+    let nul = rest.iter().position(|&byte| byte == 0)?;
+    Some(words.len() * 8 + nul)
 }
 
 /// Which of two claims a copy between them failed on.
@@ -276,6 +309,23 @@ mod tests {
         assert_eq!(claim(root, end, 8).copy_out(&[1; 8]), Err(Fault));
         assert_eq!(claim(root, 3 * PAGE as u64, 8).copy_in(&mut [0; 8]), Err(Fault));
         assert_eq!(claim(root, u64::MAX, u64::MAX).copy_in(&mut [0; 8]).map(|copied| copied.bytes), Err(Fault));
+    }
+
+    #[test]
+    fn text_ends_at_its_nul() {
+        let mut frames = host_frames(32);
+        let root = space(&mut frames);
+        claim(root, 0, 3 * PAGE as u64).copy_out(&[0xff; 2 * PAGE]).unwrap();
+        for (from, nul) in [(0, 0), (1, 7), (3, 8), (5, 63), (4000, 4095), (4000, 4096), (4000, 4103), (8180, 8191)] {
+            claim(root, nul, 1).copy_out(&[0]).unwrap();
+            let text = claim(root, from, 9000);
+            assert_eq!(text.up_to_nul(), Ok(nul - from + 1), "from {from} to {nul}");
+            assert_eq!(text.part(0, nul - from).up_to_nul(), Ok(nul - from), "none in what is looked at");
+            claim(root, nul, 1).copy_out(&[0x80]).unwrap();
+        }
+        assert_eq!(claim(root, 3 * PAGE as u64 - 4, 4).up_to_nul(), Ok(1), "a page of zeros that may only be read");
+        assert_eq!(claim(root, 3 * PAGE as u64, 4).up_to_nul(), Err(Fault));
+        assert_eq!(claim(root, 0, 0).up_to_nul(), Ok(0));
     }
 
     #[test]

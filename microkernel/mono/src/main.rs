@@ -33,5 +33,5 @@ fn place(core: &mut Core, given: Given) {
     core.place(TQUEUE.settle(service::TQUEUE, &[], server_tqueue::TQueue::new));
     core.place(VFS.settle(service::VFS, &[], || server_vfs::Vfs::new(given.archive)));
     core.place(PROC.settle(service::PROC, &[], || server_proc::Proc));
-    core.place(PING.settle(service::PING, &[], || server_ping::Ping));
+    core.place(PING.settle(service::PING, &[], server_ping::Ping::new));
 }

@@ -3,19 +3,27 @@
 //! By checkpoint: the console's state is small, mostly empty, and much of what changes it comes from the port, which
 //! cannot be asked again. What was written to the port by an event that was not finished is written again by the next
 //! instance; a key that such an event had taken from the port is lost.
+//!
+//! Version 2 adds how many interrupts the port has had since that version came, behind what version 1 writes.
 
 use parley_abi::Errno;
 use parley_abi::msg::Token;
-use parley_proto::{Durable, Host, file};
+use parley_proto::{Host, file};
+use parley_rt::durable::{Checkpoint, Schema};
+use parley_rt::log::line;
+use parley_rt::state::{Reader, Writer};
 use server_drivers::{Entropy, Uart};
 
 use crate::Char;
+use crate::console::State;
 use crate::device::{OpenDevice, number};
 
-impl<U: Uart, E: Entropy> Durable for Char<U, E> {
-    const VERSION: u32 = 1;
-    const WRITE_AHEAD: bool = false;
+impl<U: Uart, E: Entropy> Checkpoint for Char<U, E> {
+    fn schema(&self) -> Schema {
+        Schema::additive(self.version)
+    }
 
+    #[inline]
     fn changes(&self, label: u32, badge: u64) -> bool {
         // A badge that is none of an open device is refused later, and then nothing changes.
         let is_console = matches!(OpenDevice::number_in(badge), number::CONSOLE | number::TTY);
@@ -27,21 +35,35 @@ impl<U: Uart, E: Entropy> Durable for Char<U, E> {
     }
 
     fn is_idle(&self) -> bool {
-        self.console.is_idle()
+        self.version < 2 && self.console.is_idle()
     }
 
     fn export(&self, into: &mut [u8]) -> Result<usize, Errno> {
-        self.console.export(into)
+        let mut writer = Writer::new(into);
+        self.console.export(&mut writer)?;
+        if self.version >= 2 {
+            writer.put(&self.interrupts)?;
+        }
+        Ok(writer.used())
     }
 
     fn import(&mut self, version: u32, from: &[u8]) -> Result<(), Errno> {
-        match version {
-            1 => self.console.import(from),
-            _ => Err(Errno::EINVAL),
+        let mut reader = Reader::new(from);
+        let console = State::take(&mut reader)?;
+        if self.version >= 2 && version >= 2 {
+            self.interrupts = reader.take()?;
         }
+        // A newer version goes on behind this.
+        if version <= self.version {
+            reader.finish()?;
+        }
+        self.console.take_over(console)
     }
 
     fn resume(&mut self, host: &mut dyn Host) -> Result<(), Errno> {
+        if self.version >= 2 {
+            line(host, format_args!("interrupts since version 2: {}", self.interrupts));
+        }
         self.random.stir(&host.now().to_le_bytes());
         self.console.resume(host);
         Ok(())
@@ -114,7 +136,7 @@ mod tests {
         let mut bytes = [0; 20_000];
         let used = first.export(&mut bytes).unwrap();
         let mut second = service(usize::MAX);
-        assert!(second.import(2, &bytes[..used]).is_err() && second.import(1, &bytes[..used / 2]).is_err());
+        assert!(second.import(1, &bytes[..used / 2]).is_err());
         second.import(1, &bytes[..used]).unwrap();
         assert!(second.holds(Token::new(1, 1)) && !second.holds(Token::new(1, 2)));
         assert_eq!(second.console.uart_mut().arrive(b"typed\r"), 6);
@@ -123,6 +145,30 @@ mod tests {
         assert!(host.answers.iter().any(|&(_, result)| result == 1000), "the writer is done");
         let written = first.console.uart_mut().output.len() + second.console.uart_mut().output.len();
         assert!(written > 4000, "what waited for the port is there: {written} bytes");
+    }
+
+    #[test]
+    fn version_2_adds_a_field_and_version_1_leaves_it_out() {
+        let (mut old, mut host) = (service(9), Caller::default());
+        old.start(&mut host).unwrap();
+        assert!(request(&mut old, &mut host, 1, file::label::read, 100));
+        let mut new = service(9).in_version(2);
+        let carry = |from: &Char<_, _>, to: &mut Char<FakeUart, FakeEntropy>| {
+            let mut bytes = [0; 20_000];
+            let used = from.export(&mut bytes).unwrap();
+            to.import(from.schema().version, &bytes[..used]).unwrap();
+        };
+        carry(&old, &mut new);
+        new.notified(&mut host, crate::INTERRUPT_BIT);
+        let mut newer = service(9).in_version(2);
+        carry(&new, &mut newer);
+        assert_eq!((newer.interrupts, newer.holds(Token::new(1, 1))), (1, true));
+        let mut back = service(9);
+        carry(&newer, &mut back);
+        assert!(back.holds(Token::new(1, 1)));
+        let mut forth = service(9).in_version(2);
+        carry(&back, &mut forth);
+        assert_eq!((forth.interrupts, forth.holds(Token::new(1, 1))), (0, true));
     }
 
     #[test]
@@ -136,7 +182,7 @@ mod tests {
         for token in 200..400 {
             request(&mut full, &mut host, token, file::label::read, 100_000);
         }
-        let room = <Char<FakeUart, FakeEntropy> as Durable>::PAGES * parley_abi::PAGE * 3 / 8 - 4096;
+        let room = 20 << 10; // of the 16 pages that the manifest gives, less than half
         assert!(full.export(&mut vec![0; room]).is_ok());
     }
 

@@ -42,6 +42,9 @@ pub struct Char<U, E> {
     console: Console<U>,
     /// The answer to `fstat`, which leaves with the reply.
     stat: Stat,
+    /// Which version of the state it writes, and what version 2 adds: see `keep`.
+    version: u32,
+    interrupts: u64,
 }
 
 impl<U: Uart, E: Entropy> Char<U, E> {
@@ -54,7 +57,14 @@ impl<U: Uart, E: Entropy> Char<U, E> {
             random: Random::new(entropy),
             console: Console::new(uart),
             stat: NO_STAT,
+            version: 1,
+            interrupts: 0,
         }
+    }
+
+    /// The same, in another version of its state.
+    pub fn in_version(self, version: u32) -> Char<U, E> {
+        Char { version, ..self }
     }
 
     /// The console, for what only its owner may see.
@@ -247,6 +257,7 @@ impl<U: Uart, E: Entropy> Service for Char<U, E> {
             // When somebody presses a key, nobody can foretell to the nanosecond.
             self.random.stir(&host.now().to_le_bytes());
             self.console.interrupt(host);
+            self.interrupts += 1;
         }
     }
 

@@ -141,3 +141,12 @@ mod tests {
         assert_eq!(uart.output.iter().copied().collect::<Vec<u8>>(), b"hell");
     }
 }
+
+/// A counter that shows what it is told.
+pub struct FakeCounter(pub u32);
+
+impl crate::Counter for FakeCounter {
+    fn ticks(&mut self) -> u32 {
+        self.0 & crate::COUNTER_MASK
+    }
+}

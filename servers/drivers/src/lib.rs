@@ -15,10 +15,12 @@ mod cmos;
 mod date;
 mod entropy;
 pub mod fake;
+mod pm_timer;
 mod serial;
 
 pub use cmos::Cmos;
 pub use entropy::HardwareEntropy;
+pub use pm_timer::PmTimer;
 pub use serial::Uart16550;
 
 /// A serial port.
@@ -54,6 +56,17 @@ pub trait Rtc {
     /// or shows no valid date.
     fn read(&mut self) -> Option<u64>;
 }
+
+/// A counter that never stops: [`COUNTER_HZ`] ticks a second, and 0 again after [`COUNTER_MASK`].
+pub trait Counter {
+    /// Its count, 0 to [`COUNTER_MASK`].
+    fn ticks(&mut self) -> u32;
+}
+
+/// Ticks a second of a [`Counter`] (ACPI specification, power management timer).
+pub const COUNTER_HZ: u64 = 3_579_545;
+/// The largest count: every such counter has 24 bits, and some have more.
+pub const COUNTER_MASK: u32 = 0xff_ffff;
 
 /// A source of numbers that nobody can guess.
 pub trait Entropy {

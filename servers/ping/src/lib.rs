@@ -15,19 +15,42 @@
 // Servers contain no unsafe code. One that drives hardware borrows a driver from `servers/drivers`.
 #![forbid(unsafe_code)]
 
-use parley_abi::msg::Words;
-use parley_proto::{Cx, Outcome, RowSink, Service, ping};
+use parley_abi::Errno;
+use parley_abi::msg::{Token, Words};
+use parley_proto::{Cx, Host, Outcome, RowSink, Service, ping};
+use parley_rt::Durable;
+use parley_rt::durable::{Lasting, Memory, ROOT, Schema, Volatile};
 
-/// The service. State would be fields here; ping has none, so it survives any crash unharmed.
+/// The word of the memory that counts calls.
+const COUNT: usize = ROOT;
+
+/// The service. What it knows must outlive a crash, so it is no field but a word of [`Memory`]: in ring 3 memory that init
+/// holds, where each event happens as a whole or not at all, and in ring 0 a page of the heap.
 ///
 /// The constructor of a server does no input or output, and can be `const`: a kernel image may make it
 /// long before there is anything to talk to. What must be set up is done in [`Service::start`].
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Ping;
+#[derive(Debug, Default)]
+pub struct Ping<M = Volatile> {
+    memory: M,
+}
+
+impl Ping<Volatile> {
+    /// One whose count ends with it.
+    pub const fn new() -> Ping<Volatile> {
+        Ping { memory: Volatile::new() }
+    }
+}
+
+impl<M: Memory> Ping<M> {
+    /// One whose count is in this memory.
+    pub const fn over(memory: M) -> Ping<M> {
+        Ping { memory }
+    }
+}
 
 /// The rows of the table, as methods. `Cx` tells who asks (the badge of the connection), names the request
 /// (the token) and reaches the surroundings (the host). Arguments arrive with their types.
-impl ping::Ping for Ping {
+impl<M: Memory> ping::Ping for Ping<M> {
     /// Sums are modulo 2^64: an overflow is no error, and must be none in a server that runs in ring 0.
     fn ping(&mut self, _cx: &mut Cx<'_>, a: u64, b: u64, c: u64, d: u64, e: u64, f: u64) -> Outcome<'_> {
         let sum = [a, b, c, d, e, f].into_iter().fold(0, u64::wrapping_add);
@@ -35,13 +58,26 @@ impl ping::Ping for Ping {
         // answers with `Host::reply` when something else has happened. No handler ever sleeps.
         Outcome::Done(sum.cast_signed())
     }
+
+    /// The word is changed where it lies. Killed before this answer counts, the server finds the old value again and the
+    /// call is served anew; killed after, it gives the same answer again. Nothing more is to be done for it here.
+    fn count(&mut self, _cx: &mut Cx<'_>) -> Outcome<'_> {
+        let count = self.memory.get(COUNT) + 1;
+        self.memory.set(COUNT, count);
+        Outcome::Done(count.cast_signed())
+    }
 }
 
 /// What the run time calls: for each request, and, if a server wants to know, for notifications, alarms,
 /// closed connections and callers that gave up. All but `request` may be left as they are.
-impl Service for Ping {
+impl<M: Memory> Service for Ping<M> {
     fn rows(sink: &mut impl RowSink) {
         ping::rows(sink);
+    }
+
+    /// At the very first start only: a later instance finds its memory as it was left.
+    fn start(&mut self, _host: &mut dyn Host) -> Result<(), Errno> {
+        self.memory.prepare()
     }
 
     #[inline(always)]
@@ -53,12 +89,30 @@ impl Service for Ping {
     }
 }
 
+/// What makes it survive: where its state is, which version that has, and what is to be done before it goes on.
+impl Durable for Ping<Lasting> {
+    fn schema(&self) -> Schema {
+        Schema::additive(1)
+    }
+
+    fn memory(&mut self) -> &mut Lasting {
+        &mut self.memory
+    }
+
+    /// A server that answers with [`Outcome::Later`] says here which requests it keeps.
+    fn holds(&self, _: Token) -> bool {
+        false
+    }
+
+    /// Called in place of `start`. Hardware would be taken over here, and indices be made of what the memory holds.
+    fn resume(&mut self, _: &mut dyn Host, _: u32) -> Result<(), Errno> {
+        Ok(())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use parley_abi::Errno;
-    use parley_abi::msg::Token;
-    use parley_proto::Host;
 
     /// Ping needs nothing from its surroundings, so a test can give it nothing.
     struct Nowhere;
@@ -87,7 +141,7 @@ mod tests {
 
     fn ask(label: u32, words: Words) -> i64 {
         let mut cx = Cx { host: &mut Nowhere, token: Token::new(1, 1), badge: parley_proto::root_badge(2, 1) };
-        match Ping.request(&mut cx, label, &words) {
+        match Ping::new().request(&mut cx, label, &words) {
             Outcome::Done(result) => result,
             other => panic!("ping answers at once, not {other:?}"),
         }
@@ -99,12 +153,30 @@ mod tests {
     }
 
     #[test]
+    fn the_next_instance_goes_on_counting() {
+        let mut words = vec![[0; 8]; 8 * 512];
+        for expected in 1..5 {
+            let mut ping = Ping::over(Lasting::new(Vec::leak(words)));
+            if expected == 1 {
+                ping.start(&mut Nowhere).unwrap();
+            }
+            let mut cx = Cx { host: &mut Nowhere, token: Token::new(1, 1), badge: 0 };
+            assert_eq!(ping.request(&mut cx, ping::label::count, &[0; 6]), Outcome::Done(expected));
+            ping.memory().finish_for_test(Token::new(1, 1));
+            // It serves another, and dies before that counts.
+            let mut cx = Cx { host: &mut Nowhere, token: Token::new(1, 2), badge: 0 };
+            ping.request(&mut cx, ping::label::count, &[0; 6]);
+            words = ping.memory().words().to_vec();
+        }
+    }
+
+    #[test]
     fn sums_wrap() {
         assert_eq!(ask(ping::label::ping, [u64::MAX, 3, 0, 0, 0, 0]), 2);
     }
 
     #[test]
     fn other_labels_are_unknown() {
-        assert_eq!(ask(ping::label::ping + 1, [0; 6]), Errno::ENOSYS.negated());
+        assert_eq!(ask(ping::label::count + 1, [0; 6]), Errno::ENOSYS.negated());
     }
 }

@@ -3,4 +3,5 @@
 #![no_main]
 #![forbid(unsafe_code)]
 
-parley_rt::server!(server_ping::Ping);
+parley_rt::server!(durable server_ping::Ping::over(parley_rt::durable::Lasting::of_process()));
+parley_rt::wants!(STATE);

@@ -1,77 +1,120 @@
 //! What outlives an instance: the offset of the date, and who sleeps until when.
 //!
-//! By write-ahead: with a thousand sleepers, a checkpoint after each arrival would copy a thousand. All that the service
-//! does follows from what [`Host`](parley_proto::Host) tells it; the clock chip is read at the very first start only.
-
-use alloc::vec::Vec;
+//! In place: a record for each sleeper, of which the heap in [`Sleepers`](crate::sleepers::Sleepers) is made again. With a
+//! thousand sleepers, a checkpoint after each arrival would copy a thousand. The clock chip is read at the very first
+//! start only.
+//!
+//! Version 2 counts sleeps, in a word that version 1 leaves alone.
+//!
+//! A record is four words: when it wakes, its order, its token (0: the record is free), and which buffer takes
+//! what remains: 0 for none, or one more than its number.
 
 use parley_abi::Errno;
 use parley_abi::msg::Token;
-use parley_proto::{Durable, time};
-use parley_rt::state::{Reader, Writer};
-use serde::{Deserialize, Serialize};
+use parley_proto::Host;
+use parley_rt::Durable;
+use parley_rt::durable::{Lasting, Memory, ROOT, Records, Schema};
+use parley_rt::log::line;
 use server_drivers::Rtc;
 
 use crate::Time;
-use crate::sleepers::{Sleeper, Sleepers};
+use crate::sleepers::Sleeper;
+use crate::source::Source;
 
-/// Version 1: this, then the sleepers.
-#[derive(Serialize, Deserialize)]
-struct State {
-    /// Nanoseconds between 1970 and boot.
-    offset: u64,
-    arrivals: u64,
-    alarm: u64,
+/// Nanoseconds between 1970 and boot.
+const OFFSET: usize = ROOT;
+/// From version 2 on: sleeps begun since that version came.
+const COUNT: usize = ROOT + 1;
+/// What a source that may run ahead of the core's count has shown, in nanoseconds since boot.
+const SHOWN: usize = ROOT + 2;
+/// Which records are free.
+const SLEEPERS: Records<WORDS> = Records(ROOT + 4);
+const WORDS: usize = 4;
+const WAKE: usize = 0;
+const ORDER: usize = 1;
+const TOKEN: usize = 2;
+const LEFT: usize = 3;
+
+/// Begins with this offset and no sleepers.
+pub fn begin<M: Memory>(memory: &mut M, offset: u64) -> Result<(), Errno> {
+    if M::LASTS {
+        memory.prepare()?;
+        memory.set(OFFSET, offset);
+    }
+    Ok(())
 }
 
-#[derive(Serialize, Deserialize)]
-struct Kept {
-    wake: u64,
-    order: u64,
-    token: u64,
-    left: Option<u8>,
+/// Keeps a sleeper; returns the number of its record. ENOMEM: no room.
+pub fn add<M: Memory>(memory: &mut M, sleeper: &Sleeper) -> Result<usize, Errno> {
+    if !M::LASTS {
+        return Ok(0);
+    }
+    let record = SLEEPERS.take(memory).map_err(|_| Errno::ENOMEM)?;
+    let at = Records::<WORDS>::at(record);
+    memory.set(at + WAKE, sleeper.wake);
+    memory.set(at + ORDER, sleeper.order);
+    memory.set(at + TOKEN, sleeper.token.0);
+    memory.set(at + LEFT, sleeper.left.map_or(0, |lease| u64::from(lease) + 1));
+    Ok(record)
 }
 
-impl<R: Rtc> Durable for Time<R> {
-    const VERSION: u32 = 1;
-    const WRITE_AHEAD: bool = true;
+/// Forgets the sleeper of this record.
+pub fn remove<M: Memory>(memory: &mut M, record: usize) {
+    if M::LASTS {
+        memory.set(Records::<WORDS>::at(record) + TOKEN, 0);
+        SLEEPERS.give(memory, record);
+    }
+}
 
-    fn changes(&self, label: u32, _badge: u64) -> bool {
-        label == time::label::nanosleep
+/// Keeps what a clock shows.
+pub fn shown<M: Memory>(memory: &mut M, now: u64) {
+    if M::LASTS {
+        memory.set(SHOWN, now);
+    }
+}
+
+/// Counts a sleep.
+pub fn count<M: Memory>(memory: &mut M) {
+    if M::LASTS {
+        memory.set(COUNT, memory.get(COUNT) + 1);
+    }
+}
+
+impl<R: Rtc, S: Source> Durable for Time<R, Lasting, S> {
+    fn schema(&self) -> Schema {
+        Schema::additive(self.version)
+    }
+
+    #[inline(always)]
+    fn memory(&mut self) -> &mut Lasting {
+        &mut self.memory
     }
 
     fn holds(&self, token: Token) -> bool {
         self.sleepers.iter().any(|sleeper| sleeper.token == token)
     }
 
-    fn export(&self, into: &mut [u8]) -> Result<usize, Errno> {
-        let mut writer = Writer::new(into);
-        writer.put(&State { offset: self.offset, arrivals: self.sleepers.arrivals(), alarm: self.alarm })?;
-        writer.put_all(self.sleepers.iter().map(|&Sleeper { wake, order, token, left }| Kept {
-            wake,
-            order,
-            token: token.0,
-            left,
-        }))?;
-        Ok(writer.used())
-    }
-
-    fn import(&mut self, version: u32, from: &[u8]) -> Result<(), Errno> {
-        if version != Self::VERSION {
-            return Err(Errno::EINVAL);
+    fn resume(&mut self, host: &mut dyn Host, from: u32) -> Result<(), Errno> {
+        if self.version >= 2 {
+            if from < 2 {
+                self.memory.set(COUNT, 0);
+            }
+            line(host, format_args!("sleeps since version 2: {}", self.memory.get(COUNT)));
         }
-        let mut reader = Reader::new(from);
-        let state: State = reader.take()?;
-        let count = reader.take_length()?;
-        let mut sleepers = Vec::new();
-        sleepers.try_reserve_exact(count).map_err(|_| Errno::ENOMEM)?;
-        for _ in 0..count {
-            let Kept { wake, order, token, left } = reader.take()?;
-            sleepers.push(Sleeper { wake, order, token: Token(token), left });
+        let memory = &self.memory;
+        for record in SLEEPERS.numbers(memory) {
+            let [wake, order, token, left] =
+                core::array::from_fn(|word| memory.get(Records::<WORDS>::at(record) + word));
+            if token != 0 {
+                self.sleepers.reserve()?;
+                let left = (left as u8).checked_sub(1);
+                self.sleepers.add(Sleeper { wake, order, token: Token(token), left, record });
+            }
         }
-        reader.finish()?;
-        self.sleepers = Sleepers::restore(sleepers, state.arrivals);
-        (self.offset, self.alarm) = (state.offset, state.alarm);
+        self.offset = memory.get(OFFSET);
+        self.alarm = memory.alarm();
+        self.floor = memory.get(SHOWN);
+        self.source.begin(host);
         Ok(())
     }
 }
@@ -79,27 +122,51 @@ impl<R: Rtc> Durable for Time<R> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use parley_proto::Service;
+    use parley_rt::durable::{Found, WORDS_IN_PAGE};
     use proptest::prelude::*;
     use server_drivers::fake::FakeRtc;
 
+    fn time(words: &[[u8; 8]], date: u64) -> Time<FakeRtc, Lasting> {
+        Time::over(Lasting::new(Vec::leak(words.to_vec())), FakeRtc(Some(date)), crate::source::Core)
+    }
+
     proptest! {
+        /// Sleepers come and go; the next instance has those that are there, in the same order.
         #[test]
-        fn state_survives_the_trip(sleepers in prop::collection::vec((any::<u64>(), any::<u64>(), any::<Option<u8>>()), 0..50), offset: u64) {
-            let mut time = Time::new(FakeRtc(None));
-            time.offset = offset;
-            for &(wake, token, left) in &sleepers {
-                time.sleepers.add(wake, Token(token), left).unwrap();
+        fn state_survives_the_trip(sleepers in prop::collection::vec((0u64..9, prop::option::of(0u8..2), any::<bool>()), 0..300)) {
+            let mut host = crate::tests::FakeHost::default();
+            let mut first = time(&[[0; 8]; 16 * WORDS_IN_PAGE], 1_000);
+            first.start(&mut host).unwrap();
+            for (token, &(wake, left, goes)) in (1..).zip(&sleepers) {
+                let order = first.sleepers.next_order();
+                let sleeper = Sleeper { wake, order, token: Token(token), left, record: 0 };
+                let record = add(&mut first.memory, &sleeper).unwrap();
+                first.sleepers.reserve().unwrap();
+                first.sleepers.add(Sleeper { record, ..sleeper });
+                if goes {
+                    first.cancelled(&mut host, Token(token / 2 + 1));
+                }
             }
-            let mut bytes = [0; 4096];
-            let used = time.export(&mut bytes).unwrap();
-            let mut next = Time::new(FakeRtc(Some(1)));
-            prop_assert_eq!(next.import(2, &bytes[..used]), Err(Errno::EINVAL));
-            prop_assert_eq!(next.import(1, &bytes[..used - 1]), Err(Errno::EINVAL));
-            prop_assert_eq!(next.import(1, &bytes[..used]), Ok(()));
-            prop_assert_eq!(next.offset, offset);
-            prop_assert!(sleepers.iter().all(|&(_, token, _)| next.holds(Token(token))));
-            let order = |time: &mut Time<FakeRtc>| core::iter::from_fn(|| time.sleepers.pop_due(u64::MAX)).collect::<Vec<_>>();
-            prop_assert_eq!(order(&mut next), order(&mut time));
+            first.memory.finish_for_test(Token(1));
+            let mut next = time(first.memory.words(), 7);
+            prop_assert_eq!(next.memory.found(), Found::State);
+            next.resume(&mut host, 1).unwrap();
+            prop_assert_eq!(next.offset, first.offset);
+            let tokens = || (1..).map(Token).take(sleepers.len());
+            prop_assert!(tokens().all(|token| next.holds(token) == first.holds(token)));
+            let drain = |time: &mut Time<FakeRtc, Lasting>| core::iter::from_fn(|| time.sleepers.pop_due(u64::MAX)).collect::<Vec<_>>();
+            prop_assert_eq!(drain(&mut next), drain(&mut first));
         }
+    }
+
+    #[test]
+    fn room_for_sleepers_ends_with_the_memory() {
+        let mut memory = Lasting::new(Vec::leak(vec![[0; 8]; 8 * WORDS_IN_PAGE]));
+        begin(&mut memory, 1).unwrap();
+        let sleeper = Sleeper { wake: 1, order: 2, token: Token(3), left: None, record: 0 };
+        let added = (0..10_000).take_while(|_| add(&mut memory, &sleeper).is_ok()).count();
+        assert_eq!(added, 3 * (WORDS_IN_PAGE / WORDS - 1), "records of three pages");
+        assert_eq!(SLEEPERS.numbers(&memory).count(), added);
     }
 }

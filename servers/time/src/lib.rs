@@ -12,6 +12,7 @@ extern crate alloc;
 pub mod clock;
 mod keep;
 pub mod sleepers;
+pub mod source;
 #[cfg(test)]
 mod tests;
 
@@ -19,43 +20,79 @@ use parley_abi::Errno;
 use parley_abi::linux::{Plain, Seconds, Timespec, Timeval};
 use parley_abi::msg::{Token, Words};
 use parley_proto::{Cx, Host, InOf, OutOf, Outcome, RowSink, Service, time};
+use parley_rt::durable::{Memory, Volatile};
 use server_drivers::Rtc;
 
 use crate::sleepers::{Sleeper, Sleepers};
+use crate::source::Source;
 
 /// Sleepers woken by one alarm. More of them are woken by the next, which follows at once: between the
 /// two the service hears everybody else.
 const WAKE_AT_ONCE: usize = 64;
 
 /// The service.
-pub struct Time<R> {
+pub struct Time<R, M = Volatile, S = source::Core> {
     rtc: R,
+    /// What the clocks count by.
+    source: S,
+    /// A clock has shown this: none shows less.
+    floor: u64,
+    /// What outlives the process: see `keep`.
+    memory: M,
     /// Nanoseconds between 1970 and boot.
     offset: u64,
     sleepers: Sleepers,
     /// What the core was last asked for, so that it isn't asked again; 0 is nothing.
     alarm: u64,
+    /// Which version of the state it writes: see `keep`.
+    version: u32,
     /// The answers to the clock rows, which leave with the reply instead of a copy of their own.
     timespec: Timespec,
     timeval: Timeval,
 }
 
-impl<R: Rtc> Time<R> {
-    /// The service with its clock chip, which is not touched before [`Service::start`].
-    pub const fn new(rtc: R) -> Time<R> {
+impl<R: Rtc> Time<R, Volatile> {
+    /// The service with its clock chip, which is not touched before [`Service::start`]. What it knows ends with it.
+    pub const fn new(rtc: R) -> Time<R, Volatile> {
+        Time::over(Volatile::new(), rtc, source::Core)
+    }
+}
+
+impl<R: Rtc, M: Memory, S: Source> Time<R, M, S> {
+    /// As [`Time::new`], with everything that must not be lost in this memory, and clocks that count by `source`.
+    pub const fn over(memory: M, rtc: R, source: S) -> Time<R, M, S> {
         Time {
             rtc,
+            source,
+            floor: 0,
+            memory,
             offset: 0,
             sleepers: Sleepers::new(),
             alarm: 0,
+            version: 1,
             timespec: Timespec { sec: 0, nsec: 0 },
             timeval: Timeval { sec: 0, usec: 0 },
         }
     }
 
+    /// The same, in another version of its state.
+    pub fn in_version(self, version: u32) -> Time<R, M, S> {
+        Time { version, ..self }
+    }
+
     /// Nanoseconds since 1970; a `u64` holds them until the year 2554.
-    fn realtime(&self, host: &mut dyn Host) -> u64 {
-        host.now().wrapping_add(self.offset)
+    fn realtime(&mut self, host: &mut dyn Host) -> u64 {
+        self.since_boot(host).wrapping_add(self.offset)
+    }
+
+    /// Nanoseconds since boot, by the source.
+    fn since_boot(&mut self, host: &mut dyn Host) -> u64 {
+        let now = self.source.now(host).max(self.floor);
+        if S::LEADS {
+            self.floor = now;
+            keep::shown(&mut self.memory, now);
+        }
+        now
     }
 
     /// Takes in a sleeper. EFAULT, EINVAL: no valid duration. ENOMEM: no room.
@@ -71,7 +108,13 @@ impl<R: Rtc> Time<R> {
         }
         let wake = cx.host.now().saturating_add(duration);
         let left = (!left.is_null).then(|| left.lease());
-        self.sleepers.add(wake, cx.token, left)?;
+        self.sleepers.reserve()?;
+        let sleeper = Sleeper { wake, order: self.sleepers.next_order(), token: cx.token, left, record: 0 };
+        let record = keep::add(&mut self.memory, &sleeper)?;
+        self.sleepers.add(Sleeper { record, ..sleeper });
+        if self.version >= 2 {
+            keep::count(&mut self.memory);
+        }
         self.set_alarm(cx.host);
         Ok(Outcome::Later)
     }
@@ -86,14 +129,14 @@ impl<R: Rtc> Time<R> {
     }
 }
 
-impl<R: Rtc> time::Time for Time<R> {
+impl<R: Rtc, M: Memory, S: Source> time::Time for Time<R, M, S> {
     fn clock_gettime(&mut self, cx: &mut Cx<'_>, clock: u32, time: OutOf<Timespec>) -> Outcome<'_> {
         let Some(kind) = clock::Kind::of(clock) else { return Outcome::from(Errno::EINVAL) };
         if time.is_null {
             return Outcome::from(Errno::EFAULT);
         }
         let now = match kind {
-            clock::Kind::SinceBoot => cx.host.now(),
+            clock::Kind::SinceBoot => self.since_boot(cx.host),
             clock::Kind::Date => self.realtime(cx.host),
         };
         self.timespec = Timespec::from_nanoseconds(now);
@@ -127,7 +170,7 @@ impl<R: Rtc> time::Time for Time<R> {
     }
 }
 
-impl<R: Rtc> Service for Time<R> {
+impl<R: Rtc, M: Memory, S: Source> Service for Time<R, M, S> {
     fn rows(sink: &mut impl RowSink) {
         time::rows(sink);
     }
@@ -141,7 +184,8 @@ impl<R: Rtc> Service for Time<R> {
             }
             None => host.log("time: the clock chip shows no valid date; starting in 1970\n"),
         }
-        Ok(())
+        self.source.begin(host);
+        keep::begin(&mut self.memory, self.offset)
     }
 
     #[inline(always)]
@@ -154,6 +198,7 @@ impl<R: Rtc> Service for Time<R> {
         let now = host.now();
         for _ in 0..WAKE_AT_ONCE {
             let Some(sleeper) = self.sleepers.pop_due(now) else { break };
+            keep::remove(&mut self.memory, sleeper.record);
             host.reply(sleeper.token, 0);
         }
         // The alarm that has rung is gone, so the next is asked for even if it is for the same time.
@@ -164,6 +209,7 @@ impl<R: Rtc> Service for Time<R> {
     /// Ends a sleep early: what remained goes to the caller's `left`, the answer is EINTR.
     fn cancelled(&mut self, host: &mut dyn Host, token: Token) {
         let Some(sleeper) = self.sleepers.remove(token) else { return };
+        keep::remove(&mut self.memory, sleeper.record);
         let result = tell_remaining(host, sleeper).err().unwrap_or(Errno::EINTR);
         host.reply(token, result.negated());
         self.set_alarm(host);

@@ -4,7 +4,6 @@
 //! only an interrupted sleep does, looks at all of them.
 
 use alloc::collections::BinaryHeap;
-use alloc::vec::Vec;
 use core::cmp::{Ordering, Reverse};
 
 use parley_abi::Errno;
@@ -21,6 +20,8 @@ pub struct Sleeper {
     pub token: Token,
     /// The lease that takes what remained of an interrupted sleep, if the caller wants to know.
     pub left: Option<u8>,
+    /// The number of its record, where it outlives the process.
+    pub record: usize,
 }
 
 impl Ord for Sleeper {
@@ -48,27 +49,25 @@ impl Sleepers {
         Sleepers { heap: BinaryHeap::new(), arrivals: 0 }
     }
 
-    /// Adds the request `token`, to be woken at `wake`. ENOMEM: no room, and nothing has changed.
-    pub fn add(&mut self, wake: u64, token: Token, left: Option<u8>) -> Result<(), Errno> {
-        self.heap.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
-        self.heap.push(Reverse(Sleeper { wake, order: self.arrivals, token, left }));
-        self.arrivals += 1;
-        Ok(())
+    /// Makes room for one more. ENOMEM.
+    pub fn reserve(&mut self) -> Result<(), Errno> {
+        self.heap.try_reserve(1).map_err(|_| Errno::ENOMEM)
+    }
+
+    /// The order of the next to come.
+    pub fn next_order(&self) -> u64 {
+        self.arrivals
+    }
+
+    /// Adds one; there is room, after [`Sleepers::reserve`].
+    pub fn add(&mut self, sleeper: Sleeper) {
+        self.arrivals = self.arrivals.max(sleeper.order + 1);
+        self.heap.push(Reverse(sleeper));
     }
 
     /// All of them, in any order.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = &Sleeper> {
         self.heap.iter().map(|sleeper| &sleeper.0)
-    }
-
-    /// Arrivals so far.
-    pub fn arrivals(&self) -> u64 {
-        self.arrivals
-    }
-
-    /// Those that were there when so many had arrived.
-    pub fn restore(sleepers: Vec<Sleeper>, arrivals: u64) -> Sleepers {
-        Sleepers { heap: sleepers.into_iter().map(Reverse).collect(), arrivals }
     }
 
     /// When the next one is due.

@@ -11,8 +11,8 @@ const DATE: u64 = 1_767_225_600;
 
 /// Lease 0 is `input`, lease 1 (or the only one) is `output`.
 #[derive(Default)]
-struct FakeHost {
-    now: u64,
+pub struct FakeHost {
+    pub now: u64,
     input: Vec<u8>,
     output: Vec<u8>,
     fault: bool,

@@ -24,7 +24,7 @@ mod waiting;
 use parley_abi::Errno;
 use parley_abi::linux::{Plain, Stat, mode, open};
 use parley_abi::msg::{Token, Words};
-use parley_proto::{Cx, Host, In, Out, OutOf, Outcome, ROOT, Service, chardev, file};
+use parley_proto::{Cx, Host, In, Out, OutOf, Outcome, ROOT, RowSink, Service, chardev, file};
 
 use crate::device::{Minor, Opened};
 use crate::ring::Ring;
@@ -277,6 +277,11 @@ impl chardev::CharDev for TQueue {
 }
 
 impl Service for TQueue {
+    fn rows(sink: &mut impl RowSink) {
+        file::rows(sink);
+        chardev::rows(sink);
+    }
+
     fn request(&mut self, cx: &mut Cx<'_>, label: u32, words: &Words) -> Outcome<'_> {
         match label >> 8 {
             file::ID => file::dispatch(self, cx, label, words),

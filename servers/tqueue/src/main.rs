@@ -3,5 +3,8 @@
 #![no_main]
 #![forbid(unsafe_code)]
 
-parley_rt::server!(durable server_tqueue::TQueue::new());
+parley_rt::server!(durable parley_rt::durable::Checkpointed::new(
+    parley_rt::durable::Lasting::of_process(),
+    server_tqueue::TQueue::new(),
+));
 parley_rt::wants!(STATE);

@@ -6,6 +6,7 @@
 use core::fmt::{self, Write};
 use parley_abi::Errno;
 use parley_proto::Host;
+use parley_rt::durable::Memory;
 use tar_no_std::{CorruptDataError, PosixHeader, TarArchiveRef, TarFormatDecimal, TypeFlag};
 
 use crate::clock::SECOND;
@@ -20,7 +21,12 @@ type Name = heapless::Vec<u8, 256>;
 
 /// Fills `fs` from an archive, at the time `now`. EINVAL: it is broken or holds what a ramfs cannot; the log
 /// says where.
-pub fn unpack(fs: &mut RamFs, archive: &'static [u8], now: u64, host: &mut dyn Host) -> Result<(), Errno> {
+pub fn unpack<M: Memory>(
+    fs: &mut RamFs<M>,
+    archive: &'static [u8],
+    now: u64,
+    host: &mut dyn Host,
+) -> Result<(), Errno> {
     if *archive == [0; 2 * BLOCK] {
         return Ok(()); // what `tar` makes of no files at all, and the reader takes for broken
     }
@@ -79,8 +85,8 @@ fn name_of(header: &PosixHeader) -> Name {
 
 /// EINVAL: a name with `..` or without any component, a size that is none, or a kind of entry that
 /// the ramfs has not. EEXIST, ENOTDIR: it clashes with an entry before it. EFBIG, ENOSPC.
-fn unpack_entry(
-    fs: &mut RamFs,
+fn unpack_entry<M: Memory>(
+    fs: &mut RamFs<M>,
     archive: &'static [u8],
     block: usize,
     header: &PosixHeader,
@@ -94,11 +100,13 @@ fn unpack_entry(
             let size = size.as_number::<usize>().map_err(|_| Errno::EINVAL)?;
             let start = (block + 1) * BLOCK;
             let end = start.checked_add(size).ok_or(Errno::EINVAL)?;
-            let bytes = archive.get(start..end).ok_or(Errno::EINVAL)?;
+            archive.get(start..end).ok_or(Errno::EINVAL)?;
             let (dir, last) = make_way(fs, name, now)?;
             match fs.lookup(dir, last.ok_or(Errno::EINVAL)?) {
                 Ok(_) => Err(Errno::EEXIST),
-                Err(_) => fs.create_image(dir, last.unwrap_or_default(), bytes, mode, date(mtime, now)).map(|_| ()),
+                Err(_) => {
+                    fs.create_image(dir, last.unwrap_or_default(), start, size, mode, date(mtime, now)).map(|_| ())
+                }
             }
         }
         Ok(TypeFlag::DIRTYPE) => {
@@ -113,7 +121,7 @@ fn unpack_entry(
 
 /// Makes the directories that `path` runs through. Returns the last of them and the last component, which
 /// is `None` for `./`. EINVAL: there is a `..`.
-fn make_way<'p>(fs: &mut RamFs, path: &'p [u8], now: u64) -> Result<(Ino, Option<&'p [u8]>), Errno> {
+fn make_way<'p, M: Memory>(fs: &mut RamFs<M>, path: &'p [u8], now: u64) -> Result<(Ino, Option<&'p [u8]>), Errno> {
     let mut dir = fs.root();
     let mut last: Option<&[u8]> = None;
     for component in Components::new(path) {
@@ -131,7 +139,7 @@ fn make_way<'p>(fs: &mut RamFs, path: &'p [u8], now: u64) -> Result<(Ino, Option
 }
 
 /// The directory `name` in `dir`, made if it is not there. ENOTDIR: it is a file.
-fn enter(fs: &mut RamFs, dir: Ino, name: &[u8], mode: u32, now: u64) -> Result<Ino, Errno> {
+fn enter<M: Memory>(fs: &mut RamFs<M>, dir: Ino, name: &[u8], mode: u32, now: u64) -> Result<Ino, Errno> {
     match fs.lookup(dir, name) {
         Ok(ino) if fs.attr(ino).kind == Kind::Directory => Ok(ino),
         Ok(_) => Err(Errno::ENOTDIR),

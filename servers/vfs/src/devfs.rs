@@ -6,7 +6,6 @@
 use alloc::vec::Vec;
 use parley_abi::{Errno, msg::Words};
 use parley_proto::{Host, chardev, driver_of};
-use parley_rt::state::{Reader, Writer};
 
 use crate::fs::{Attr, Entry, FIRST_COOKIE, FileSystem, Ino, Kind, Times};
 
@@ -84,24 +83,6 @@ impl DevFs {
         self.times = Times::all(now);
     }
 
-    /// Writes the devices down. ENOSPC.
-    pub fn put(&self, writer: &mut Writer<'_>) -> Result<(), Errno> {
-        writer.put(&self.times)?;
-        writer.put_all(self.devices.iter().map(|device| (device.number, device.permissions, device.name)))
-    }
-
-    /// Reads what [`DevFs::put`] wrote. EINVAL: it is none. ENOMEM.
-    pub fn take(reader: &mut Reader<'_>) -> Result<DevFs, Errno> {
-        let mut fs = DevFs { devices: Vec::new(), times: reader.take()? };
-        let count = reader.take_length()?;
-        fs.devices.try_reserve_exact(count).map_err(|_| Errno::ENOMEM)?;
-        for _ in 0..count {
-            let (number, permissions, name) = reader.take()?;
-            fs.devices.push(Device { number, permissions, name });
-        }
-        Ok(fs)
-    }
-
     fn device(&self, ino: Ino) -> Option<&Device> {
         self.devices.get((ino as usize).checked_sub(1)?)
     }
@@ -136,7 +117,7 @@ impl FileSystem for DevFs {
         ROOT
     }
 
-    fn entry(&self, dir: Ino, cookie: u64) -> Option<Entry<'_>> {
+    fn entry(&mut self, dir: Ino, cookie: u64) -> Option<Entry<'_>> {
         let index = usize::try_from(cookie.saturating_sub(FIRST_COOKIE)).ok()?;
         let device = self.devices.get(index).filter(|_| dir == ROOT)?;
         let kind = Kind::Device(device.number);

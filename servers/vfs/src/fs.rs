@@ -74,7 +74,7 @@ pub const FIRST_COOKIE: u64 = 2;
 /// An inode number that does not exist cannot reach it: the namespace gets them from here only, and
 /// holds each one that an open file keeps.
 ///
-/// Reading the clock costs more than some reads, so [`FileSystem::entry`], `peek`, `commit` and `truncate`,
+/// Reading the clock costs more than some reads, so [`FileSystem::entry`], `touch`, `commit` and `truncate`,
 /// which serve open files, only mark times for update, as POSIX allows. The namespace has them
 /// [settled](FileSystem::settle) when somebody looks and when a file is closed. `create`, `remove` and
 /// `rename` are told the time, `now`, in nanoseconds since 1970.
@@ -96,7 +96,12 @@ pub trait FileSystem {
 
     /// The first entry of `dir` at `cookie` or after it. Cookies stay with their entries, so that a walk
     /// returns each entry that stays exactly once, whatever is added or removed meanwhile.
-    fn entry(&self, dir: Ino, cookie: u64) -> Option<Entry<'_>>;
+    fn entry(&mut self, dir: Ino, cookie: u64) -> Option<Entry<'_>>;
+
+    /// The inode is read: marks it.
+    fn touch(&mut self, ino: Ino) {
+        let _ = ino;
+    }
 
     /// Bytes of a file from `offset` on: as many as lie together, none at the end and beyond it.
     fn peek(&self, ino: Ino, offset: u64) -> &[u8] {

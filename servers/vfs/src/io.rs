@@ -9,17 +9,18 @@ use parley_abi::Errno;
 use parley_abi::linux::{Plain, Stat, dirent, seek};
 use parley_proto::file::File;
 use parley_proto::{Cx, In, Out, OutOf, Outcome};
+use parley_rt::durable::Memory;
 
 use crate::Vfs;
 use crate::dirents::Records;
 use crate::namespace::{Namespace, Node};
 use crate::ramfs::clip;
-use crate::table::OpenFile;
+use crate::table;
 
 /// Most bytes that one request moves: what bounds a stay in ring 0.
 pub const TRANSFER_MAX: u64 = 1 << 20;
 
-impl File for Vfs {
+impl<M: Memory> File for Vfs<M> {
     fn read(&mut self, cx: &mut Cx<'_>, buf: Out) -> Outcome<'_> {
         self.read_on(cx, buf).into()
     }
@@ -41,10 +42,9 @@ impl File for Vfs {
     }
 
     fn fstat(&mut self, cx: &mut Cx<'_>, stat: OutOf<Stat>) -> Outcome<'_> {
-        self.only_looked = true;
-        match self.files.get(cx.badge) {
+        match table::get(&self.names.ram.memory, cx.badge) {
             Ok(_) if stat.is_null => Errno::EFAULT.into(),
-            Ok(&mut OpenFile { node, .. }) => Outcome::Fill(self.describe(node, cx.host).bytes()),
+            Ok(file) => Outcome::Fill(self.describe(file.node, cx.host).bytes()),
             Err(errno) => errno.into(),
         }
     }
@@ -54,29 +54,33 @@ impl File for Vfs {
     }
 }
 
-impl Vfs {
+impl<M: Memory> Vfs<M> {
     fn read_on(&mut self, cx: &mut Cx<'_>, buf: Out) -> Result<i64, Errno> {
-        let file = self.files.readable(cx.badge)?;
+        let file = table::readable(&self.names.ram.memory, cx.badge)?;
+        self.names.touch(file.node);
         let done = copy_to_client(&self.names, file.node, file.offset, cx, buf)?;
-        file.offset += done;
+        if done > 0 {
+            file.seek(&mut self.names.ram.memory, file.offset + done);
+        }
         Ok(done as i64)
     }
 
     fn write_on(&mut self, cx: &mut Cx<'_>, buf: In) -> Result<i64, Errno> {
-        let file = self.files.writable(cx.badge)?;
-        let offset = if file.append { self.names.attr(file.node).size } else { file.offset };
+        let file = table::writable(&self.names.ram.memory, cx.badge)?;
+        let offset = if file.appends() { self.names.attr(file.node).size } else { file.offset };
         let done = copy_from_client(&mut self.names, file.node, offset, cx, buf)?;
         if done > 0 {
-            file.offset = offset + done;
+            file.seek(&mut self.names.ram.memory, offset + done);
         }
         Ok(done as i64)
     }
 
     /// What lies together in the file travels with the reply, without a copy of its own.
     fn read_at(&mut self, cx: &mut Cx<'_>, buf: Out, offset: i64) -> Result<Outcome<'_>, Errno> {
-        let node = self.files.readable(cx.badge)?.node;
+        let node = table::readable(&self.names.ram.memory, cx.badge)?.node;
         let offset = u64::try_from(offset).map_err(|_| Errno::EINVAL)?;
         let wanted = buf.len.min(TRANSFER_MAX);
+        self.names.touch(node);
         let bytes = clip(self.names.peek(node, offset), wanted as usize);
         if self.names.peek(node, offset + bytes.len() as u64).is_empty() {
             return Ok(Outcome::Data(bytes));
@@ -87,36 +91,40 @@ impl Vfs {
     /// All that is asked for, if it lies together.
     #[inline(always)]
     pub(crate) fn piece(&mut self, badge: u64, buf: Out, offset: i64) -> Option<&[u8]> {
-        let node = self.files.readable(badge).ok()?.node;
-        let len = usize::try_from(buf.len.min(TRANSFER_MAX)).ok()?;
-        self.names.peek(node, u64::try_from(offset).ok()?).get(..len)
+        let node = table::readable(&self.names.ram.memory, badge).ok()?.node;
+        let offset = u64::try_from(offset).ok()?;
+        self.names.touch(node);
+        self.names.peek(node, offset).get(..buf.len.min(TRANSFER_MAX) as usize)
     }
 
     /// POSIX, not Linux: O_APPEND does not change where `pwrite` writes.
     fn write_at(&mut self, cx: &mut Cx<'_>, buf: In, offset: i64) -> Result<i64, Errno> {
-        let node = self.files.writable(cx.badge)?.node;
+        let node = table::writable(&self.names.ram.memory, cx.badge)?.node;
         let offset = u64::try_from(offset).map_err(|_| Errno::EINVAL)?;
         copy_from_client(&mut self.names, node, offset, cx, buf).map(|done| done as i64)
     }
 
     /// A directory's offset is a cookie: going back to one that was seen is all that makes sense.
     fn seek(&mut self, badge: u64, offset: i64, whence: u32) -> Result<i64, Errno> {
-        let file = self.files.get(badge)?;
+        let file = table::get(&self.names.ram.memory, badge)?;
         let base = match whence {
             seek::SET => 0,
             seek::CUR => file.offset,
-            seek::END if !file.directory => self.names.attr(file.node).size,
+            seek::END if !file.is_directory() => self.names.attr(file.node).size,
             _ => return Err(Errno::EINVAL),
         };
         let target = (base as i64).checked_add(offset).ok_or(Errno::EOVERFLOW)?;
-        file.offset = u64::try_from(target).map_err(|_| Errno::EINVAL)?;
-        Ok(target)
+        let target = u64::try_from(target).map_err(|_| Errno::EINVAL)?;
+        if target != file.offset {
+            file.seek(&mut self.names.ram.memory, target);
+        }
+        Ok(target.cast_signed())
     }
 
     /// EINVAL: not even one entry fits into the buffer.
     fn list(&mut self, cx: &mut Cx<'_>, buf: Out) -> Result<i64, Errno> {
-        let file = self.files.get(cx.badge)?;
-        if !file.directory {
+        let file = table::get(&self.names.ram.memory, cx.badge)?;
+        if !file.is_directory() {
             return Err(Errno::ENOTDIR);
         }
         let room = buf.len.min(self.page.len() as u64) as usize;
@@ -136,15 +144,22 @@ impl Vfs {
         if buf.write(cx, 0, bytes)? != bytes.len() {
             return Err(Errno::EFAULT);
         }
-        file.offset = cookie;
-        Ok(bytes.len() as i64)
+        let length = bytes.len();
+        file.seek(&mut self.names.ram.memory, cookie);
+        Ok(length as i64)
     }
 }
 
 const _: () = assert!(parley_abi::PAGE >= dirent::HEADER + crate::path::NAME_MAX + 8, "each entry fits");
 
 /// Copies file bytes from `offset` on to the client, up to the end of the file or of the buffer.
-fn copy_to_client(names: &Namespace, node: Node, offset: u64, cx: &mut Cx<'_>, buf: Out) -> Result<u64, Errno> {
+fn copy_to_client<M: Memory>(
+    names: &Namespace<M>,
+    node: Node,
+    offset: u64,
+    cx: &mut Cx<'_>,
+    buf: Out,
+) -> Result<u64, Errno> {
     let wanted = buf.len.min(TRANSFER_MAX);
     let mut done = 0;
     while done < wanted {
@@ -166,7 +181,13 @@ fn copy_to_client(names: &Namespace, node: Node, offset: u64, cx: &mut Cx<'_>, b
 }
 
 /// Copies the client's bytes straight into the pages of a file and grows it by what arrived.
-fn copy_from_client(names: &mut Namespace, node: Node, offset: u64, cx: &mut Cx<'_>, buf: In) -> Result<u64, Errno> {
+fn copy_from_client<M: Memory>(
+    names: &mut Namespace<M>,
+    node: Node,
+    offset: u64,
+    cx: &mut Cx<'_>,
+    buf: In,
+) -> Result<u64, Errno> {
     let wanted = buf.len.min(TRANSFER_MAX);
     let mut done = 0;
     while done < wanted {
@@ -182,8 +203,8 @@ fn copy_from_client(names: &mut Namespace, node: Node, offset: u64, cx: &mut Cx<
 }
 
 /// Lets `copy` fill one page of a file from `offset` on, at most `len` bytes, and commits what it did.
-fn fill_page(
-    names: &mut Namespace,
+fn fill_page<M: Memory>(
+    names: &mut Namespace<M>,
     node: Node,
     offset: u64,
     len: u64,

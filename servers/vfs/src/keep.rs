@@ -1,34 +1,29 @@
 //! What outlives an instance: the tree with its contents, and every open file with its offset.
 //!
-//! By write-ahead: an export holds all bytes that are not in the boot archive, and a `read` changes no more than an
-//! offset. `pread` leaves nothing to keep, as its mark for the time of access can be lost, and `stat` only if it settles one. What a
-//! program writes goes through the journal, and is exported with everything else when the journal is full.
+//! In place: all of it is words and pages of [`Lasting`] memory, which the code that serves requests reads and changes
+//! where they lie. A `read` changes an offset, a `write` besides the size of the file and perhaps its map; what a program
+//! writes is copied once, into the page where it stays. The devices are asked for again.
+//!
+//! Version 2 counts the files and directories that are made, in a word that version 1 leaves alone.
 
 use parley_abi::Errno;
 use parley_abi::msg::Token;
-use parley_proto::{Durable, file};
-use parley_rt::state::{Reader, Writer};
+use parley_proto::Host;
+use parley_rt::Durable;
+use parley_rt::durable::{Lasting, Memory, Schema};
+use parley_rt::log::line;
 
-use crate::Vfs;
 use crate::clock::Clock;
-use crate::namespace::Namespace;
-use crate::table::Table;
+use crate::{Vfs, root};
 
-impl Durable for Vfs {
-    const VERSION: u32 = 1;
-    const WRITE_AHEAD: bool = true;
-    /// 2 MiB: events of 512 KiB, and 768 KiB of names and contents.
-    const PAGES: usize = 512;
-
-    #[inline]
-    fn changes(&self, label: u32, _badge: u64) -> bool {
-        label != file::label::pread
+impl Durable for Vfs<Lasting> {
+    fn schema(&self) -> Schema {
+        Schema::additive(self.version)
     }
 
-    /// A `stat` changes something only if it meets a mark.
-    #[inline]
-    fn has_changed(&mut self) -> bool {
-        !core::mem::take(&mut self.only_looked)
+    #[inline(always)]
+    fn memory(&mut self) -> &mut Lasting {
+        &mut self.names.ram.memory
     }
 
     /// Every request is answered at once.
@@ -36,24 +31,19 @@ impl Durable for Vfs {
         false
     }
 
-    fn export(&self, into: &mut [u8]) -> Result<usize, Errno> {
-        let mut writer = Writer::new(into);
-        writer.put(&self.clock.epoch())?;
-        self.files.put(&mut writer)?;
-        self.names.put(&mut writer, self.archive)?;
-        Ok(writer.used())
-    }
-
-    fn import(&mut self, version: u32, from: &[u8]) -> Result<(), Errno> {
-        if version != Self::VERSION {
-            return Err(Errno::EINVAL);
+    fn resume(&mut self, host: &mut dyn Host, from: u32) -> Result<(), Errno> {
+        if self.version >= 2 {
+            if from < 2 {
+                self.names.ram.memory.set(root::COUNT_MADE, 0);
+            }
+            let made = self.names.ram.memory.get(root::COUNT_MADE);
+            line(host, format_args!("files made since version 2: {made}"));
         }
-        let mut reader = Reader::new(from);
-        let clock = Clock::of(reader.take()?);
-        let files = Table::take(&mut reader)?;
-        let names = Namespace::take(&mut reader, self.archive)?;
-        reader.finish()?;
-        (self.clock, self.files, self.names) = (clock, files, names);
+        let memory = &self.names.ram.memory;
+        let [epoch, made] = [root::EPOCH, root::MADE].map(|word| memory.get(word));
+        self.clock = Clock::of(epoch);
+        self.names.resume();
+        self.learn_devices(host, made);
         Ok(())
     }
 }

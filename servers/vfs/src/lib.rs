@@ -21,6 +21,7 @@ mod names;
 mod namespace;
 mod path;
 mod ramfs;
+mod root;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -31,6 +32,7 @@ use parley_abi::msg::Words;
 use parley_abi::slot::service;
 use parley_abi::{Errno, PAGE, PATH_MAX};
 use parley_proto::{Cx, Host, Outcome, RowSink, Service, file, vfs};
+use parley_rt::durable::{Memory, Volatile};
 
 pub use fs::FileSystem;
 pub use io::TRANSFER_MAX;
@@ -41,11 +43,10 @@ pub use table::MAX_OPEN;
 /// The server.
 ///
 /// About 12 KiB, most of it the buffers that paths and directory entries are copied through.
-pub struct Vfs {
+pub struct Vfs<M = Volatile> {
     archive: &'static [u8],
     clock: clock::Clock,
-    names: namespace::Namespace,
-    files: table::Table,
+    names: namespace::Namespace<M>,
     /// The path of the request, and the second one of `rename`.
     path: [u8; PATH_MAX],
     second_path: [u8; PATH_MAX],
@@ -53,41 +54,64 @@ pub struct Vfs {
     page: [u8; PAGE],
     /// What `stat` sends with its reply.
     stat: Stat,
-    /// The event that is being served was a look at the tree and changed nothing, not even the time in a node.
-    only_looked: bool,
+    /// Which version of the state it writes: see `keep`.
+    version: u32,
 }
 
-impl Vfs {
-    /// A server whose root holds the files of `archive`, a ustar file, once it has started.
-    pub fn new(archive: &'static [u8]) -> Vfs {
+impl Vfs<Volatile> {
+    /// A server whose root holds the files of `archive`, a ustar file, once it has started. What it knows ends with it.
+    pub fn new(archive: &'static [u8]) -> Vfs<Volatile> {
+        Vfs::over(Volatile::new(), archive)
+    }
+}
+
+impl<M: Memory> Vfs<M> {
+    /// As [`Vfs::new`], with everything that it knows in this memory.
+    pub fn over(memory: M, archive: &'static [u8]) -> Vfs<M> {
         Vfs {
             archive,
             clock: clock::Clock::new(),
-            names: namespace::Namespace::new(),
-            files: table::Table::new(),
+            names: namespace::Namespace::new(memory, archive),
             path: [0; PATH_MAX],
             second_path: [0; PATH_MAX],
             page: [0; PAGE],
             stat: Stat::default(),
-            only_looked: false,
+            version: 1,
         }
     }
 
-    /// Sets the times of a node that are marked. The time is asked for whether or not there is a mark: reads leave
-    /// marks but no trace in the journal, so what is asked of the world must not depend on them.
+    /// The same, in another version of its state.
+    pub fn in_version(self, version: u32) -> Vfs<M> {
+        Vfs { version, ..self }
+    }
+
+    /// A file or directory was made: version 2 counts them.
+    fn count_made(&mut self) {
+        if self.version >= 2 {
+            let made = self.names.ram.memory.get(root::COUNT_MADE);
+            self.names.ram.memory.set(root::COUNT_MADE, made + 1);
+        }
+    }
+
+    /// Sets the times of a node that are marked.
     #[inline]
     fn settle(&mut self, node: namespace::Node, host: &mut dyn Host) {
-        let now = self.clock.now(host);
         if self.names.is_marked(node) {
-            self.only_looked = false;
-            self.names.settle(node, now);
+            self.names.settle(node, self.clock.now(host));
         }
     }
 
-    /// Learns the devices of a driver that comes and goes.
-    fn look_at_driver(&mut self, host: &mut dyn Host, driver: u8) {
-        let now = self.clock.now(host);
-        match self.names.dev.learn(host, now, driver) {
+    /// Fills /dev, which was made at `made`.
+    fn learn_devices(&mut self, host: &mut dyn Host, made: u64) {
+        if let Err(errno) = self.names.dev.learn(host, made, service::CHAR) {
+            archive::log(host, format_args!("vfs: /dev is incomplete: the char service answered {errno}"));
+        }
+        self.look_at_driver(host, made, service::TQUEUE);
+    }
+
+    /// Learns the devices of a driver that comes and goes; from now on /dev was made at `made`.
+    fn look_at_driver(&mut self, host: &mut dyn Host, made: u64, driver: u8) {
+        match self.names.dev.learn(host, made, driver) {
             // Not there, in ring 0; not there, in ring 3; gone again.
             Ok(()) | Err(Errno::ENXIO | Errno::EBADF | Errno::ESTALE) => {}
             Err(errno) => archive::log(host, format_args!("vfs: /dev is incomplete: a driver answered {errno}")),
@@ -102,7 +126,7 @@ impl Vfs {
     }
 }
 
-impl Service for Vfs {
+impl<M: Memory> Service for Vfs<M> {
     fn rows(sink: &mut impl RowSink) {
         file::rows(sink);
         vfs::rows(sink);
@@ -140,10 +164,9 @@ impl Service for Vfs {
             );
             return Err(errno);
         }
-        if let Err(errno) = self.names.dev.learn(host, now, service::CHAR) {
-            archive::log(host, format_args!("vfs: /dev is incomplete: the char service answered {errno}"));
-        }
-        self.look_at_driver(host, service::TQUEUE);
+        self.names.ram.memory.set(root::EPOCH, self.clock.epoch());
+        self.names.ram.memory.set(root::MADE, now);
+        self.learn_devices(host, now);
         Ok(())
     }
 
@@ -158,17 +181,21 @@ impl Service for Vfs {
 
     /// A driver was loaded or unloaded. (The char service's devices are always the same.)
     fn notified(&mut self, host: &mut dyn Host, bits: u64) {
+        if bits & (gone_bit(service::TQUEUE) | news_bit(service::TQUEUE)) == 0 {
+            return;
+        }
+        let now = self.clock.now(host);
+        self.names.ram.memory.set(root::MADE, now);
         if bits & gone_bit(service::TQUEUE) != 0 {
-            let now = self.clock.now(host);
             self.names.dev.forget(now, service::TQUEUE);
         }
         if bits & news_bit(service::TQUEUE) != 0 {
-            self.look_at_driver(host, service::TQUEUE);
+            self.look_at_driver(host, now, service::TQUEUE);
         }
     }
 
     fn closed(&mut self, host: &mut dyn Host, badge: u64) {
-        if let Some(file) = self.files.remove(badge) {
+        if let Some(file) = table::remove(&mut self.names.ram.memory, badge) {
             self.settle(file.node, host);
             self.names.release(file.node);
         }

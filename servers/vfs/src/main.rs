@@ -3,5 +3,5 @@
 #![no_main]
 #![forbid(unsafe_code)]
 
-parley_rt::server!(durable server_vfs::Vfs::new(parley_rt::archive()));
+parley_rt::server!(durable server_vfs::Vfs::over(parley_rt::durable::Lasting::of_process(), parley_rt::archive()));
 parley_rt::wants!(ARCHIVE, STATE);

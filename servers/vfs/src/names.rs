@@ -8,22 +8,22 @@ use parley_abi::Errno;
 use parley_abi::linux::{Plain, Stat, open};
 use parley_proto::vfs::Vfs as Rows;
 use parley_proto::{Cx, OutOf, Outcome, ROOT, Text, chardev, driver_of};
+use parley_rt::durable::Memory;
 
 use crate::Vfs;
 use crate::fs::Kind;
 use crate::namespace::{Found, Namespace, Node};
-use crate::table::OpenFile;
+use crate::table;
 
 /// Bits of a mode that are kept; there is no umask.
 const PERMISSIONS: u32 = 0o7777;
 
-impl Rows for Vfs {
+impl<M: Memory> Rows for Vfs<M> {
     fn open(&mut self, cx: &mut Cx<'_>, path: Text, flags: u32, mode: u32) -> Outcome<'_> {
         self.open_path(cx, path, flags, mode).unwrap_or_else(Outcome::from)
     }
 
     fn stat(&mut self, cx: &mut Cx<'_>, path: Text, stat: OutOf<Stat>) -> Outcome<'_> {
-        self.only_looked = true;
         match self.find(cx, path) {
             Ok(_) if stat.is_null => Errno::EFAULT.into(),
             Ok(node) => Outcome::Fill(self.describe(node, cx.host).bytes()),
@@ -53,7 +53,7 @@ fn check_root(cx: &Cx<'_>) -> Result<(), Errno> {
     if cx.badge & ROOT == 0 { Err(Errno::EBADF) } else { Ok(()) }
 }
 
-impl Vfs {
+impl<M: Memory> Vfs<M> {
     /// Room in the open-file table comes first, so that nothing is made or truncated in vain.
     fn open_path(&mut self, cx: &mut Cx<'_>, path: Text, flags: u32, mode: u32) -> Result<Outcome<'static>, Errno> {
         check_root(cx)?;
@@ -61,18 +61,23 @@ impl Vfs {
         if flags & open::ACCMODE == open::ACCMODE || has(flags, open::CREAT | open::DIRECTORY) {
             return Err(Errno::EINVAL);
         }
-        self.files.reserve()?;
+        table::reserve(&mut self.names.ram.memory)?;
         let found = self.names.walk(path)?;
         let node = match found.node {
             Some(node) => open_existing(&mut self.names, &found, node, flags)?,
             None => open_new(&mut self.names, &found, flags, mode, self.clock.now(cx.host))?,
         };
+        let is_new = found.node.is_none();
         if let Kind::Device(device) = self.names.attr(node).kind {
             let words = [device, flags as u64, 0, 0];
             return Ok(Outcome::Forward { service: driver_of(device), label: chardev::label::open_device, words });
         }
-        let badge = self.files.insert(open_file(&self.names, node, flags))?;
+        let access = access(&self.names, node, flags);
+        let badge = table::insert(&mut self.names.ram.memory, node, access)?;
         self.names.hold(node);
+        if is_new {
+            self.count_made();
+        }
         Ok(Outcome::Open { badge, close_on_exec: has(flags, open::CLOEXEC) })
     }
 
@@ -89,7 +94,9 @@ impl Vfs {
             return Err(Errno::EEXIST);
         }
         let now = self.clock.now(cx.host);
-        self.names.create(found.dir, found.name, Kind::Directory, mode & PERMISSIONS, now).map(|_| ())
+        self.names.create(found.dir, found.name, Kind::Directory, mode & PERMISSIONS, now)?;
+        self.count_made();
+        Ok(())
     }
 
     fn remove_directory(&mut self, cx: &mut Cx<'_>, path: Text) -> Result<(), Errno> {
@@ -129,7 +136,12 @@ fn has(flags: u32, all: u32) -> bool {
 }
 
 /// What `open` makes of a name that is there.
-fn open_existing(names: &mut Namespace, found: &Found<'_>, node: Node, flags: u32) -> Result<Node, Errno> {
+fn open_existing<M: Memory>(
+    names: &mut Namespace<M>,
+    found: &Found<'_>,
+    node: Node,
+    flags: u32,
+) -> Result<Node, Errno> {
     if has(flags, open::CREAT | open::EXCL) {
         return Err(Errno::EEXIST);
     }
@@ -144,7 +156,13 @@ fn open_existing(names: &mut Namespace, found: &Found<'_>, node: Node, flags: u3
 }
 
 /// What `open` makes of a name that is not there.
-fn open_new(names: &mut Namespace, found: &Found<'_>, flags: u32, mode: u32, now: u64) -> Result<Node, Errno> {
+fn open_new<M: Memory>(
+    names: &mut Namespace<M>,
+    found: &Found<'_>,
+    flags: u32,
+    mode: u32,
+    now: u64,
+) -> Result<Node, Errno> {
     if !has(flags, open::CREAT) {
         return Err(Errno::ENOENT);
     }
@@ -154,20 +172,20 @@ fn open_new(names: &mut Namespace, found: &Found<'_>, flags: u32, mode: u32, now
     names.create(found.dir, found.name, Kind::File, mode & PERMISSIONS, now)
 }
 
-fn open_file(names: &Namespace, node: Node, flags: u32) -> OpenFile {
-    let access = flags & open::ACCMODE;
-    OpenFile {
-        node,
-        offset: 0,
-        readable: access != open::WRONLY,
-        writable: access != open::RDONLY,
-        append: has(flags, open::APPEND),
-        directory: names.is_directory(node),
-    }
+/// What may be done with a file that is opened with these flags.
+fn access<M: Memory>(names: &Namespace<M>, node: Node, flags: u32) -> u64 {
+    let mode = flags & open::ACCMODE;
+    let all = [
+        (mode != open::WRONLY, table::READABLE),
+        (mode != open::RDONLY, table::WRITABLE),
+        (has(flags, open::APPEND), table::APPEND),
+        (names.is_directory(node), table::DIRECTORY),
+    ];
+    all.into_iter().filter(|(applies, _)| *applies).fold(0, |access, (_, flag)| access | flag)
 }
 
 /// The rules of rename(2), in Linux's order.
-fn check_rename(names: &Namespace, from: &Found<'_>, moved: Node, to: &Found<'_>) -> Result<(), Errno> {
+fn check_rename<M: Memory>(names: &Namespace<M>, from: &Found<'_>, moved: Node, to: &Found<'_>) -> Result<(), Errno> {
     let directory = names.is_directory(moved);
     if from.is_dots() || to.is_dots() || from.is_mount() || to.is_mount() {
         return Err(Errno::EBUSY);

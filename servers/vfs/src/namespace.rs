@@ -7,25 +7,39 @@
 
 use parley_abi::Errno;
 use parley_abi::linux::{Stat, Timespec, mode};
-use parley_rt::state::{Reader, Writer};
-use serde::{Deserialize, Serialize};
+use parley_rt::durable::Memory;
 
 use crate::devfs::DevFs;
 use crate::fs::{Attr, Entry, FIRST_COOKIE, FileSystem, Ino, Kind};
 use crate::path::Components;
-use crate::ramfs::RamFs;
+use crate::ramfs::{self, RamFs};
+use crate::root;
 
 /// Numbers of the file systems.
 const RAM: u8 = 0;
 const DEV: u8 = 1;
 /// The root directory of the whole tree.
-pub const ROOT: Node = Node { fs: RAM, ino: 0 };
+pub const ROOT: Node = Node { fs: RAM, ino: ramfs::ROOT };
 
 /// An inode of the tree.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Node {
     fs: u8,
     ino: Ino,
+}
+
+impl Node {
+    /// As one word of memory.
+    #[inline]
+    pub const fn word(self) -> u64 {
+        (self.fs as u64) << 32 | self.ino as u64
+    }
+
+    /// Out of one word.
+    #[inline]
+    pub const fn from_word(word: u64) -> Node {
+        Node { fs: (word >> 32) as u8, ino: word as Ino }
+    }
 }
 
 /// What a path leads to.
@@ -58,19 +72,30 @@ struct Mount {
     root: Node,
 }
 
+/// Calls a method of the node's file system. A call for each: they are known when this is compiled, and a table of
+/// functions would cost more than some of them.
+macro_rules! on {
+    ($tree:expr, $node:expr, $method:ident($($argument:expr),*)) => {
+        match $node.fs {
+            RAM => $tree.ram.$method($($argument),*),
+            _ => $tree.dev.$method($($argument),*),
+        }
+    };
+}
+
 /// The tree.
-pub struct Namespace {
+pub struct Namespace<M> {
     /// The root file system.
-    pub ram: RamFs,
+    pub ram: RamFs<M>,
     /// What is mounted on /dev.
     pub dev: DevFs,
     mount: Option<Mount>,
 }
 
-impl Namespace {
-    /// An empty tree, without memory.
-    pub const fn new() -> Namespace {
-        Namespace { ram: RamFs::new(), dev: DevFs::new(), mount: None }
+impl<M: Memory> Namespace<M> {
+    /// The tree in this memory, with files that may refer to the archive.
+    pub const fn new(memory: M, archive: &'static [u8]) -> Namespace<M> {
+        Namespace { ram: RamFs::new(memory, archive), dev: DevFs::new(), mount: None }
     }
 
     /// Lays devfs over /dev, which is made if it is not there, at the time `now`. ENOTDIR, ENOSPC.
@@ -80,36 +105,16 @@ impl Namespace {
             Ok(ino) => ino,
             Err(_) => self.ram.create(ROOT.ino, b"dev", Kind::Directory, 0o755, now)?,
         };
-        self.mount = Some(Mount { over: Node { fs: RAM, ino: over }, root: Node { fs: DEV, ino: self.dev.root() } });
+        let at = root::MOUNT;
+        self.ram.memory.set(at, over.into());
+        self.resume();
         Ok(())
     }
 
-    /// Writes the whole tree down. ENOSPC.
-    pub fn put(&self, writer: &mut Writer<'_>, archive: &'static [u8]) -> Result<(), Errno> {
-        writer.put(&self.mount.as_ref().map(|mount| (mount.over, mount.root)))?;
-        self.dev.put(writer)?;
-        self.ram.put(writer, archive)
-    }
-
-    /// Reads what [`Namespace::put`] wrote. EINVAL: it is none. ENOMEM.
-    pub fn take(reader: &mut Reader<'_>, archive: &'static [u8]) -> Result<Namespace, Errno> {
-        let mount = reader.take::<Option<(Node, Node)>>()?.map(|(over, root)| Mount { over, root });
-        let dev = DevFs::take(reader)?;
-        Ok(Namespace { ram: RamFs::take(reader, archive)?, dev, mount })
-    }
-
-    fn fs(&self, node: Node) -> &dyn FileSystem {
-        match node.fs {
-            RAM => &self.ram,
-            _ => &self.dev,
-        }
-    }
-
-    fn fs_mut(&mut self, node: Node) -> &mut dyn FileSystem {
-        match node.fs {
-            RAM => &mut self.ram,
-            _ => &mut self.dev,
-        }
+    /// Finds the mount of an earlier instance.
+    pub fn resume(&mut self) {
+        let over = self.ram.memory.get(root::MOUNT) as Ino;
+        self.mount = Some(Mount { over: Node { fs: RAM, ino: over }, root: Node { fs: DEV, ino: self.dev.root() } });
     }
 
     /// Follows a path. ENOENT: it is empty, or a directory on the way is missing. ENOTDIR: one on the way
@@ -153,7 +158,7 @@ impl Namespace {
             b"." => Ok(dir),
             b".." => Ok(self.parent(dir)),
             _ => {
-                let node = Node { fs: dir.fs, ino: self.fs(dir).lookup(dir.ino, name)? };
+                let node = Node { fs: dir.fs, ino: on!(self, dir, lookup(dir.ino, name))? };
                 Ok(self.mount.as_ref().filter(|mount| mount.over == node).map_or(node, |mount| mount.root))
             }
         }
@@ -162,7 +167,7 @@ impl Namespace {
     /// The directory that `dir` is in; of the root, itself.
     pub fn parent(&self, dir: Node) -> Node {
         let dir = self.mount.as_ref().filter(|mount| mount.root == dir).map_or(dir, |mount| mount.over);
-        Node { fs: dir.fs, ino: self.fs(dir).parent(dir.ino) }
+        Node { fs: dir.fs, ino: on!(self, dir, parent(dir.ino)) }
     }
 
     /// Whether `node` is `dir`, or a directory above it.
@@ -175,7 +180,7 @@ impl Namespace {
 
     /// Describes a node.
     pub fn attr(&self, node: Node) -> Attr {
-        self.fs(node).attr(node.ino)
+        on!(self, node, attr(node.ino))
     }
 
     /// Whether a node is a directory.
@@ -186,7 +191,7 @@ impl Namespace {
     /// Describes a node as `stat` does. Inode numbers are one more than the file system's, so that none
     /// is 0.
     pub fn stat(&self, node: Node) -> Stat {
-        let (attr, times) = (self.attr(node), self.fs(node).times(node.ino));
+        let (attr, times) = (self.attr(node), on!(self, node, times(node.ino)));
         let (kind, rdev) = match attr.kind {
             Kind::File => (mode::IFREG, 0),
             Kind::Directory => (mode::IFDIR, 0),
@@ -210,53 +215,59 @@ impl Namespace {
 
     /// The first entry of a directory at `cookie` or after it, `.` (0) and `..` (1) included. A
     /// directory that was removed has none.
-    pub fn entry(&self, dir: Node, cookie: u64) -> Option<Entry<'_>> {
+    pub fn entry(&mut self, dir: Node, cookie: u64) -> Option<Entry<'_>> {
         let kind = Kind::Directory;
         match cookie {
             _ if self.attr(dir).links == 0 => None,
             0 => Some(Entry { name: b".", ino: dir.ino, kind, next: 1 }),
             1 => Some(Entry { name: b"..", ino: self.parent(dir).ino, kind, next: FIRST_COOKIE }),
-            _ => self.fs(dir).entry(dir.ino, cookie),
+            _ => on!(self, dir, entry(dir.ino, cookie)),
         }
+    }
+
+    /// See [`FileSystem::touch`].
+    #[inline]
+    pub fn touch(&mut self, node: Node) {
+        on!(self, node, touch(node.ino));
     }
 
     /// See [`FileSystem::peek`].
     #[inline]
     pub fn peek(&self, node: Node, offset: u64) -> &[u8] {
-        self.fs(node).peek(node.ino, offset)
+        on!(self, node, peek(node.ino, offset))
     }
 
     /// See [`FileSystem::room`].
     #[inline]
     pub fn room(&mut self, node: Node, offset: u64) -> Result<&mut [u8], Errno> {
-        self.fs_mut(node).room(node.ino, offset)
+        on!(self, node, room(node.ino, offset))
     }
 
     /// See [`FileSystem::commit`].
     #[inline]
     pub fn commit(&mut self, node: Node, end: u64) {
-        self.fs_mut(node).commit(node.ino, end);
+        on!(self, node, commit(node.ino, end));
     }
 
     /// See [`FileSystem::abandon`].
     pub fn abandon(&mut self, node: Node) {
-        self.fs_mut(node).abandon(node.ino);
+        on!(self, node, abandon(node.ino));
     }
 
     /// See [`FileSystem::truncate`].
     pub fn truncate(&mut self, node: Node, size: u64) -> Result<(), Errno> {
-        self.fs_mut(node).truncate(node.ino, size)
+        on!(self, node, truncate(node.ino, size))
     }
 
     /// See [`FileSystem::create`].
     pub fn create(&mut self, dir: Node, name: &[u8], kind: Kind, permissions: u32, now: u64) -> Result<Node, Errno> {
-        let ino = self.fs_mut(dir).create(dir.ino, name, kind, permissions, now)?;
+        let ino = on!(self, dir, create(dir.ino, name, kind, permissions, now))?;
         Ok(Node { fs: dir.fs, ino })
     }
 
     /// See [`FileSystem::remove`].
     pub fn remove(&mut self, dir: Node, name: &[u8], now: u64) -> Result<(), Errno> {
-        self.fs_mut(dir).remove(dir.ino, name, now)
+        on!(self, dir, remove(dir.ino, name, now))
     }
 
     /// See [`FileSystem::rename`]. EXDEV: the directories are in different file systems.
@@ -264,26 +275,26 @@ impl Namespace {
         if from.fs != to.fs {
             return Err(Errno::EXDEV);
         }
-        self.fs_mut(from).rename(from.ino, name, to.ino, new_name, now)
+        on!(self, from, rename(from.ino, name, to.ino, new_name, now))
     }
 
     /// See [`FileSystem::is_marked`].
     pub fn is_marked(&self, node: Node) -> bool {
-        self.fs(node).is_marked(node.ino)
+        on!(self, node, is_marked(node.ino))
     }
 
     /// See [`FileSystem::settle`].
     pub fn settle(&mut self, node: Node, now: u64) {
-        self.fs_mut(node).settle(node.ino, now);
+        on!(self, node, settle(node.ino, now));
     }
 
     /// See [`FileSystem::hold`].
     pub fn hold(&mut self, node: Node) {
-        self.fs_mut(node).hold(node.ino);
+        on!(self, node, hold(node.ino));
     }
 
     /// See [`FileSystem::release`].
     pub fn release(&mut self, node: Node) {
-        self.fs_mut(node).release(node.ino);
+        on!(self, node, release(node.ino));
     }
 }

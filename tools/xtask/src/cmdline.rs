@@ -5,6 +5,9 @@
 
 use std::fmt::Write;
 
+/// Lets the program have interrupts and ports.
+pub const HARDWARE: &str = "hardware";
+
 /// Where the kernel log goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogPort {
@@ -15,13 +18,17 @@ pub enum LogPort {
 }
 
 /// The command line that sends the log to `port`, ends through QEMU's exit device, and runs
-/// `program` (with its arguments) instead of the shell when there is one.
-pub fn compose(port: LogPort, level: &str, program: &[String]) -> String {
+/// `program` (with its arguments) instead of the shell when there is one. `options` are more words for the kernel.
+pub fn compose(port: LogPort, level: &str, options: &[String], program: &[String]) -> String {
     let port = match port {
         LogPort::Com1 => "com1",
         LogPort::Com2 => "com2",
     };
     let mut line = format!("log={port} loglevel={level} debug-exit");
+    for option in options {
+        line.push(' ');
+        line.push_str(option);
+    }
     if !program.is_empty() {
         line.push_str(" --");
     }
@@ -52,12 +59,12 @@ mod tests {
     #[test]
     fn words_with_spaces_stay_one_word() {
         let program = ["/bin/echo".into(), "a b".into(), "100%".into()];
-        let line = compose(LogPort::Com2, "info", &program);
-        assert_eq!(line, "log=com2 loglevel=info debug-exit -- /bin/echo a%20b 100%25");
+        let line = compose(LogPort::Com2, "info", &["short-cuts=off".into()], &program);
+        assert_eq!(line, "log=com2 loglevel=info debug-exit short-cuts=off -- /bin/echo a%20b 100%25");
     }
 
     #[test]
     fn without_a_program_there_is_no_separator() {
-        assert_eq!(compose(LogPort::Com1, "debug", &[]), "log=com1 loglevel=debug debug-exit");
+        assert_eq!(compose(LogPort::Com1, "debug", &[], &[]), "log=com1 loglevel=debug debug-exit");
     }
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use elf::ElfBytes;
-use elf::abi::{PF_X, PT_LOAD, SHF_ALLOC, SHF_EXECINSTR, SHF_WRITE, SHT_NOBITS};
+use elf::abi::{PF_X, PT_LOAD, SHF_ALLOC, SHF_EXECINSTR, SHF_WRITE, SHT_NOBITS, STT_FUNC};
 use elf::endian::LittleEndian;
 
 /// An ELF file in memory.
@@ -23,6 +23,19 @@ pub struct Sizes {
     pub data: u64,
     /// Writable, zero at the start.
     pub bss: u64,
+}
+
+/// A named place.
+#[derive(Clone, Debug)]
+pub struct Symbol {
+    /// As the compiler mangled it.
+    pub name: String,
+    /// Where it begins.
+    pub address: u64,
+    /// Bytes.
+    pub size: u64,
+    /// It is code.
+    pub is_function: bool,
 }
 
 impl ElfFile {
@@ -65,6 +78,23 @@ impl ElfFile {
         hits.next().map(|symbol| symbol.st_value)
     }
 
+    /// All symbols that have a size.
+    pub fn symbols(&self) -> Vec<Symbol> {
+        let Some((symbols, names)) = self.parse().ok().and_then(|elf| elf.symbol_table().ok().flatten()) else {
+            return Vec::new();
+        };
+        let sized = symbols.iter().filter(|symbol| symbol.st_size > 0);
+        let named = sized.filter_map(|symbol| {
+            Some(Symbol {
+                name: names.get(symbol.st_name as usize).ok()?.to_owned(),
+                address: symbol.st_value,
+                size: symbol.st_size,
+                is_function: symbol.st_symtype() == STT_FUNC,
+            })
+        });
+        named.collect()
+    }
+
     /// The sections' sizes, added up. Alignment between them is not counted.
     pub fn sizes(&self) -> Result<Sizes> {
         let mut sizes = Sizes::default();
@@ -96,6 +126,7 @@ mod tests {
     fn this_test_is_an_elf_file() {
         let file = ElfFile::read(&std::env::current_exe().unwrap()).unwrap();
         assert!(file.sizes().unwrap().text > 10_000);
+        assert!(file.symbols().iter().any(|symbol| symbol.is_function && symbol.name.contains("this_test_is")));
         let (address, code) = file.code()[0];
         assert!(file.has_code(address + 16, &code[16..32]));
         assert!(!file.has_code(0, &code[..16]));

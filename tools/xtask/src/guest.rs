@@ -56,6 +56,8 @@ pub struct Job {
     pub memory: u32,
     /// Count instructions.
     pub deterministic: bool,
+    /// More words for the kernel, such as `short-cuts=off`.
+    pub options: Vec<String>,
     /// When to give up.
     pub timeout: Duration,
 }
@@ -83,6 +85,7 @@ impl Job {
             accel: Accel::Tcg,
             memory: MEMORY,
             deterministic: false,
+            options: Vec::new(),
             timeout: Duration::from_secs(60),
         })
     }
@@ -150,7 +153,7 @@ impl Rig {
 
     /// The machine that runs the job, with its files in `folder`.
     pub fn machine(&self, job: &Job, folder: &Path) -> Result<Machine> {
-        let cmdline = compose(LogPort::Com2, "info", &job.program);
+        let cmdline = compose(LogPort::Com2, "info", &job.options, &job.program);
         let launch = Launch { kernel: job.kernel, cmdline: &cmdline, archive: &job.archive };
         Ok(Machine {
             boot: self.prepare(&launch, job.loader, folder)?,

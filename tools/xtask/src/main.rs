@@ -4,7 +4,7 @@
 //! `setup` finds or installs what is missing, `build` makes the guest files, `archive` packs
 //! them, `qemu` boots them, `guest` runs one program in them, `log` and `symbols` explain what
 //! went wrong, `limine` makes the bootable image, `results` holds the figures, `trace` takes one
-//! of them apart, `size` counts the tree.
+//! of them apart, `size` counts the tree, `torture` does harm.
 
 mod archive;
 mod boot;
@@ -28,6 +28,7 @@ mod session;
 mod setup;
 mod size;
 mod symbols;
+mod torture;
 mod trace;
 mod workspace;
 

@@ -107,6 +107,35 @@ impl<'a> Meter<'a> {
         Ok(())
     }
 
+    /// Measures `operation`, which reads the time stamp counter itself and says how many ticks passed.
+    pub fn one_way(
+        &mut self,
+        row: &'static str,
+        mut operation: impl FnMut() -> Result<u64, Errno>,
+    ) -> Result<(), Failure> {
+        own_the_fpu();
+        for _ in 0..WARM_UP {
+            operation().in_row(row)?;
+        }
+        for slot in &TAKEN {
+            slot.store(operation().in_row(row)?, Ordering::Relaxed);
+        }
+        let ticks = spread(SAMPLES, self.pair);
+        let counted = count(row, self.reading, &mut || operation().map_or_else(Errno::negated, |_| 0))?;
+        self.figures.push(Figures { row, placement: self.placement, n: SAMPLES, ticks, counted, batch: BATCH as u64 });
+        Ok(())
+    }
+
+    /// Was this very row asked for?
+    pub fn is_named(&self, row: &str) -> bool {
+        self.options.rows.contains(&row)
+    }
+
+    /// Adds what was measured otherwise.
+    pub fn add(&mut self, figures: Figures) {
+        self.figures.push(figures);
+    }
+
     /// All that was measured, in order.
     pub fn figures(&self) -> &[Figures] {
         &self.figures
@@ -145,11 +174,16 @@ fn sample(row: &'static str, n: usize, overhead: u64, operation: &mut impl FnMut
         Errno::check(result).in_row(row)?;
         slot.store(end.wrapping_sub(begin), Ordering::Relaxed);
     }
+    Ok(spread(n, overhead))
+}
+
+/// What the first `n` samples say, each without `overhead`.
+fn spread(n: usize, overhead: u64) -> Spread {
     let mut samples = [0; SAMPLES];
     for (sample, slot) in samples.iter_mut().zip(&TAKEN) {
         *sample = slot.load(Ordering::Relaxed);
     }
-    Ok(Spread::of(&mut samples[..n], overhead))
+    Spread::of(&mut samples[..n], overhead)
 }
 
 /// What [`BATCH`] operations add to the core's counters, beside `reading`.

@@ -8,6 +8,8 @@ use parley_posix::{eprintln, print, println};
 use parley_proto::Caller;
 use parley_rt::{Trap, sys};
 
+mod below;
+mod blackout;
 mod clocks;
 mod core_calls;
 mod devices;
@@ -20,11 +22,12 @@ mod options;
 mod process;
 mod report;
 mod stats;
+mod wakeups;
 
 pub use meter::ticks;
 use meter::{Failure, InRow, Meter};
 use options::{Options, USAGE};
-use report::{Lines, Table};
+use report::{Lines, Placement, Table};
 
 /// Rows that are prepared together.
 pub struct Family<C> {
@@ -35,9 +38,11 @@ pub struct Family<C> {
 }
 
 /// What only exists behind a system call.
-fn ring3() -> [Family<Trap>; 3] {
+fn ring3() -> [Family<Trap>; 5] {
     [
         Family { rows: core_calls::ROWS, measure: core_calls::measure },
+        Family { rows: wakeups::NOTIFIED, measure: wakeups::notified },
+        Family { rows: wakeups::INTERRUPTED, measure: wakeups::interrupted },
         Family { rows: ipc::ROUND_TRIPS, measure: ipc::round_trips },
         Family { rows: ipc::SERVED, measure: ipc::served },
     ]
@@ -53,6 +58,11 @@ fn posix<C: Caller>() -> [Family<C>; 6] {
         Family { rows: files::NAMES, measure: files::names },
         Family { rows: devices::CONSOLE, measure: devices::console },
     ]
+}
+
+/// What changes who serves, so that it comes last.
+fn disturbing() -> [Family<Trap>; 1] {
+    [Family { rows: blackout::ROWS, measure: blackout::measure }]
 }
 
 /// Runs the benchmark. Returns its exit status.
@@ -80,7 +90,8 @@ pub fn run(args: &[&str]) -> i32 {
 fn names() -> impl Iterator<Item = &'static str> {
     let ring3 = ring3().map(|family| family.rows);
     let posix = posix::<Trap>().map(|family| family.rows);
-    ring3.into_iter().chain(posix).flatten().copied()
+    let disturbing = disturbing().map(|family| family.rows);
+    ring3.into_iter().chain(posix).chain(disturbing).flatten().copied()
 }
 
 /// Measures everything that is wanted.
@@ -90,6 +101,8 @@ fn measure<'a>(options: &'a Options<'a>) -> Result<Meter<'a>, Failure> {
     families(&mut meter, &mut Trap, ring3())?;
     families(&mut meter, &mut Trap, posix())?;
     loopback::measure(&mut meter)?;
+    meter.set_placement(Placement::Ring3);
+    families(&mut meter, &mut Trap, disturbing())?;
     Ok(meter)
 }
 

@@ -1,52 +1,138 @@
 //! Servers that outlive their process: [`serve`](crate::serve) with a memory.
 //!
-//! The order of things is what makes it safe: an event is finished in [`store`], which init holds, before its answer
-//! leaves ([`keeper`]). So when a process dies, what was answered is in the store, and whatever is not in the store was
-//! not answered. The next instance repeats what the store says, gives the last answer again in case it did not leave,
-//! and puts all other requests in progress back. It takes no part of this on trust from the dead.
+//! A service keeps what it knows in [`Lasting`] memory, which init holds, and an event is finished there before its answer
+//! leaves. So when a process dies, what was answered is in the memory, and whatever is not in the memory was not
+//! answered. The next instance takes back what was not finished, gives the last answer again in case it did not leave,
+//! and puts all other requests in progress back. An event that changed nothing leaves nothing: it costs no more than the
+//! question, and happens again.
+//!
+//! Two ways lead there:
+//!
+//! - **In place**: the service is written against [`Memory`], and its words are the state. An event costs what it changes,
+//!   however large the state is. So vfs and time do.
+//! - **By checkpoint**: [`Checkpointed`] writes the whole state down after each event that changes it. For services with
+//!   little state that have it in fields of their own. So char and ping do.
+//!
+//! In ring 0 nothing of this happens: there a service lives as long as the kernel.
 
-mod host;
-mod keeper;
+mod answer;
+mod checkpoint;
+mod lasting;
+mod map;
 mod memory;
-mod store;
+mod schema;
 #[cfg(test)]
-#[cfg(not(miri))] // they take minutes there
 mod tests;
 
 use parley_abi::msg::Token;
 use parley_abi::{Errno, slot};
-use parley_proto::Durable;
+use parley_proto::{Cx, Host, Service};
 
 use crate::serve::{Ring3, adopt, answer, take_over};
 use crate::supervised::{self, say_ready};
 use crate::sys::{self, Event, Prepared, Reply};
-use keeper::{Happening, Keeper, Revival};
-use store::{Answer, Effects};
+use answer::{Answer, Replies};
+pub use checkpoint::{Checkpoint, Checkpointed};
+pub use lasting::{FEWEST_PAGES, Found, Lasting, essence};
+pub use memory::{MARK, Memory, ROOT, ROOT_END, Records, Volatile, WORDS_IN_PAGE, Word};
+pub use schema::{Refusal, Schema};
 
 /// How often a request is served again after its server died of it, perhaps; then it gets EIO.
 const STRIKES: u64 = 3;
 
-/// As [`crate::serve`], for a service that goes on where the instance before it ended. Without memory for that it
-/// serves all the same.
+/// A service whose state outlives its instance.
+pub trait Durable: Service {
+    /// Versions of the state.
+    fn schema(&self) -> Schema;
+
+    /// Where the state is.
+    fn memory(&mut self) -> &mut Lasting;
+
+    /// The service keeps this request to answer it later.
+    fn holds(&self, token: Token) -> bool;
+
+    /// Called once in place of [`Service::start`] when the memory holds the state of an earlier instance, which was
+    /// written in version `from`, one that [`Durable::schema`] says it reads. EINVAL: it is no state all the same. ENOMEM.
+    fn resume(&mut self, host: &mut dyn Host, from: u32) -> Result<(), Errno>;
+
+    /// The event is over: what is to outlive the instance must be in the memory when this returns.
+    #[inline]
+    fn settle(&mut self) {}
+}
+
+/// The world of a durable service: answers to requests that were kept wait until the event is finished.
+struct World {
+    outside: Ring3,
+    replies: Replies,
+    /// There are replies, or another alarm was set.
+    unsettled: bool,
+}
+
+impl Host for World {
+    #[inline]
+    fn now(&mut self) -> u64 {
+        self.outside.now()
+    }
+
+    fn copy_in(&mut self, token: Token, lease: u8, offset: u64, into: &mut [u8]) -> Result<usize, Errno> {
+        self.outside.copy_in(token, lease, offset, into)
+    }
+
+    fn copy_out(&mut self, token: Token, lease: u8, offset: u64, from: &[u8]) -> Result<usize, Errno> {
+        self.outside.copy_out(token, lease, offset, from)
+    }
+
+    fn reply(&mut self, token: Token, result: i64) {
+        self.unsettled = true;
+        if !self.replies.push(token, result) {
+            self.outside.reply(token, result);
+        }
+    }
+
+    fn call(
+        &mut self,
+        service: u8,
+        label: u32,
+        words: parley_abi::msg::Words,
+    ) -> Result<parley_abi::msg::Words, Errno> {
+        self.outside.call(service, label, words)
+    }
+
+    fn set_alarm(&mut self, at: u64) {
+        self.unsettled = true;
+        self.outside.set_alarm(at);
+    }
+
+    fn log(&mut self, text: &str) {
+        self.outside.log(text);
+    }
+
+    fn dump_threads(&mut self) {
+        self.outside.dump_threads();
+    }
+
+    fn read_log(&mut self, into: &mut [u8]) -> usize {
+        self.outside.read_log(into)
+    }
+}
+
+/// As [`crate::serve`], for a service that goes on where the instance before it ended.
 pub fn serve_durable<S: Durable>(service: &mut S) -> ! {
-    let Some(memory) = memory::store(S::PAGES) else { crate::serve(service) };
-    let mut world = Ring3 { alarm: 0 };
-    let mut keeper = Keeper::new(memory);
-    begin(service, &mut keeper, &mut world);
+    let mut world = World { outside: Ring3 { alarm: 0 }, replies: Replies::new(), unsettled: false };
+    begin(service, &mut world);
     say_ready();
     let mut reply = Reply::NONE.prepare();
     loop {
-        // SAFETY: bytes in `reply` are borrowed from the service, which nobody has changed since.
-        let event = match unsafe { reply.reply_recv(slot::ENDPOINT, world.alarm) } {
+        // SAFETY: bytes in `reply` are borrowed from the service, which has changed nothing but its memory's log since.
+        let event = match unsafe { reply.reply_recv(slot::ENDPOINT, world.outside.alarm) } {
             Ok(event) => event,
             Err(errno) => {
-                reply = refused(service, &mut keeper, &mut world, reply, errno);
+                reply = refused(service, &mut world, reply, errno);
                 continue;
             }
         };
-        if matches!(event, Event::Timeout) || world.alarm != 0 && crate::now() >= world.alarm {
-            world.alarm = 0;
-            happen(service, &mut keeper, &mut world, Happening::Alarm);
+        if matches!(event, Event::Timeout) || world.outside.alarm != 0 && crate::now() >= world.outside.alarm {
+            ring(service, &mut world);
         }
         reply = match event {
             Event::Request { token, badge, label, words } => {
@@ -54,76 +140,141 @@ pub fn serve_durable<S: Durable>(service: &mut S) -> ! {
                 match service.at_hand(badge, label, &words) {
                     Some(outcome) => answer(token, outcome),
                     None => {
-                        let kept = service.changes(label, badge);
-                        let request = (token, badge, label, words);
-                        keeper.request(service, &mut world, kept, request, |outcome| answer(token, outcome))
+                        let outcome = service.request(&mut Cx { host: &mut world, token, badge }, label, &words);
+                        let said = Answer::of(&outcome);
+                        let reply = answer(token, outcome);
+                        finish(service, &mut world, token, said);
+                        reply
                     }
                 }
             }
-            Event::Closed { badge } => {
-                happen(service, &mut keeper, &mut world, Happening::Closed(badge));
-                // ESTALE can only mean that the core forgot it first.
-                let _ = sys::conn_free(slot::ENDPOINT, badge);
+            other => {
+                attend(service, &mut world, other);
                 Reply::NONE.prepare()
             }
-            Event::Notified { bits } => match supervised::attend(bits) {
-                0 => Reply::NONE.prepare(),
-                bits => happen(service, &mut keeper, &mut world, Happening::Notified(bits)),
-            },
-            Event::Cancel { token } => happen(service, &mut keeper, &mut world, Happening::Cancelled(token)),
-            Event::Timeout | Event::Done { .. } => Reply::NONE.prepare(),
         };
     }
 }
 
-/// Lets the service hear of something that needs no answer.
-fn happen<S: Durable>(service: &mut S, keeper: &mut Keeper<'_>, world: &mut Ring3, what: Happening) -> Prepared {
-    keeper.happen(service, world, what);
-    Reply::NONE.prepare()
+/// What the service is told without an answer being due.
+fn attend<S: Durable>(service: &mut S, world: &mut World, event: Event) {
+    match event {
+        Event::Closed { badge } => {
+            service.closed(world, badge);
+            finish(service, world, Token::NONE, Answer::None);
+            // ESTALE can only mean that the core forgot it first.
+            let _ = sys::conn_free(slot::ENDPOINT, badge);
+            return;
+        }
+        Event::Notified { bits } => match supervised::attend(bits) {
+            0 => return,
+            bits => service.notified(world, bits),
+        },
+        Event::Cancel { token } => service.cancelled(world, token),
+        Event::Timeout | Event::Done { .. } | Event::Request { .. } => return,
+    }
+    finish(service, world, Token::NONE, Answer::None);
+}
+
+/// The alarm that was set has rung.
+#[cold]
+fn ring<S: Durable>(service: &mut S, world: &mut World) {
+    world.set_alarm(0);
+    service.alarm(world);
+    finish(service, world, Token::NONE, Answer::None);
+}
+
+/// Finishes an event, and then lets its answers to requests that had been kept out.
+#[inline(always)]
+fn finish<S: Durable>(service: &mut S, world: &mut World, token: Token, said: Answer) {
+    service.settle();
+    if service.memory().is_dirty() || world.unsettled {
+        commit(service.memory(), world, token, said);
+    }
+}
+
+#[inline(never)]
+fn commit(memory: &mut Lasting, world: &mut World, token: Token, said: Answer) {
+    if world.unsettled {
+        memory.set_alarm(world.outside.alarm);
+    }
+    memory.commit(token, said, &world.replies);
+    if world.unsettled {
+        for &(token, result) in world.replies.list() {
+            world.outside.reply(token, result);
+        }
+        world.replies.clear();
+        world.unsettled = false;
+    }
 }
 
 /// Starts the service, or takes over from the instance before.
-fn begin<S: Durable>(service: &mut S, keeper: &mut Keeper<'_>, world: &mut Ring3) {
-    let started = match keeper.revive(service) {
-        Revival::Resumed(alarm) => {
-            world.alarm = alarm;
-            resume_requests(service, keeper);
-            keeper.resume(service, world)
+fn begin<S: Durable>(service: &mut S, world: &mut World) {
+    let schema = service.schema();
+    let memory = service.memory();
+    let started = match memory.found() {
+        Found::Nothing => start(service, world, schema),
+        Found::State => {
+            let (version, readable_by) = memory.version();
+            match schema.check(version, readable_by) {
+                Ok(()) => resume(service, world, schema, version),
+                Err(refusal) => refuse(refusal),
+            }
         }
-        Revival::New => start(service, keeper, world),
-        // Half of the state may be there. init decides what comes now: another program, or a fresh start.
-        Revival::Lost(errno) => panic!("the state of the instance before cannot be used: {errno}"),
+        Found::Unusable(refusal) => refuse(refusal),
     };
     if let Err(errno) = started {
         panic!("cannot start: {errno}");
     }
 }
 
-fn start<S: Durable>(service: &mut S, keeper: &mut Keeper<'_>, world: &mut Ring3) -> Result<(), Errno> {
+/// init decides what comes now: the program before this one, or a fresh start.
+fn refuse(refusal: Refusal) -> ! {
+    panic!("the state of the instance before cannot be taken over: {refusal}")
+}
+
+fn start<S: Durable>(service: &mut S, world: &mut World, schema: Schema) -> Result<(), Errno> {
     service.start(world)?;
     take_over();
-    let alarm = world.alarm;
-    keeper.begin(service, world, alarm);
+    service.settle();
+    let memory = service.memory();
+    memory.set_version(schema);
+    commit(memory, world, Token::NONE, Answer::None);
     Ok(())
 }
 
-/// Answers, keeps or puts back what the instance before had received.
-fn resume_requests<S: Durable>(service: &S, keeper: &mut Keeper<'_>) {
-    let last: Effects = *keeper.last();
+fn resume<S: Durable>(service: &mut S, world: &mut World, schema: Schema, from: u32) -> Result<(), Errno> {
+    world.outside.alarm = service.memory().alarm();
+    let (token, said, replies) = service.memory().last();
     // An answer that did leave finds nobody: its token is stale.
-    for &(token, result) in last.replies() {
-        let _ = sys::reply(slot::ENDPOINT, &Reply::done(token, result));
+    for &(token, result) in replies.list() {
+        world.outside.reply(token, result);
     }
+    let _ = match said {
+        Answer::None => Ok(()),
+        Answer::Done(result) => sys::reply(slot::ENDPOINT, &Reply::done(token, result)),
+        Answer::Open(badge, exec) => sys::reply(slot::ENDPOINT, &Reply::open(token, badge, exec)),
+    };
+    service.resume(world, from)?;
+    resume_requests(service);
+    if from != schema.version {
+        service.memory().set_version(schema);
+        crate::log::line(world, format_args!("version {} takes over a state of version {from}", schema.version));
+    }
+    finish(service, world, Token::NONE, Answer::None);
+    Ok(())
+}
+
+/// Keeps or puts back what the instance before had received.
+fn resume_requests<S: Durable>(service: &mut S) {
     adopt(|token, _| {
         // ESTALE in any of these: nobody waits any more.
-        let _ = match last.answer {
-            Answer::Done(result) if token == last.token => sys::reply(slot::ENDPOINT, &Reply::done(token, result)),
-            Answer::Open(badge, exec) if token == last.token => {
-                sys::reply(slot::ENDPOINT, &Reply::open(token, badge, exec))
-            }
-            _ if service.holds(token) => Ok(()),
-            _ if keeper.strike(token) > STRIKES => give_up(token),
-            _ => sys::put_back(slot::ENDPOINT, token),
+        let _ = if service.holds(token) {
+            Ok(())
+        } else if service.memory().strike(token) > STRIKES {
+            give_up(token)
+        } else {
+            sys::put_back(slot::ENDPOINT, token)
         };
     });
 }
@@ -137,18 +288,13 @@ fn give_up(token: Token) -> Result<(), Errno> {
 
 /// As in [`crate::serve`]: the core did not deliver a reply.
 #[cold]
-fn refused<S: Durable>(
-    service: &mut S,
-    keeper: &mut Keeper<'_>,
-    world: &mut Ring3,
-    reply: Prepared,
-    errno: Errno,
-) -> Prepared {
+fn refused<S: Durable>(service: &mut S, world: &mut World, reply: Prepared, errno: Errno) -> Prepared {
     if reply.carries_nothing() {
         panic!("cannot receive on the endpoint: {errno}");
     }
     if let Some(badge) = reply.opens() {
-        happen(service, keeper, world, Happening::Closed(badge));
+        service.closed(world, badge);
+        finish(service, world, Token::NONE, Answer::None);
     }
     Reply::done(reply.token(), errno.negated()).prepare()
 }

@@ -1,417 +1,379 @@
-//! A small service dies after any event and within any event, and is compared with one that never dies.
+//! Events that die after any of their stores: what the next instance finds is the state before or the state after.
 
-use std::collections::BTreeMap;
+use std::cell::Cell;
+use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use parley_abi::Errno;
-use parley_abi::msg::{Token, Words};
-use parley_proto::{Cx, Durable, Host, Outcome, Service};
+use parley_abi::msg::Token;
 use proptest::prelude::*;
 
-use super::keeper::{Happening, Keeper, Revival};
-use super::store::Answer;
+use super::answer::{Answer, Replies};
+use super::lasting::STATE;
+use super::*;
 
-const ADD: u32 = 0;
-const HOLD: u32 = 1;
-const RELEASE: u32 = 2;
-
-/// Adds up what it is sent, keeps requests, and answers them when it is told to or when its alarm rings.
-#[derive(Clone, Default, PartialEq, Debug)]
-struct Adder<const WRITE_AHEAD: bool> {
-    total: u64,
-    held: Vec<u64>,
+std::thread_local! {
+    /// Stores until this thread dies.
+    static LEFT: Cell<Option<u32>> = const { Cell::new(None) };
 }
 
-impl<const WRITE_AHEAD: bool> Adder<WRITE_AHEAD> {
-    fn release(&mut self, host: &mut dyn Host) {
-        for token in self.held.drain(..) {
-            host.reply(Token(token), self.total.cast_signed());
-        }
-    }
+/// Called before each store to the memory.
+pub fn count_a_store() {
+    LEFT.with(|left| match left.get() {
+        Some(0) => panic!("killed"),
+        Some(count) => left.set(Some(count - 1)),
+        None => {}
+    });
 }
 
-impl<const WRITE_AHEAD: bool> Service for Adder<WRITE_AHEAD> {
-    fn request(&mut self, cx: &mut Cx<'_>, label: u32, words: &Words) -> Outcome<'_> {
-        match label {
-            ADD => {
-                let mut value = [0; 8];
-                let copied = cx.host.copy_in(cx.token, 0, 0, &mut value[..words[0] as usize % 9]);
-                if let Err(errno) = copied {
-                    return errno.into();
+/// Runs `event`; it dies before its store number `after`. Whether it did.
+fn dies(after: u32, event: impl FnOnce()) -> bool {
+    LEFT.set(Some(after));
+    let died = catch_unwind(AssertUnwindSafe(event)).is_err();
+    LEFT.set(None);
+    died
+}
+
+const PAGES: usize = 24;
+
+fn memory() -> Vec<Word> {
+    vec![Word::default(); PAGES * WORDS_IN_PAGE]
+}
+
+fn lasting(words: &[Word]) -> Lasting {
+    Lasting::new(Vec::leak(words.to_vec()))
+}
+
+/// An empty state that counts.
+fn formatted() -> Lasting {
+    let mut lasting = lasting(&memory());
+    assert_eq!(lasting.found(), Found::Nothing);
+    lasting.prepare().unwrap();
+    lasting.set_version(Schema::additive(7));
+    lasting.commit(Token(1), Answer::None, &Replies::new());
+    lasting
+}
+
+/// The words that are taken back, without marks.
+fn state(lasting: &Lasting) -> Vec<u64> {
+    (STATE..lasting.words_end() * WORDS_IN_PAGE).map(|at| lasting.get(at) & !MARK).collect()
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Set(usize, u64),
+    Mark(usize),
+    TakeWords,
+    GiveWords,
+    TakeBytes,
+    GiveBytes,
+    Record,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        4 => (0..400usize, any::<u64>()).prop_map(|(at, value)| Step::Set(at, value)),
+        1 => (0..400usize).prop_map(Step::Mark),
+        1 => Just(Step::TakeWords),
+        1 => Just(Step::GiveWords),
+        2 => Just(Step::TakeBytes),
+        1 => Just(Step::GiveBytes),
+        2 => Just(Step::Record),
+    ]
+}
+
+const RECORDS: Records<16> = Records(ROOT);
+/// In the root: how many pages of words and of bytes the test has, and their numbers from then on.
+const OWN: usize = 32;
+
+fn perform(memory: &mut Lasting, step: &Step) {
+    let list = |bytes: bool| memory_list(memory, bytes);
+    match *step {
+        Step::Set(at, value) => memory.set(ROOT + 100 + at, value),
+        Step::Mark(at) => memory.mark(ROOT + 100 + at),
+        Step::Record => {
+            if let Ok(number) = RECORDS.take(memory) {
+                let at = Records::<16>::at(number);
+                memory.set(at, memory.get(at) + 1);
+                if number % 3 == 0 {
+                    RECORDS.give(memory, number);
                 }
-                self.total = self.total.wrapping_add(u64::from_le_bytes(value)).wrapping_add(cx.host.now());
-                Outcome::Done((self.total >> 1).cast_signed())
-            }
-            HOLD => {
-                self.held.push(cx.token.0);
-                cx.host.set_alarm(words[0]);
-                Outcome::Later
-            }
-            RELEASE => {
-                self.release(cx.host);
-                Outcome::Done(0)
-            }
-            // Anything else opens a connection.
-            _ => {
-                self.total = self.total.rotate_left(1) ^ cx.host.call(1, 2, *words).map_or(7, |words| words[0]);
-                Outcome::Open { badge: self.total, close_on_exec: words[0] & 1 == 1 }
             }
         }
-    }
-
-    fn closed(&mut self, _: &mut dyn Host, badge: u64) {
-        self.total ^= badge;
-    }
-
-    fn cancelled(&mut self, host: &mut dyn Host, token: Token) {
-        self.held.retain(|&held| held != token.0);
-        host.reply(token, Errno::EINTR.negated());
-    }
-
-    fn notified(&mut self, host: &mut dyn Host, bits: u64) {
-        self.total = self.total.wrapping_mul(bits | 1);
-        let mut text = [0; 5];
-        self.total += host.read_log(&mut text) as u64 + u64::from(text[0]);
-    }
-
-    fn alarm(&mut self, host: &mut dyn Host) {
-        self.release(host);
-    }
-}
-
-impl<const WRITE_AHEAD: bool> Durable for Adder<WRITE_AHEAD> {
-    const VERSION: u32 = 4;
-    const WRITE_AHEAD: bool = WRITE_AHEAD;
-
-    fn changes(&self, _: u32, _: u64) -> bool {
-        true
-    }
-
-    fn holds(&self, token: Token) -> bool {
-        self.held.contains(&token.0)
-    }
-
-    fn export(&self, into: &mut [u8]) -> Result<usize, Errno> {
-        let words = [self.total].into_iter().chain(self.held.iter().copied());
-        let bytes: Vec<u8> = words.flat_map(u64::to_le_bytes).collect();
-        into.get_mut(..bytes.len()).ok_or(Errno::ENOSPC)?.copy_from_slice(&bytes);
-        Ok(bytes.len())
-    }
-
-    fn import(&mut self, version: u32, from: &[u8]) -> Result<(), Errno> {
-        let mut words = from.chunks_exact(8).map(|word| u64::from_le_bytes(word.try_into().unwrap()));
-        if version != Self::VERSION {
-            return Err(Errno::EINVAL);
-        }
-        self.total = words.next().ok_or(Errno::EINVAL)?;
-        self.held = words.collect();
-        Ok(())
-    }
-}
-
-/// A world that is never the same twice, and in which a process can die at its n-th look.
-#[derive(Clone, Default)]
-struct World {
-    time: u64,
-    replies: BTreeMap<u64, i64>,
-    alarm: u64,
-    dies_in: Option<u32>,
-}
-
-impl World {
-    fn look(&mut self) -> u64 {
-        if let Some(looks) = &mut self.dies_in {
-            assert!(*looks > 0, "killed");
-            *looks -= 1;
-        }
-        self.time = self.time.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        self.time
-    }
-}
-
-impl Host for World {
-    fn now(&mut self) -> u64 {
-        self.look()
-    }
-    fn copy_in(&mut self, _: Token, _: u8, _: u64, into: &mut [u8]) -> Result<usize, Errno> {
-        let bytes = self.look().to_le_bytes();
-        if bytes[0] & 7 == 0 {
-            return Err(Errno::EFAULT);
-        }
-        into.copy_from_slice(&bytes[..into.len()]);
-        Ok(into.len())
-    }
-    fn copy_out(&mut self, _: Token, _: u8, _: u64, from: &[u8]) -> Result<usize, Errno> {
-        Ok(from.len())
-    }
-    fn reply(&mut self, token: Token, result: i64) {
-        assert!(self.replies.insert(token.0, result).is_none(), "answered twice");
-    }
-    fn call(&mut self, _: u8, _: u32, _: Words) -> Result<Words, Errno> {
-        match self.look() {
-            word if word & 3 == 0 => Err(Errno::ENOENT),
-            word => Ok([word; 6]),
-        }
-    }
-    fn set_alarm(&mut self, at: u64) {
-        self.alarm = at;
-    }
-    fn log(&mut self, _: &str) {}
-    fn dump_threads(&mut self) {}
-    fn read_log(&mut self, into: &mut [u8]) -> usize {
-        let bytes = self.look().to_le_bytes();
-        let count = usize::from(bytes[7]) % (into.len() + 1);
-        into[..count].copy_from_slice(&bytes[..count]);
-        count
-    }
-}
-
-/// What happens, as numbers: what, an argument, and whether the process dies after it or at its n-th look.
-type Step = (u8, u64, Option<u32>);
-
-fn happening(number: u64, (what, value, _): Step, held: &[u64]) -> Happening {
-    match what {
-        0..4 => Happening::Request(Token(number), value, u32::from(what), [value; 6]),
-        4 => Happening::Closed(value),
-        5 => Happening::Cancelled(Token(held.first().copied().unwrap_or(number))),
-        6 => Happening::Notified(value),
-        _ => Happening::Alarm,
-    }
-}
-
-/// As the server loop does it.
-fn happen<S: Durable>(keeper: &mut Keeper<'_>, service: &mut S, world: &mut dyn Host, what: Happening) {
-    match what {
-        Happening::Request(token, badge, label, words) => {
-            keeper.request(service, world, true, (token, badge, label, words), |_| ());
-        }
-        what => keeper.happen(service, world, what),
-    }
-}
-
-fn outlives<const W: bool>(steps: &[Step], memory: usize) -> Result<(), TestCaseError> {
-    let mut memory = vec![0; memory];
-    // The twin has a keeper too, on memory of its own, and never dies.
-    let mut twin_memory = vec![0; memory.len()];
-    let (mut twin, mut twin_world, mut twin_keeper) =
-        (Adder::<W>::default(), World::default(), Keeper::new(&mut twin_memory));
-    let (mut service, mut world) = (Adder::<W>::default(), World::default());
-    twin_keeper.begin(&twin, &mut twin_world, 0);
-    Keeper::new(&mut memory).begin(&service, &mut world, 0);
-    for (number, &step) in (1..).zip(steps) {
-        let what = happening(number, step, &twin.held);
-        let mut keeper = Keeper::new(&mut memory);
-        let mut revived = Adder::<W>::default();
-        prop_assert_eq!(keeper.revive(&mut revived), Revival::Resumed(world.alarm));
-        prop_assert_eq!(&revived, &service);
-        if let Some(looks) = step.2 {
-            // It dies in the middle: that has not happened, and nobody has heard of it.
-            let mut cursed = World { dies_in: Some(looks), ..world.clone() };
-            let mut victim = revived.clone();
-            let run = AssertUnwindSafe(|| happen(&mut keeper, &mut victim, &mut cursed, what));
-            if catch_unwind(run).is_err() {
-                prop_assert_eq!(&cursed.replies, &world.replies);
-                let mut again = Adder::<W>::default();
-                keeper = Keeper::new(&mut memory);
-                prop_assert_eq!(keeper.revive(&mut again), Revival::Resumed(world.alarm));
-                prop_assert_eq!(&again, &service);
+        Step::TakeWords | Step::TakeBytes => {
+            let bytes = matches!(step, Step::TakeBytes);
+            let (at, count) = list(bytes);
+            let page = if bytes { memory.take_bytes() } else { memory.take_words() };
+            let Ok(page) = page else { return };
+            if bytes {
+                memory.page_mut(page).unwrap().fill(7);
             } else {
-                // It lived: take that as what happened.
-                happen(&mut twin_keeper, &mut twin, &mut twin_world, what);
-                if matches!(what, Happening::Alarm) {
-                    cursed.alarm = keeper.alarm();
-                    twin_world.alarm = cursed.alarm;
-                }
-                (service, world) = (victim, World { dies_in: None, ..cursed });
-                continue;
+                assert_eq!(memory.page(page), Some(&[0; 4096]), "a page of words begins as zeros");
+                assert_eq!(memory.page_mut(page), None, "a page of words is changed by words");
+                memory.set(page * WORDS_IN_PAGE + 9, u64::MAX);
+            }
+            memory.set(at + 1 + count, page as u64);
+            memory.set(at, count as u64 + 1);
+        }
+        Step::GiveWords | Step::GiveBytes => {
+            let bytes = matches!(step, Step::GiveBytes);
+            let (at, count) = list(bytes);
+            if count > 0 {
+                let page = memory.get(at + count) as usize;
+                memory.set(at, count as u64 - 1);
+                if bytes { memory.give_bytes(page) } else { memory.give_words(page) }
             }
         }
-        happen(&mut keeper, &mut revived, &mut world, what);
-        happen(&mut twin_keeper, &mut twin, &mut twin_world, what);
-        if matches!(what, Happening::Alarm) {
-            world.alarm = keeper.alarm();
-            twin_world.alarm = world.alarm;
-        }
-        service = revived;
-        prop_assert_eq!(&service, &twin);
-        prop_assert_eq!(&world.replies, &twin_world.replies);
-        // The answer that perhaps did not leave is known to the next instance.
-        let (token, answer) = (keeper.last().token, keeper.last().answer);
-        let mut keeper = Keeper::new(&mut memory);
-        keeper.revive(&mut Adder::<W>::default());
-        prop_assert_eq!((keeper.last().token, keeper.last().answer), (token, answer));
-        prop_assert_eq!(keeper.last().replies(), twin_keeper.last().replies());
     }
-    Ok(())
+}
+
+fn memory_list(memory: &Lasting, bytes: bool) -> (usize, usize) {
+    let at = ROOT + OWN + 32 * usize::from(bytes);
+    (at, memory.get(at) as usize)
+}
+
+fn pages(memory: &Lasting) -> Vec<usize> {
+    let of = |bytes| {
+        let (at, count) = memory_list(memory, bytes);
+        (0..count).map(move |index| memory.get(at + 1 + index) as usize).collect::<Vec<_>>()
+    };
+    [of(false), of(true)].concat()
+}
+
+fn happen(memory: &mut Lasting, number: u64, steps: &[Step]) {
+    for step in steps {
+        perform(memory, step);
+    }
+    let mut replies = Replies::new();
+    for reply in 0..number % 4 {
+        replies.push(Token(number * 100 + reply), -4);
+    }
+    memory.commit(Token(number), Answer::Done(number.cast_signed() * 3), &replies);
+}
+
+fn last(memory: &Lasting) -> (Token, Answer, Vec<(Token, i64)>) {
+    let (token, answer, replies) = memory.last();
+    (token, answer, replies.list().to_vec())
 }
 
 proptest! {
-    #[test]
-    fn write_ahead(steps in prop::collection::vec((0u8..8, any::<u64>(), prop::option::of(0u32..3)), 0..60)) {
-        outlives::<true>(&steps, 16384)?;
-    }
-
-    /// With a journal that is full after a few events.
-    #[test]
-    fn write_ahead_with_little_memory(steps in prop::collection::vec((0u8..8, any::<u64>(), prop::option::of(0u32..3)), 0..60)) {
-        outlives::<true>(&steps, 4096)?;
-    }
+    #![proptest_config(ProptestConfig::with_cases(if cfg!(miri) { 2 } else { 16 }))]
 
     #[test]
-    fn checkpoints(steps in prop::collection::vec((0u8..8, any::<u64>(), prop::option::of(0u32..3)), 0..60)) {
-        outlives::<false>(&steps, 16384)?;
+    fn an_event_happens_as_a_whole_or_not_at_all(events in prop::collection::vec(prop::collection::vec(step(), 0..12), 1..12)) {
+        let mut lasting = formatted();
+        for (number, steps) in (2u64..).zip(&events) {
+            let before = (state(&lasting), last(&lasting));
+            let words = lasting.words.to_vec();
+            let mut after = self::lasting(&words);
+            happen(&mut after, number, steps);
+            let after = (state(&after), last(&after));
+            for stores in 0.. {
+                let mut victim = self::lasting(&words);
+                let died = dies(stores, || happen(&mut victim, number, steps));
+                let heir = self::lasting(victim.words);
+                prop_assert_eq!(heir.found(), Found::State, "after {} stores", stores);
+                let found = (state(&heir), last(&heir));
+                if !died {
+                    prop_assert_eq!(&found, &after);
+                    break;
+                }
+                prop_assert!(found == before || found == after, "after {} stores", stores);
+                prop_assert!(!heir.is_dirty());
+            }
+            happen(&mut lasting, number, steps);
+            let all = pages(&lasting);
+            prop_assert_eq!(all.iter().collect::<BTreeSet<_>>().len(), all.len(), "each page has one owner");
+        }
+    }
+
+    /// Whichever bit flips: it is noticed, unless it lies where it does not count.
+    #[test]
+    fn damage_is_noticed(steps in prop::collection::vec(step(), 0..30), at in any::<prop::sample::Index>(), bit in 0u32..63) {
+        let mut lasting = formatted();
+        happen(&mut lasting, 5, &steps);
+        let (root, end) = (STATE, lasting.words_end() * WORDS_IN_PAGE);
+        let at = root + at.index(end - root);
+        let flipped = lasting.load(at) ^ 1 << bit;
+        lasting.store(at, flipped);
+        prop_assert_eq!(self::lasting(lasting.words).found(), Found::Unusable(Refusal::Damaged));
+    }
+
+    /// Garbage is not taken for a state, and never leads outside.
+    #[test]
+    fn garbage_is_refused(garbage in prop::collection::vec((0usize..PAGES * WORDS_IN_PAGE, any::<u64>()), 1..40)) {
+        let mut lasting = formatted();
+        let before = state(&lasting);
+        for (at, value) in garbage {
+            lasting.store(at % (if value & 1 == 0 { 64 } else { PAGES * WORDS_IN_PAGE }), value);
+        }
+        let heir = self::lasting(lasting.words);
+        if heir.found() == Found::State {
+            prop_assert_eq!(state(&heir), before, "it lay where it does not count");
+        }
     }
 }
 
 #[test]
-fn another_version_is_refused() {
-    struct Newer(Adder<true>);
-    impl Service for Newer {
-        fn request(&mut self, _: &mut Cx<'_>, _: u32, _: &Words) -> Outcome<'_> {
-            Outcome::Later
-        }
+fn a_start_that_was_not_finished_did_not_happen() {
+    for stores in [0, 5, 600, 1200, 1500] {
+        let mut lasting = lasting(&memory());
+        let died = dies(stores, || {
+            lasting.prepare().unwrap();
+            for at in 0..400 {
+                lasting.set(ROOT + 100 + at, 5); // more than the log holds
+            }
+            lasting.commit(Token::NONE, Answer::None, &Replies::new());
+        });
+        assert!(died, "{stores} stores");
+        let mut heir = self::lasting(lasting.words);
+        assert_eq!(heir.found(), Found::Nothing, "{stores} stores");
+        heir.prepare().unwrap();
+        assert_eq!(heir.get(ROOT + 100), 0);
     }
-    impl Durable for Newer {
-        const VERSION: u32 = 5;
-        const WRITE_AHEAD: bool = true;
-        fn changes(&self, _: u32, _: u64) -> bool {
-            true
-        }
-        fn holds(&self, _: Token) -> bool {
-            false
-        }
-        fn export(&self, into: &mut [u8]) -> Result<usize, Errno> {
-            self.0.export(into)
-        }
-        fn import(&mut self, version: u32, _: &[u8]) -> Result<(), Errno> {
-            if version == Self::VERSION { Ok(()) } else { Err(Errno::EINVAL) }
-        }
-    }
-    let mut memory = vec![0; 4096];
-    Keeper::new(&mut memory).begin(&Newer(Adder::default()), &mut World::default(), 0);
-    assert_eq!(Keeper::new(&mut memory).revive(&mut Adder::<true>::default()), Revival::Lost(Errno::EINVAL));
-    memory.fill(0);
-    assert_eq!(Keeper::new(&mut memory).revive(&mut Adder::<true>::default()), Revival::New);
 }
 
-/// A service that does something else than it did then is not trusted with the state.
 #[test]
-fn divergence_is_noticed() {
-    let mut memory = vec![0; 4096];
-    let (mut service, mut world) = (Adder::<true>::default(), World::default());
-    let mut keeper = Keeper::new(&mut memory);
-    keeper.begin(&service, &mut world, 0);
-    happen(&mut keeper, &mut service, &mut world, Happening::Request(Token(1), 0, ADD, [8; 6]));
-    assert!(matches!(keeper.last().answer, Answer::Done(_)));
-    let mut other = Other;
-    assert_eq!(Keeper::new(&mut memory).revive(&mut other), Revival::Lost(Errno::EINVAL));
+fn bytes_that_were_given_back_are_not_taken_in_the_same_event() {
+    let mut lasting = formatted();
+    let page = lasting.take_bytes().unwrap();
+    lasting.commit(Token(1), Answer::None, &Replies::new());
+    lasting.give_bytes(page);
+    assert_eq!(lasting.take_bytes(), Err(Errno::ENOSPC));
+    lasting.commit(Token(2), Answer::None, &Replies::new());
+    assert_eq!(lasting.take_bytes(), Ok(page));
 }
 
-/// Answers everything with 1, and looks at nothing.
-struct Other;
-
-impl Service for Other {
-    fn request(&mut self, _: &mut Cx<'_>, _: u32, _: &Words) -> Outcome<'_> {
-        Outcome::Done(1)
-    }
-}
-
-impl Durable for Other {
-    const VERSION: u32 = 4;
-    const WRITE_AHEAD: bool = true;
-    fn changes(&self, _: u32, _: u64) -> bool {
-        true
-    }
-    fn holds(&self, _: Token) -> bool {
-        false
-    }
-    fn export(&self, _: &mut [u8]) -> Result<usize, Errno> {
-        Ok(0)
-    }
-    fn import(&mut self, _: u32, _: &[u8]) -> Result<(), Errno> {
-        Ok(())
-    }
-}
-
-/// While the state does not fit, nothing is kept; when it fits again, all of it is. What is in between is the state of
-/// before, never a mixture.
 #[test]
-fn a_state_that_does_not_fit() {
-    let mut memory = vec![0; 4096];
-    let (mut service, mut world) = (Adder::<true>::default(), World::default());
-    let mut keeper = Keeper::new(&mut memory);
-    keeper.begin(&service, &mut world, 0);
-    let mut kept = vec![service.clone()];
-    for token in 1..400 {
-        happen(&mut keeper, &mut service, &mut world, Happening::Request(Token(token), 0, HOLD, [0; 6]));
-        kept.push(service.clone());
+fn memory_ends_somewhere() {
+    let mut lasting = formatted();
+    let mut taken = 0;
+    while lasting.take_bytes().is_ok() {
+        taken += 1;
     }
-    assert!(service.held.len() * 8 > 2048, "more than fits");
-    let revive = |memory: &mut [u8]| {
-        let mut service = Adder::<true>::default();
-        assert!(matches!(Keeper::new(memory).revive(&mut service), Revival::Resumed(_)));
-        service
-    };
-    let mut copy = keeper.memory().to_vec();
-    let revived = revive(&mut copy);
-    assert!(kept.contains(&revived) && revived != service, "a state that has been");
-    for token in 1000..5000 {
-        happen(&mut keeper, &mut service, &mut world, Happening::Request(Token(token), 0, RELEASE, [0; 6]));
-    }
-    let mut copy = keeper.memory().to_vec();
-    assert_eq!(revive(&mut copy), service, "it fits again");
+    assert_eq!(taken, lasting.pages - lasting.words_end());
+    assert_eq!(lasting.take_words(), Err(Errno::ENOSPC));
 }
 
-/// Counts; of its requests, those with label 0 change nothing, which shows only when they have been served.
-#[derive(Default)]
-struct Counter {
-    count: u64,
-    looked: bool,
+#[test]
+fn strikes_are_counted_by_request() {
+    let mut lasting = formatted();
+    assert_eq!((lasting.strike(Token(5)), lasting.strike(Token(6)), lasting.strike(Token(5))), (1, 1, 2));
+    assert_eq!(self::lasting(lasting.words).strike(Token(5)), 3, "the next instance goes on counting");
 }
 
-impl Service for Counter {
-    fn request(&mut self, cx: &mut Cx<'_>, label: u32, _: &Words) -> Outcome<'_> {
-        cx.host.now();
-        self.looked = label == 0;
-        self.count += u64::from(label);
-        Outcome::Done(self.count.cast_signed())
+#[test]
+fn memory_of_another_size_is_refused() {
+    let lasting = formatted();
+    let words = lasting.words[..20 * WORDS_IN_PAGE].to_vec();
+    let refusal = Refusal::Layout { layout: 1, pages: lasting.pages as u32 };
+    assert_eq!(self::lasting(&words).found(), Found::Unusable(refusal));
+}
+
+#[test]
+fn versions() {
+    assert_eq!(formatted().version(), (7, 1));
+    let [one, two] = [1, 2].map(Schema::additive);
+    assert_eq!((one.check(2, 1), two.check(1, 1)), (Ok(()), Ok(())));
+    let broken = Schema { version: 3, reads_from: 3, readable_by: 3 };
+    let said = [one.check(3, 3), broken.check(2, 1)].map(|checked| checked.unwrap_err().to_string());
+    assert_eq!(said[0], "it is of version 3, which needs a program of version 3; this one is version 1");
+    assert_eq!(said[1], "it is of version 2, and this program, version 3, reads none before 3");
+}
+
+/// A list that is written down whole.
+#[derive(Default, PartialEq, Debug)]
+struct Notes(Vec<u8>);
+
+impl Service for Notes {
+    fn request(&mut self, _: &mut Cx<'_>, label: u32, _: &parley_abi::msg::Words) -> parley_proto::Outcome<'_> {
+        self.0.push(label as u8);
+        parley_proto::Outcome::Done(self.0.len() as i64)
     }
 }
 
-impl Durable for Counter {
-    const VERSION: u32 = 1;
-    const WRITE_AHEAD: bool = true;
-    fn changes(&self, _: u32, _: u64) -> bool {
-        true
+impl Checkpoint for Notes {
+    fn schema(&self) -> Schema {
+        Schema::additive(1)
     }
-    fn has_changed(&mut self) -> bool {
-        !std::mem::take(&mut self.looked)
+    fn changes(&self, label: u32, _: u64) -> bool {
+        label != 0
     }
     fn holds(&self, _: Token) -> bool {
         false
     }
     fn export(&self, into: &mut [u8]) -> Result<usize, Errno> {
-        into[..8].copy_from_slice(&self.count.to_le_bytes());
-        Ok(8)
+        into.get_mut(..self.0.len()).ok_or(Errno::ENOSPC)?.copy_from_slice(&self.0);
+        Ok(self.0.len())
     }
     fn import(&mut self, _: u32, from: &[u8]) -> Result<(), Errno> {
-        self.count = u64::from_le_bytes(from.try_into().map_err(|_| Errno::EINVAL)?);
+        self.0 = from.to_vec();
         Ok(())
     }
 }
 
-/// A look between two changes leaves no entry, and the changes around it are kept.
+/// Serves one request, and finishes it as the loop does.
+fn note(notes: &mut Checkpointed<Notes>, label: u32) {
+    let mut host = Nowhere;
+    let mut cx = Cx { host: &mut host, token: Token(label.into()), badge: 0 };
+    let answer = Answer::of(&notes.request(&mut cx, label, &[0; 6]));
+    notes.settle();
+    notes.memory().commit(Token(label.into()), answer, &Replies::new());
+}
+
 #[test]
-fn an_event_that_changed_nothing_is_not_kept() {
-    let mut memory = vec![0; 4096];
-    let (mut service, mut world) = (Counter::default(), World::default());
-    let mut keeper = Keeper::new(&mut memory);
-    keeper.begin(&service, &mut world, 0);
-    for (token, label) in (1..).zip([3, 0, 4, 0]) {
-        happen(&mut keeper, &mut service, &mut world, Happening::Request(Token(token), 0, label, [0; 6]));
+fn a_checkpoint_counts_with_its_event() {
+    let mut first = Checkpointed::new(lasting(&memory()), Notes::default());
+    first.start(&mut Nowhere).unwrap();
+    first.settle();
+    first.memory().commit(Token::NONE, Answer::None, &Replies::new());
+    (1..6).for_each(|label| note(&mut first, label));
+    let words = first.memory().words.to_vec();
+    for stores in 0.. {
+        let mut victim = Checkpointed::new(lasting(&words), Notes::default());
+        victim.resume(&mut Nowhere, 1).unwrap();
+        let died = dies(stores, || note(&mut victim, 9));
+        let mut heir = Checkpointed::new(lasting(victim.memory.words), Notes::default());
+        heir.resume(&mut Nowhere, 1).unwrap();
+        let (token, answer, _) = heir.memory().last();
+        let happened = heir.service().0 == [1, 2, 3, 4, 5, 9];
+        assert!(happened || heir.service().0 == [1, 2, 3, 4, 5], "{:?}", heir.service());
+        assert_eq!((token == Token(9), answer == Answer::Done(6)), (happened, happened), "after {stores} stores");
+        if !died {
+            assert!(happened);
+            break;
+        }
     }
-    let mut revived = Counter::default();
-    let mut keeper = Keeper::new(&mut memory);
-    assert_eq!(keeper.revive(&mut revived), Revival::Resumed(0));
-    assert_eq!((revived.count, keeper.last().token, keeper.last().answer), (7, Token(3), Answer::Done(7)));
+    // Damage in the checkpoint is noticed as well.
+    let mut damaged = lasting(&words);
+    let half = damaged.get(ROOT) as usize;
+    let rest = damaged.rest_mut();
+    let middle = rest.len() / 2;
+    rest[half * middle + 2] ^= 4;
+    let mut heir = Checkpointed::new(damaged, Notes::default());
+    assert_eq!(heir.resume(&mut Nowhere, 1), Err(Errno::EINVAL));
+}
+
+/// Surroundings of a service that needs none.
+struct Nowhere;
+
+impl Host for Nowhere {
+    fn now(&mut self) -> u64 {
+        0
+    }
+    fn copy_in(&mut self, _: Token, _: u8, _: u64, _: &mut [u8]) -> Result<usize, Errno> {
+        Err(Errno::EACCES)
+    }
+    fn copy_out(&mut self, _: Token, _: u8, _: u64, _: &[u8]) -> Result<usize, Errno> {
+        Err(Errno::EACCES)
+    }
+    fn reply(&mut self, _: Token, _: i64) {}
+    fn call(&mut self, _: u8, _: u32, _: parley_abi::msg::Words) -> Result<parley_abi::msg::Words, Errno> {
+        Err(Errno::ENOSYS)
+    }
+    fn set_alarm(&mut self, _: u64) {}
+    fn log(&mut self, _: &str) {}
+    fn dump_threads(&mut self) {}
+    fn read_log(&mut self, _: &mut [u8]) -> usize {
+        0
+    }
 }

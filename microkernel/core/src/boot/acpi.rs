@@ -38,6 +38,7 @@ pub fn set_up(core: &mut Core, rsdp: u64, began: u64) {
     core.log(Level::Info, format_args!("clock: {} kHz, by the {}", core.clock.hz / 1000, reference.name()));
     if let Ok(fadt) = tables.find_table::<Fadt>() {
         core.power.control = fadt.pm1a_control_block().map_or(0, |block| block.address as u16);
+        core.power.timer = fadt.pm_timer_block().ok().flatten().map_or(0, |block| block.address as u16);
         core.power.reset = fadt.reset_register().map_or(0, |register| register.address as u16);
         core.power.reset_value = fadt.reset_value;
     }

@@ -113,6 +113,7 @@ fn info(core: &Core, composition: &Composition, facts: &Facts) -> Info {
         tsc_hz: core.clock.hz,
         tsc_start: core.clock.start,
         archive_len: facts.archive.len() as u64,
+        pm_timer: u64::from(core.power.timer),
         resident: (0..service::COUNT).filter(|&number| core.is_resident(number)).map(|number| 1 << number).sum(),
         kernel: [0; 16],
         cmdline_len: facts.cmdline.len().min(CMDLINE_MAX) as u64,

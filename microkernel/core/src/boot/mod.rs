@@ -78,6 +78,7 @@ pub fn start(composition: &Composition) -> ! {
     firmware::reclaim(&facts, &mut frames); // the loader's memory is free now
     let mut core = empty_core(cpu, frames, root, began);
     core.fast_bases = found.bases;
+    core.take_short_cuts(found.bases);
     let place = &raw mut core;
     core.cpu.set_core(place); // where the entry code finds it
     core.apply_options(&facts); // log level, second serial port, debug exit
@@ -111,6 +112,8 @@ fn empty_core(cpu: &'static mut CpuLocal, mut frames: Frames, root: Phys, began:
         cr0: fpu::cr0(),
         leaves: Default::default(),
         fast_bases: false,
+        short_cuts: false,
+        fast_irqs: false,
         threads: Slab::new(root, 4096, &mut frames),
         spaces: Slab::new(root, 2048, &mut frames),
         connections: Slab::new(root, 16384, &mut frames),
@@ -151,6 +154,8 @@ impl Core {
                 ("log", "com1") => self.log.use_first_port(), // the last word counts, for init too
                 ("loglevel", level) => self.log.level = Level::from_name(level).unwrap_or(Level::Info),
                 ("debug-exit", "") => self.power.debug_exit = true,
+                ("short-cuts", "off") => self.take_short_cuts(false), // for tests that compare
+                ("hardware", "") => {}                                // is for init: what its program may hold
                 _ => self.log(Level::Warn, format_args!("boot: unknown option '{word}' is ignored")),
             }
         }

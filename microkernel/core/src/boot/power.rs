@@ -16,6 +16,8 @@ pub struct Power {
     pub control: u16,
     /// Sleep type of S5, "soft off".
     pub sleep_type: u8,
+    /// Port of the power management timer; 0: none.
+    pub timer: u16,
     /// Port of the reset register; 0: none.
     pub reset: u16,
     /// What to write to it.

@@ -99,15 +99,6 @@ impl Core {
 /// Cuts a claim to text after its NUL, if there is one within `len` bytes. EFAULT: not even the first byte
 /// is there, or the memory ends before a NUL is found.
 pub fn until_nul(text: Claim, len: u64) -> Result<Claim, Errno> {
-    let mut seen = 0;
-    let mut bytes = [0; 64];
-    let most = text.len.min(len);
-    while seen < most {
-        let copied = text.part(seen, most - seen).copy_in(&mut bytes).map_err(|_| Errno::EFAULT)?.bytes;
-        if let Some(end) = bytes[..copied].iter().position(|&byte| byte == 0) {
-            return Ok(text.part(0, seen + end as u64 + 1));
-        }
-        seen += copied as u64;
-    }
-    Ok(text.part(0, seen))
+    let bytes = text.part(0, len).up_to_nul().map_err(|_| Errno::EFAULT)?;
+    Ok(text.part(0, bytes))
 }

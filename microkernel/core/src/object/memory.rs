@@ -66,6 +66,14 @@ impl Memory {
         (pages + index) * PAGE as u64 + Slab::<Memory>::COST
     }
 
+    /// Bytes that its quota has paid for it.
+    pub fn paid(&self) -> u64 {
+        match self.backing {
+            Backing::Contiguous(_) => Slab::<Memory>::COST,
+            _ => Memory::cost(self.pages),
+        }
+    }
+
     /// The frame of page `number`, taken now if it has none yet. `None`: beyond the end, or out of frames.
     pub fn frame(&mut self, number: u64, frames: &mut Frames) -> Option<Phys> {
         if number >= self.pages {
@@ -212,11 +220,7 @@ impl Core {
         if memory.free_step(&mut self.frames) {
             return true;
         }
-        let cost = match memory.backing {
-            Backing::Contiguous(_) => Slab::<Memory>::COST,
-            _ => Memory::cost(memory.pages),
-        };
-        let quota = memory.quota;
+        let (quota, cost) = (memory.quota, memory.paid());
         self.forget_memory(at);
         self.quotas.refund(quota, cost);
         false

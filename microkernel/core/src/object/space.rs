@@ -29,7 +29,7 @@ pub struct Space {
     /// Where faults of its threads go.
     pub faults: Ref<Connection>,
     /// It holds on to that connection, as a handle would: while there are threads that could fault.
-    holds_faults: bool,
+    pub holds_faults: bool,
     /// What its creator calls it, for people.
     pub name: [u8; 16],
     /// Its handles.
@@ -69,6 +69,11 @@ enum Ending {
 }
 
 impl Space {
+    /// Bytes that its quota has paid for it, for checks.
+    pub fn paid(&self) -> u64 {
+        COST + (self.page_tables + self.handle_pages) * PAGE as u64
+    }
+
     /// Nothing may be started in it any more.
     pub fn is_dying(&self) -> bool {
         self.ending != Ending::No

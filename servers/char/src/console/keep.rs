@@ -12,9 +12,9 @@ use super::Console;
 use super::line::{LINES, LineDiscipline};
 use super::waiting::{Queue, Request, WAITING};
 
-/// Version 1.
+/// What all versions have.
 #[derive(Serialize, Deserialize)]
-struct State<'a> {
+pub struct State<'a> {
     is_present: bool,
     is_interrupted: bool,
     log_waits: bool,
@@ -31,7 +31,7 @@ struct State<'a> {
 
 /// A request that waits.
 #[derive(Serialize, Deserialize)]
-struct Kept(u64, u8, u64, u64);
+pub struct Kept(u64, u8, u64, u64);
 
 impl From<&Request> for Kept {
     fn from(request: &Request) -> Kept {
@@ -42,6 +42,13 @@ impl From<&Request> for Kept {
 impl From<&Kept> for Request {
     fn from(&Kept(token, lease, len, done): &Kept) -> Request {
         Request { token: Token(token), lease, len, done }
+    }
+}
+
+impl<'a> State<'a> {
+    /// Reads a state. EINVAL: it is none.
+    pub fn take(reader: &mut Reader<'a>) -> Result<State<'a>, Errno> {
+        reader.take()
     }
 }
 
@@ -58,8 +65,8 @@ impl<U: Uart> Console<U> {
         nobody && !self.watches && !asks && output == [&[][..]; 2] && self.line.is_empty()
     }
 
-    /// Writes the state down; the bytes written. ENOSPC: there is no room for it.
-    pub fn export(&self, into: &mut [u8]) -> Result<usize, Errno> {
+    /// Writes the state down. ENOSPC: there is no room for it.
+    pub fn export(&self, writer: &mut Writer<'_>) -> Result<(), Errno> {
         let (edit, queue, lines, interrupts) = self.line.parts();
         let (output, asks) = self.output.waiting();
         let state = State {
@@ -76,16 +83,11 @@ impl<U: Uart> Console<U> {
             readers: self.readers.requests().iter().map(Kept::from).collect(),
             writers: self.writers.requests().iter().map(Kept::from).collect(),
         };
-        let mut writer = Writer::new(into);
-        writer.put(&state)?;
-        Ok(writer.used())
+        writer.put(&state)
     }
 
-    /// Takes on a state that was written down. EINVAL: it is none; nothing has changed.
-    pub fn import(&mut self, from: &[u8]) -> Result<(), Errno> {
-        let mut reader = Reader::new(from);
-        let state: State<'_> = reader.take()?;
-        reader.finish()?;
+    /// Takes on a state that was written down. EINVAL: it makes no sense; nothing has changed.
+    pub fn take_over(&mut self, state: State<'_>) -> Result<(), Errno> {
         let line = LineDiscipline::of(state.edit, state.queue, &state.lines, state.interrupts).ok_or(Errno::EINVAL)?;
         if !self.output.take_over(state.output, state.asks) {
             return Err(Errno::EINVAL);

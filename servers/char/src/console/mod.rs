@@ -12,6 +12,8 @@ pub mod line;
 pub mod output;
 mod waiting;
 
+pub use keep::State;
+
 use parley_abi::Errno;
 use parley_abi::msg::Token;
 use parley_proto::{Cx, Host, In, Out, Outcome};

@@ -1,101 +1,176 @@
 //! The names in a directory of the ramfs.
 //!
-//! Entries lie in the order of their cookies, which only ever grow: a reader that remembers the cookie
-//! where it stopped finds its place by bisection, whatever was removed before it. A name is found by
-//! looking through them all, which for directories of a boot archive beats keeping an index.
+//! A directory's pages are words, in which entries follow each other: a head, and the name in as many words as it takes.
+//! An entry stays where it is, so its place is its cookie: a reader that remembers where it stopped finds its place,
+//! whatever was removed before it. What a removed entry leaves is free for another. A name is found by looking through
+//! them all, which for directories of a boot archive beats keeping an index.
 
-use alloc::boxed::Box;
-use alloc::vec::Vec;
-use parley_abi::Errno;
-use parley_rt::state::{Reader, Writer};
+use parley_abi::{Errno, PAGE};
+use parley_rt::durable::{Memory, WORDS_IN_PAGE};
 
+use super::RamFs;
+use super::inode::{PARENT, SIZE};
+use super::map;
 use crate::fs::{FIRST_COOKIE, Ino};
 
-/// One name. It is made before it is entered, so that entering cannot fail.
-pub struct Name {
-    /// The name.
-    pub name: Box<[u8]>,
-    /// What it names.
-    pub ino: Ino,
-    cookie: u64,
+/// A head: the inode, or 0 if the entry is free; bytes in the name; words of the entry, itself included.
+const fn head(ino: Ino, length: usize, words: usize) -> u64 {
+    (ino as u64) << 32 | (length as u64) << 16 | words as u64
 }
 
-/// A directory.
-pub struct Directory {
-    /// The directory it is in.
-    pub parent: Ino,
-    names: Vec<Name>,
-    next_cookie: u64,
+/// An entry that was found.
+#[derive(Clone, Copy, Debug)]
+pub struct Place {
+    /// Where its head is.
+    at: usize,
+    /// Which page of the directory that is.
+    page: usize,
+    head: u64,
 }
 
-impl Directory {
-    /// An empty directory.
-    pub fn new(parent: Ino) -> Directory {
-        Directory { parent, names: Vec::new(), next_cookie: FIRST_COOKIE }
+impl Place {
+    pub const fn ino(self) -> Ino {
+        (self.head >> 32) as Ino
     }
-
-    /// Writes the directory down. ENOSPC.
-    pub fn put(&self, writer: &mut Writer<'_>) -> Result<(), Errno> {
-        writer.put(&(self.parent, self.next_cookie))?;
-        writer.put(&self.names.len())?;
-        for Name { name, ino, cookie } in &self.names {
-            writer.put(&(ino, cookie))?;
-            writer.put_bytes(name)?;
-        }
-        Ok(())
+    const fn length(self) -> usize {
+        (self.head >> 16) as usize & 0xffff
     }
-
-    /// Reads a directory that [`Directory::put`] wrote. EINVAL: it is none. ENOMEM.
-    pub fn take(reader: &mut Reader<'_>) -> Result<Directory, Errno> {
-        let (parent, next_cookie) = reader.take()?;
-        let mut directory = Directory { parent, names: Vec::new(), next_cookie };
-        let count = reader.take_length()?;
-        directory.names.try_reserve_exact(count).map_err(|_| Errno::ENOMEM)?;
-        for _ in 0..count {
-            let ((ino, cookie), name): ((Ino, u64), &[u8]) = (reader.take()?, reader.take()?);
-            let name = directory.prepare(name).map_err(|_| Errno::ENOMEM)?;
-            directory.names.push(Name { name, ino, cookie });
-        }
-        let rising = directory.names.is_sorted_by(|one, other| one.cookie < other.cookie);
-        if rising { Ok(directory) } else { Err(Errno::EINVAL) }
+    const fn words(self) -> usize {
+        self.head as usize & 0xffff
     }
-
-    /// Entries, `.` and `..` not counted.
-    pub fn len(&self) -> usize {
-        self.names.len()
+    /// Its name, of the bytes of its page.
+    #[inline]
+    fn name_in(self, page: &[u8]) -> &[u8] {
+        let start = (self.at % WORDS_IN_PAGE + 1) * size_of::<u64>();
+        page.get(start..start + self.length()).unwrap_or_default()
     }
-
-    /// What `name` names. ENOENT.
-    pub fn lookup(&self, name: &[u8]) -> Result<Ino, Errno> {
-        self.names.iter().find(|entry| *entry.name == *name).map(|entry| entry.ino).ok_or(Errno::ENOENT)
-    }
-
-    /// The first entry with this cookie or a higher one, and the cookie to go on with.
-    pub fn at(&self, cookie: u64) -> Option<(&Name, u64)> {
-        let index = self.names.partition_point(|entry| entry.cookie < cookie);
-        self.names.get(index).map(|entry| (entry, entry.cookie + 1))
-    }
-
-    /// Gets memory for one more entry with this name, for [`Directory::enter`]. ENOSPC.
-    pub fn prepare(&mut self, name: &[u8]) -> Result<Box<[u8]>, Errno> {
-        self.names.try_reserve(1).map_err(|_| Errno::ENOSPC)?;
-        let mut copy = Vec::new();
-        copy.try_reserve_exact(name.len()).map_err(|_| Errno::ENOSPC)?;
-        copy.extend_from_slice(name);
-        Ok(copy.into_boxed_slice())
-    }
-
-    /// Enters a name that [`Directory::prepare`] made.
-    pub fn enter(&mut self, name: Box<[u8]>, ino: Ino) {
-        let cookie = self.next_cookie;
-        self.next_cookie += 1;
-        self.names.push(Name { name, ino, cookie });
-    }
-
-    /// Removes a name.
-    pub fn leave(&mut self, name: &[u8]) {
-        if let Some(index) = self.names.iter().position(|entry| *entry.name == *name) {
-            self.names.remove(index);
-        }
+    /// The cookie to go on with after this entry.
+    pub const fn next(self) -> u64 {
+        (self.page * WORDS_IN_PAGE + self.at % WORDS_IN_PAGE + self.words()) as u64 + FIRST_COOKIE
     }
 }
+
+/// The entries of one page, free ones included.
+struct Entries<'m> {
+    page_bytes: &'m [u8],
+    /// Words before the next entry.
+    next: usize,
+    first: usize,
+    page: usize,
+}
+
+impl Iterator for Entries<'_> {
+    type Item = Place;
+
+    #[inline]
+    fn next(&mut self) -> Option<Place> {
+        let head = self.page_bytes.get(self.next * size_of::<u64>()..)?.first_chunk()?;
+        let place = Place { at: self.first + self.next, page: self.page, head: u64::from_le_bytes(*head) };
+        // One without words would be damage: the walk ends, rather than not at all.
+        self.next += place.words();
+        (place.words() != 0).then_some(place)
+    }
+}
+
+impl<M: Memory> RamFs<M> {
+    /// The entries of page `page` of the directory at `at`. `None`: it has no such page.
+    fn entries(&self, at: usize, page: usize) -> Option<Entries<'_>> {
+        let found = map::find(&self.memory, at, page)?;
+        Some(Entries { page_bytes: self.memory.page(found)?, next: 0, first: found * WORDS_IN_PAGE, page })
+    }
+
+    pub(super) fn name(&self, place: Place) -> &[u8] {
+        self.memory.page(place.at / WORDS_IN_PAGE).map_or(&[], |page| place.name_in(page))
+    }
+
+    /// Where `name` is in the directory. ENOENT.
+    pub(super) fn find(&self, dir: Ino, name: &[u8]) -> Result<Place, Errno> {
+        let at = self.at(dir);
+        let mut pages = (0..).map_while(|page| self.entries(at, page));
+        let found = pages.find_map(|mut entries| {
+            let page = entries.page_bytes;
+            entries.find(|place| place.ino() != 0 && place.length() == name.len() && place.name_in(page) == name)
+        });
+        found.ok_or(Errno::ENOENT)
+    }
+
+    /// The first entry at this cookie or after it.
+    pub(super) fn entry_at(&self, dir: Ino, cookie: u64) -> Option<Place> {
+        let at = self.at(dir);
+        let start = usize::try_from(cookie.saturating_sub(FIRST_COOKIE)).ok()?;
+        let mut pages = (start / WORDS_IN_PAGE..).map_while(|page| self.entries(at, page));
+        pages.find_map(|mut entries| {
+            entries.find(|place| place.ino() != 0 && place.page * WORDS_IN_PAGE + place.at % WORDS_IN_PAGE >= start)
+        })
+    }
+
+    /// A free entry in which a name of this length has room, for [`RamFs::enter`]. ENOSPC: no memory.
+    pub(super) fn prepare(&mut self, dir: Ino, name: &[u8]) -> Result<Place, Errno> {
+        let (at, need) = (self.at(dir), words_for(name.len()));
+        for page in 0.. {
+            let Some(entries) = self.entries(at, page) else { return self.add_page(at, page) };
+            let mut free: Option<Place> = None;
+            for place in entries {
+                free = match free {
+                    _ if place.ino() != 0 => None,
+                    // Free ones that follow each other are one.
+                    Some(before) => Some(Place { head: head(0, 0, before.words() + place.words()), ..before }),
+                    None => Some(place),
+                };
+                if let Some(place) = free.filter(|place| place.words() >= need) {
+                    return Ok(place);
+                }
+            }
+        }
+        Err(Errno::ENOSPC)
+    }
+
+    /// A further page with one free entry.
+    fn add_page(&mut self, at: usize, page: usize) -> Result<Place, Errno> {
+        let first = map::enter(&mut self.memory, at, page, M::take_words)? * WORDS_IN_PAGE;
+        let head = head(0, 0, WORDS_IN_PAGE);
+        self.memory.set(first, head);
+        Ok(Place { at: first, page, head })
+    }
+
+    /// Enters a name where [`RamFs::prepare`] found room for it. Nothing was entered in between.
+    pub(super) fn enter(&mut self, dir: Ino, place: Place, name: &[u8], ino: Ino) {
+        let need = words_for(name.len());
+        let left = place.words() - need;
+        if left > 0 {
+            self.memory.set(place.at + need, head(0, 0, left));
+        }
+        for (at, bytes) in (place.at + 1..).zip(name.chunks(size_of::<u64>())) {
+            let mut word = [0; size_of::<u64>()];
+            word[..bytes.len()].copy_from_slice(bytes);
+            self.memory.set(at, u64::from_le_bytes(word));
+        }
+        self.memory.set(place.at, head(ino, name.len(), need));
+        let size = self.at(dir) + SIZE;
+        self.memory.set(size, self.memory.get(size) + 1);
+    }
+
+    /// Lets an entry name another inode.
+    pub(super) fn put(&mut self, place: Place, ino: Ino) {
+        self.memory.set(place.at, head(ino, place.length(), place.words()));
+    }
+
+    /// Removes an entry.
+    pub(super) fn leave(&mut self, dir: Ino, place: Place) {
+        self.memory.set(place.at, head(0, 0, place.words()));
+        let size = self.at(dir) + SIZE;
+        self.memory.set(size, self.memory.get(size) - 1);
+    }
+
+    /// The directory that `dir` is in.
+    pub(super) fn parent_of(&self, dir: Ino) -> Ino {
+        self.memory.get(self.at(dir) + PARENT) as Ino
+    }
+}
+
+/// Words of an entry for a name of this length.
+const fn words_for(length: usize) -> usize {
+    1 + length.div_ceil(size_of::<u64>())
+}
+
+const _: () = assert!(words_for(crate::path::NAME_MAX) <= PAGE / size_of::<u64>());

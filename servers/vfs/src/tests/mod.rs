@@ -13,6 +13,7 @@ use parley_abi::msg::{Token, Words};
 use parley_abi::slot::service;
 use parley_abi::{Errno, linux::makedev};
 use parley_proto::{Cx, Host, Outcome, Service, chardev, file, root_badge, time, vfs};
+use parley_rt::durable::Memory;
 
 use crate::Vfs;
 
@@ -40,6 +41,8 @@ pub struct TestHost {
     pub driver: bool,
     /// Nanoseconds since boot.
     pub now: u64,
+    /// The process dies in the next copy, when half of it is done.
+    pub dies: bool,
 }
 
 /// Nanoseconds between 1970 and boot, as the time service would tell.
@@ -59,6 +62,10 @@ impl Host for TestHost {
         assert_eq!(token, TOKEN);
         let bytes = self.leases[lease as usize].get(offset as usize..).unwrap_or(&[]);
         let len = bytes.len().min(into.len());
+        if self.dies {
+            into[..len / 2].copy_from_slice(&bytes[..len / 2]);
+            panic!("killed");
+        }
         if self.fault(offset as usize + len) {
             into[..len / 2].fill(0xee);
             return Err(Errno::EFAULT);
@@ -109,6 +116,28 @@ impl Host for TestHost {
     }
 }
 
+/// One request; bytes that come with the reply land in buffer `out`.
+pub fn serve<M: Memory>(
+    vfs: &mut Vfs<M>,
+    host: &mut TestHost,
+    badge: u64,
+    label: u32,
+    words: Words,
+    out: usize,
+) -> Did {
+    let outcome = vfs.request(&mut Cx { host, token: TOKEN, badge }, label, &words);
+    let mut deliver =
+        |bytes: &[u8]| host.copy_out(TOKEN, out as u8, 0, bytes).map_or_else(Errno::negated, |copied| copied as i64);
+    match outcome {
+        Outcome::Done(result) => Did::Result(result),
+        Outcome::Data(bytes) => Did::Result(deliver(bytes)),
+        Outcome::Fill(bytes) => Did::Result(deliver(bytes).min(0)),
+        Outcome::Open { badge, .. } => Did::Opened(badge),
+        Outcome::Forward { words, .. } => Did::Device(words[0], words[1] as u32),
+        other => panic!("{other:?}"),
+    }
+}
+
 /// A started vfs and its client.
 pub struct Client {
     pub vfs: Vfs,
@@ -122,23 +151,9 @@ impl Client {
         client
     }
 
-    /// One request; bytes that come with the reply land in the first buffer that is not a path.
+    /// See [`serve`].
     fn request(&mut self, badge: u64, label: u32, words: Words, out: usize) -> Did {
-        let mut host = core::mem::take(&mut self.host);
-        let outcome = self.vfs.request(&mut Cx { host: &mut host, token: TOKEN, badge }, label, &words);
-        let mut deliver = |bytes: &[u8]| {
-            host.copy_out(TOKEN, out as u8, 0, bytes).map_or_else(Errno::negated, |copied| copied as i64)
-        };
-        let did = match outcome {
-            Outcome::Done(result) => Did::Result(result),
-            Outcome::Data(bytes) => Did::Result(deliver(bytes)),
-            Outcome::Fill(bytes) => Did::Result(deliver(bytes).min(0)),
-            Outcome::Open { badge, .. } => Did::Opened(badge),
-            Outcome::Forward { words, .. } => Did::Device(words[0], words[1] as u32),
-            other => panic!("{other:?}"),
-        };
-        self.host = host;
-        did
+        serve(&mut self.vfs, &mut self.host, badge, label, words, out)
     }
 
     fn result(&mut self, badge: u64, label: u32, words: Words, out: usize) -> Result<i64, Errno> {

@@ -16,10 +16,12 @@ use parley_proto::calltable;
 use parley_rt::sys::{self, Event, NewThread, Reply};
 
 use crate::fuzzer::{self, paths};
+use crate::health;
 use crate::image::Image;
 use crate::progress;
 use crate::random::Random;
 use crate::scope::Scope;
+use crate::trouble::Trouble;
 
 /// Slot in each space of the connection by which the cell says that the block is done.
 pub const DONE: u32 = slot::FREE + 100;
@@ -65,12 +67,13 @@ pub struct Cell {
 
 impl Cell {
     /// Makes a block of `steps` steps. Returns how many were begun.
-    pub fn run(image: &Image, seed: u64, steps: u64) -> Result<u64, Errno> {
+    pub fn run(image: &Image, seed: u64, steps: u64) -> Result<u64, Trouble> {
         let mut cell = Cell::new(image, Random::new(seed), steps)?;
         for number in 0..ALL_THREADS {
             cell.start(number)?;
         }
         cell.watch(steps)?;
+        health::invariants()?; // in the middle of everything
         Ok(cell.begun()?.min(steps))
     }
 

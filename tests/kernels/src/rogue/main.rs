@@ -8,7 +8,8 @@ use parley_abi::call::HEARTBEAT_BIT;
 use parley_abi::msg::{FOREVER, Token, Words};
 use parley_abi::slot::{self, service};
 use parley_abi::{Errno, PAGE};
-use parley_proto::{Cx, Durable, Outcome, Service};
+use parley_proto::{Cx, Host, Outcome, Service};
+use parley_rt::durable::{Durable, Lasting, Schema};
 use parley_rt::sys::{self, Event, Reply};
 
 parley_rt::program!(main);
@@ -34,7 +35,7 @@ fn main(args: parley_rt::Args) -> i32 {
             ready();
             return 5;
         }
-        b"old " => parley_rt::serve_durable(&mut Old),
+        b"old " => parley_rt::serve_durable(&mut Old(Lasting::of_process())),
         b"spin" => {
             ready();
             while !matches!(next(), Ok(Event::Request { .. })) {}
@@ -80,7 +81,7 @@ fn spoil_state() {
 }
 
 /// A service of a version that reads no state of today.
-struct Old;
+struct Old(Lasting);
 
 impl Service for Old {
     fn request(&mut self, _: &mut Cx<'_>, _: u32, _: &Words) -> Outcome<'_> {
@@ -89,19 +90,16 @@ impl Service for Old {
 }
 
 impl Durable for Old {
-    const VERSION: u32 = 0;
-    const WRITE_AHEAD: bool = true;
-
-    fn changes(&self, _: u32, _: u64) -> bool {
-        true
+    fn schema(&self) -> Schema {
+        Schema { version: u32::MAX >> 1, reads_from: u32::MAX >> 1, readable_by: u32::MAX >> 1 }
+    }
+    fn memory(&mut self) -> &mut Lasting {
+        &mut self.0
     }
     fn holds(&self, _: Token) -> bool {
         false
     }
-    fn export(&self, _: &mut [u8]) -> Result<usize, Errno> {
-        Ok(0)
-    }
-    fn import(&mut self, version: u32, _: &[u8]) -> Result<(), Errno> {
-        if version == Self::VERSION { Ok(()) } else { Err(Errno::EINVAL) }
+    fn resume(&mut self, _: &mut dyn Host, _: u32) -> Result<(), Errno> {
+        Ok(())
     }
 }

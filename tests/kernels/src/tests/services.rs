@@ -5,7 +5,8 @@ use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use parley_abi::Errno;
 use parley_abi::info::{ServiceInfo, reason, topic, verb};
 use parley_abi::linux::{Timespec, open};
-use parley_abi::slot::service;
+use parley_abi::msg::{FOREVER, Flags};
+use parley_abi::slot::{self, service};
 use parley_posix as posix;
 use parley_rt::sys;
 
@@ -32,6 +33,11 @@ tests![
     rogue_programs_leave_the_old_one,
     programs_that_fail_later_are_taken_back,
     spoilt_state_is_not_used,
+    versions_come_and_go,
+    what_cannot_take_over_leaves_the_old_one,
+    much_survives,
+    another_clock_takes_over,
+    the_smallest_server_goes_on_counting,
 ];
 
 const MILLISECOND: u64 = 1_000_000;
@@ -232,7 +238,7 @@ fn no_write_is_lost_and_none_done_twice() -> Verdict {
     under_load(40, |_| control(service::VFS, verb::KILL))
 }
 
-/// Services are swapped, for the same program since there is no other yet.
+/// Services are swapped, for the same program.
 fn swapped_under_load() -> Verdict {
     const FILES: [(u8, &core::ffi::CStr); 4] = [
         (service::VFS, c"/svc/vfs"),
@@ -509,4 +515,166 @@ fn spoilt_state_is_not_used() -> Verdict {
     ensure!(told(service::VFS, topic::LOG)?.contains("before the swap"), "the log");
     posix::close(fd)?;
     Ok(posix::unlink(c"/tmp/kept")?)
+}
+
+/// Newer versions of a service take its state over, die and start again, and older ones take it back.
+fn versions_come_and_go() -> Verdict {
+    const FILES: [(u8, [&core::ffi::CStr; 2]); 3] = [
+        (service::VFS, [c"/svc/vfs", c"/svc/vfs-v2"]),
+        (service::TIME, [c"/svc/time", c"/svc/time-v2"]),
+        (service::CHAR, [c"/svc/char", c"/svc/char-v2"]),
+    ];
+    process(service::CHAR)?;
+    let fd = posix::open(c"/tmp/versions", open::RDWR | open::CREAT | open::TRUNC, 0o600)?;
+    let mut written = 0u8;
+    for (number, [old, new]) in FILES {
+        for file in [new, new, old, old, new, old] {
+            posix::write(fd, &[written; 100])?;
+            written += 1;
+            let asleep = Sleeper::start()?;
+            posix::swap(u32::from(number), file)?;
+            control(number, verb::KILL)?;
+            ensure_eq!(asleep.end()?, Ok(()), "a sleep through a swap to {file:?} and a death");
+            ensure_eq!(posix::lseek(fd, 0, SEEK_CUR), Ok(i64::from(written) * 100), "the offset");
+        }
+    }
+    for number in 0..written {
+        let mut bytes = [0; 100];
+        ensure_eq!(posix::pread(fd, &mut bytes, i64::from(number) * 100), Ok(100), "bytes read");
+        ensure_eq!(bytes, [number; 100], "what was written before swap {number}");
+    }
+    posix::close(fd)?;
+    Ok(posix::unlink(c"/tmp/versions")?)
+}
+
+const SEEK_CUR: u32 = parley_abi::linux::seek::CUR;
+
+/// A program that is older than the state, and one that ruins it.
+fn what_cannot_take_over_leaves_the_old_one() -> Verdict {
+    process(service::CHAR)?;
+    let fd = posix::open(c"/tmp/refused", open::RDWR | open::CREAT | open::TRUNC, 0o600)?;
+    posix::write(fd, b"kept")?;
+    let cases = [
+        (service::VFS, c"/svc/vfs-v0"),
+        (service::VFS, c"/svc/wreck"),
+        (service::TIME, c"/svc/wreck"),
+        (service::CHAR, c"/svc/wreck"),
+    ];
+    for (number, file) in cases {
+        let asleep = Sleeper::start()?;
+        ensure_eq!(posix::swap(u32::from(number), file), Err(Errno::EIO), "{file:?} as service {number}");
+        ensure_eq!(process(number)?.state, 1, "the state of service {number} after {file:?}");
+        ensure_eq!(asleep.end()?, Ok(()), "a sleep through {file:?}");
+        let mut bytes = [0; 5];
+        ensure_eq!(posix::pread(fd, &mut bytes, 0), Ok(4), "bytes of the file after {file:?}");
+        ensure_eq!(&bytes[..4], b"kept", "the file after {file:?}");
+        ensure_eq!(posix::lseek(fd, 0, SEEK_CUR), Ok(4), "the offset after {file:?}");
+    }
+    posix::close(fd)?;
+    Ok(posix::unlink(c"/tmp/refused")?)
+}
+
+/// A thousand open files with offsets of their own, and 4 MiB of contents, through a death and a swap.
+fn much_survives() -> Verdict {
+    const FILES: usize = 1000;
+    const EACH: usize = (4 << 20) / FILES + 1;
+    process(service::VFS)?;
+    let mut bytes = alloc::vec![0; EACH];
+    let mut files = alloc::vec::Vec::new();
+    for index in 0..FILES {
+        let name = alloc::format!("/tmp/many{index}\0");
+        let name = core::ffi::CStr::from_bytes_with_nul(name.as_bytes()).map_err(|_| Errno::EINVAL)?;
+        let fd = posix::open(name, open::RDWR | open::CREAT | open::TRUNC, 0o600)?;
+        bytes.fill(index as u8);
+        ensure_eq!(posix::write(fd, &bytes), Ok(EACH), "bytes written to file {index}");
+        posix::lseek(fd, index as i64, parley_abi::linux::seek::SET)?;
+        posix::unlink(name)?;
+        files.push(fd);
+    }
+    for way in ["a death", "a swap"] {
+        match way {
+            "a death" => control(service::VFS, verb::KILL)?,
+            _ => posix::swap(u32::from(service::VFS), c"/svc/vfs")?,
+        }
+        for (index, &fd) in files.iter().enumerate() {
+            ensure_eq!(posix::lseek(fd, 0, SEEK_CUR), Ok(index as i64), "the offset of file {index} after {way}");
+            ensure_eq!(posix::pread(fd, &mut bytes, 0), Ok(EACH), "bytes of file {index} after {way}");
+            ensure!(bytes.iter().all(|&byte| byte == index as u8), "the contents of file {index} after {way}");
+        }
+    }
+    for fd in files {
+        posix::close(fd)?;
+    }
+    Ok(())
+}
+
+/// A thread that sleeps for 20 ms.
+struct Sleeper(Thread, Arc<AtomicU64>);
+
+impl Sleeper {
+    fn start() -> Verdict<Sleeper> {
+        let result = Arc::new(AtomicU64::new(u64::MAX));
+        let told = result.clone();
+        let thread = Thread::start(move || {
+            let slept = posix::nanosleep(&Timespec::from_nanoseconds(20 * MILLISECOND));
+            told.store(slept.map_or_else(|errno| errno.negated().unsigned_abs(), |()| 0), Ordering::Relaxed);
+        })?;
+        sys::yield_now();
+        Ok(Sleeper(thread, result))
+    }
+
+    /// Waits until it wakes; what its call returned, as a positive errno.
+    fn end(self) -> Verdict<Result<(), u64>> {
+        self.0.join()?;
+        let errno = self.1.load(Ordering::Relaxed);
+        Ok(if errno == 0 { Ok(()) } else { Err(errno) })
+    }
+}
+
+/// The time service by the ACPI timer takes over, with its sleepers, and gives back what it took. Its clock shows ticks of
+/// that timer, 279.4 ns apart, and no clock ever goes back.
+fn another_clock_takes_over() -> Verdict {
+    const HZ: u128 = 3_579_545;
+    process(service::TIME)?;
+    let clock = || {
+        posix::clock_gettime(parley_abi::linux::clock::MONOTONIC)
+            .map(|time| time.sec as u64 * 1_000_000_000 + time.nsec as u64)
+    };
+    let mut last = clock()?;
+    for file in [c"/svc/time-acpi", c"/svc/time-acpi", c"/svc/time"] {
+        let asleep = Sleeper::start()?;
+        posix::swap(u32::from(service::TIME), file)?;
+        let first = clock()?;
+        let mut between = 0;
+        for _ in 0..100 {
+            let (now, core) = (clock()?, sys::clock());
+            ensure!(now >= last && core.abs_diff(now) < 1000 * MILLISECOND, "{file:?}: {last}, {now}, core {core}");
+            last = now;
+            let passed = u128::from(now - first) * HZ;
+            let off = (passed % 1_000_000_000).min(1_000_000_000 - passed % 1_000_000_000);
+            between += u32::from(off > HZ * 2);
+        }
+        ensure_eq!(between < 50, file != c"/svc/time", "{file:?}: {between} of 100 times between two ticks");
+        ensure_eq!(asleep.end()?, Ok(()), "a sleep through a swap to {file:?}");
+    }
+    Ok(())
+}
+
+/// What the template shows: ping's second instance counts its calls, whoever serves them.
+fn the_smallest_server_goes_on_counting() -> Verdict {
+    let peer = slot::of_service(service::PEER);
+    let count = || {
+        let (_, words) = sys::call(peer, Flags::empty(), parley_proto::ping::label::count, [0; 6], FOREVER)?;
+        Errno::check(words[0].cast_signed())
+    };
+    let first = count()?;
+    for calls in 1..20 {
+        match calls % 3 {
+            0 => control(service::PEER, verb::KILL)?,
+            1 => posix::swap(u32::from(service::PEER), c"/svc/ping")?,
+            _ => {}
+        }
+        ensure_eq!(count()?, first + calls, "the count after {calls} calls");
+    }
+    Ok(())
 }

@@ -121,6 +121,8 @@ struct Written {
     #[serde(default)]
     ports: Vec<Ports>,
     #[serde(default)]
+    pm_timer: bool,
+    #[serde(default)]
     interrupts: Vec<Interrupt>,
     #[serde(default)]
     archive: bool,
@@ -200,6 +202,7 @@ impl Written {
             system: system.fold(Rights::empty(), Rights::union).bits(),
             calls: fits("calls", calls.collect::<Result<Vec<_>, _>>()?)?,
             ports: fits("ports", self.ports)?,
+            pm_timer: self.pm_timer,
             interrupts: fits("interrupts", self.interrupts)?,
             archive: self.archive,
             needed: self.needed,
@@ -255,7 +258,7 @@ mod tests {
             ("archive = true", "archive = ", line("archive = true"), ""),
             ("calls = [\"time\", \"char\"]", "calls = [\"proc\"]", line("calls"), "calls `proc` is not above"),
             ("program = \"svc/char\"", "program = \"svc/nonesuch\"", char + 1, "program: the boot archive has no"),
-            ("state_kib = 2048\n", "", line("restart = { from"), "restart.from"),
+            ("state_kib = 10240\n", "", line("restart = { from"), "restart.from"),
         ] {
             let (line, text) = wrong(old, new);
             assert!(text.starts_with(what), "{new}: {text}");

@@ -7,6 +7,7 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 
 use crate::build::Guest;
+use crate::cmdline::HARDWARE;
 use crate::guest::{Job, MEMORY, Rig};
 use crate::kernel::{Kernel, KernelChoice};
 use crate::qemu::{Accel, AccelChoice};
@@ -86,6 +87,7 @@ pub fn measure(rig: &Rig, kernels: &[Kernel], setting: Setting, memory: u32, tim
         job.accel = setting.accel;
         job.deterministic = setting.deterministic;
         job.memory = memory;
+        job.options.push(HARDWARE.into());
         job.timeout = timeout;
         Ok((kernel, bench(rig, &job)?))
     });

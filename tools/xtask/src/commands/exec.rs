@@ -33,6 +33,9 @@ pub struct Exec {
     /// Count instructions: each run takes the same ones (implies --accel tcg)
     #[arg(long)]
     icount: bool,
+    /// A word for the kernel, such as short-cuts=off, or hardware (the program may have interrupts and ports)
+    #[arg(long, value_name = "WORD")]
+    option: Vec<String>,
     /// Give up after this many seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 120)]
     timeout: u64,
@@ -88,6 +91,7 @@ impl Exec {
             accel: self.machine.accelerator(self.icount),
             memory: self.machine.memory,
             deterministic: self.icount,
+            options: self.option.clone(),
             timeout: Duration::from_secs(self.timeout),
         })
     }

@@ -65,7 +65,7 @@ impl Gdb {
 
     fn machine(&self, rig: &Rig, folder: &Path, socket: &Path) -> Result<Machine> {
         let program: Vec<String> = self.program.iter().cloned().collect();
-        let cmdline = compose(LogPort::Com2, "debug", &program);
+        let cmdline = compose(LogPort::Com2, "debug", &[], &program);
         let archive = rig.guest.archive().to_bytes()?;
         let launch = Launch { kernel: self.kernel, cmdline: &cmdline, archive: &archive };
         let output = rig.workspace.folder("guest")?;

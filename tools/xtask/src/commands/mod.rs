@@ -12,6 +12,7 @@ mod image;
 mod run;
 mod size;
 mod test;
+mod torture;
 mod trace;
 
 use anyhow::Result;
@@ -28,6 +29,7 @@ pub enum Command {
     Run(run::Run),
     Exec(exec::Exec),
     Fuzz(fuzz::Fuzz),
+    Torture(torture::Torture),
     Image(image::Image),
     Trace(trace::Trace),
     Size(size::Size),
@@ -46,6 +48,7 @@ impl Command {
             Command::Run(command) => command.run(),
             Command::Exec(command) => command.run(),
             Command::Fuzz(command) => command.run(),
+            Command::Torture(command) => command.run(),
             Command::Image(command) => command.run(),
             Command::Trace(command) => command.run(),
             Command::Size(command) => command.run(),

@@ -8,4 +8,4 @@ mod stub;
 pub use accel::{Accel, AccelChoice, probe};
 pub use machine::{Boot, Console, DETERMINISTIC, Machine};
 pub use running::{End, Running};
-pub use stub::{Place, Stub};
+pub use stub::{PROGRAM_COUNTER, Place, RAX, RCX, RDI, RDX, RSI, RSP, Stub};

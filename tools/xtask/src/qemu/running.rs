@@ -86,6 +86,11 @@ impl Running {
         Some((child.stdin.take()?, child.stdout.take()?))
     }
 
+    /// How long ago it was started.
+    pub fn age(&self) -> Duration {
+        self.started.elapsed()
+    }
+
     /// How it ended, if it has.
     pub fn try_end(&mut self) -> Result<Option<End>> {
         let status = self.qemu.try_wait()?;

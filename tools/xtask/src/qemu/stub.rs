@@ -20,15 +20,21 @@ const CONNECTIONS: u32 = 100;
 /// Bytes of memory that one packet of QEMU's can hold.
 const READ_AT_ONCE: usize = 1024;
 
+/// Numbers of registers, which are also their places in the answer to `g`, eight bytes each.
+pub const RAX: usize = 0;
+pub const RCX: usize = 2;
+pub const RDX: usize = 3;
+pub const RSI: usize = 4;
+pub const RDI: usize = 5;
+pub const RSP: usize = 7;
+pub const PROGRAM_COUNTER: usize = 16;
+
 /// Offsets in the answer to `g`: rip and cs behind sixteen registers, cr3 behind the segments, three
 /// bases, cr0 and cr2.
-const RIP: usize = 128;
+const RIP: usize = 8 * PROGRAM_COUNTER;
 const CS: usize = 140;
 const CR3: usize = 204;
 
-/// The stack pointer's offset there, and its number.
-const RSP: usize = 56;
-const RSP_NUMBER: usize = 7;
 /// Up to here that answer has what a program sees: general registers, rip, flags and selectors.
 const VISIBLE: usize = 164;
 
@@ -36,6 +42,7 @@ const VISIBLE: usize = 164;
 pub struct Stub {
     stream: UnixStream,
     received: Vec<u8>,
+    knows_registers: bool,
 }
 
 /// What the processor is about to execute.
@@ -63,12 +70,18 @@ impl Stub {
             }
         };
         stream.set_read_timeout(Some(PATIENCE))?;
-        Ok(Stub { stream, received: Vec::new() })
+        Ok(Stub { stream, received: Vec::new(), knows_registers: false })
     }
 
     /// Stops the machine from now on whenever it is about to execute `address`, in whatever address space.
     pub fn set_breakpoint(&mut self, address: u64) -> Result<()> {
         self.accepted(&format!("Z0,{address:x},1"))
+    }
+
+    /// Lets interrupts of devices come while it is stepped. QEMU holds them back unless told otherwise, and its
+    /// timers, which stay so.
+    pub fn step_through_interrupts(&mut self) -> Result<()> {
+        self.accepted("Qqemu.sstep=0x5")
     }
 
     /// No longer.
@@ -97,17 +110,62 @@ impl Stub {
 
     /// What it pushes to.
     pub fn stack(&mut self) -> Result<u64> {
-        let registers = self.registers()?;
-        let bytes = registers.get(RSP..RSP + 8).and_then(|bytes| bytes.try_into().ok());
-        bytes.map(u64::from_le_bytes).context("QEMU's gdb stub names no stack pointer")
+        Ok(self.words([RSP])?[0])
     }
 
     /// Makes it push elsewhere.
     pub fn set_stack(&mut self, address: u64) -> Result<()> {
-        // QEMU lets only those write single registers who have asked what they are.
-        self.ask("qXfer:features:read:target.xml:0,100")?;
-        let digits: String = address.to_le_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
-        self.accepted(&format!("P{RSP_NUMBER:x}={digits}"))
+        self.set_register(RSP, address)
+    }
+
+    /// These registers, up to [`PROGRAM_COUNTER`].
+    pub fn words<const N: usize>(&mut self, numbers: [usize; N]) -> Result<[u64; N]> {
+        let registers = self.registers()?;
+        let mut words = [0; N];
+        for (word, number) in words.iter_mut().zip(numbers) {
+            let bytes = registers.get(8 * number..8 * number + 8).and_then(|bytes| bytes.try_into().ok());
+            *word = bytes.map(u64::from_le_bytes).context("QEMU's gdb stub names too few registers")?;
+        }
+        Ok(words)
+    }
+
+    /// Gives one of them another value.
+    pub fn set_register(&mut self, number: usize, value: u64) -> Result<()> {
+        if !self.knows_registers {
+            // QEMU lets only those write single registers who have asked what they are.
+            self.ask("qXfer:features:read:target.xml:0,100")?;
+            self.knows_registers = true;
+        }
+        self.accepted(&format!("P{number:x}={}", to_hex(&value.to_le_bytes())))
+    }
+
+    /// How long [`Stub::go`] and the like wait for the machine to stop, from now on.
+    pub fn set_patience(&mut self, patience: Duration) -> Result<()> {
+        Ok(self.stream.set_read_timeout(Some(patience))?)
+    }
+
+    /// Lets it run; [`Stub::interrupt`] stops it.
+    pub fn resume(&mut self) -> Result<()> {
+        self.send("c")
+    }
+
+    /// Stops a machine that did not stop by itself.
+    pub fn interrupt(&mut self) -> Result<()> {
+        self.stream.write_all(&[3]).context("the machine has ended")?;
+        self.packet().map(drop)
+    }
+
+    /// Changes memory as the processor sees it now, whatever its protection.
+    pub fn set_memory(&mut self, address: u64, bytes: &[u8]) -> Result<()> {
+        self.accepted(&format!("M{address:x},{:x}:{}", bytes.len(), to_hex(bytes)))
+    }
+
+    /// Changes physical memory.
+    pub fn set_physical(&mut self, address: u64, bytes: &[u8]) -> Result<()> {
+        self.accepted("Qqemu.PhyMemMode:1")?;
+        let written = self.set_memory(address, bytes);
+        self.accepted("Qqemu.PhyMemMode:0")?;
+        written
     }
 
     /// General registers, instruction pointer, flags and selectors, as bytes that can be compared.
@@ -129,8 +187,7 @@ impl Stub {
 
     /// Says a line to QEMU's monitor and returns what that answers.
     pub fn monitor(&mut self, line: &str) -> Result<String> {
-        let digits: String = line.bytes().map(|byte| format!("{byte:02x}")).collect();
-        let mut answer = self.ask(&format!("qRcmd,{digits}"))?;
+        let mut answer = self.ask(&format!("qRcmd,{}", to_hex(line.as_bytes())))?;
         let mut text = Vec::new();
         // Output comes in packets of its own, which begin with an O; the last one is OK.
         while answer != "OK" {
@@ -226,6 +283,10 @@ fn checksum(bytes: &[u8]) -> u8 {
     bytes.iter().fold(0, |sum, &byte| sum.wrapping_add(byte))
 }
 
+fn to_hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// Pairs of digits; it ends at the first that is none, such as the `xx` of an unknown register.
 fn from_hex(text: &str) -> Vec<u8> {
     let pairs = text.as_bytes().chunks_exact(2);
@@ -249,6 +310,7 @@ mod tests {
     #[test]
     fn bytes_and_checksums_are_hexadecimal() {
         assert_eq!(from_hex("00ff1gxx"), [0, 255]);
+        assert_eq!(from_hex(&to_hex(&[0, 1, 255])), [0, 1, 255]);
         assert_eq!(checksum(b"OK"), 0x9a);
     }
 }

@@ -8,5 +8,6 @@ mod console;
 mod play;
 mod script;
 
+pub use console::Console;
 pub use play::{PROMPT, play};
 pub use script::Script;

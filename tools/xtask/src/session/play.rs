@@ -110,7 +110,7 @@ impl Player {
 }
 
 fn machine(rig: &Rig, script: &Script, kernel: Kernel, loader: Loader, folder: &Path) -> Result<Machine> {
-    let cmdline = format!("{} {}", compose(LogPort::Com2, "info", &[]), script.boot);
+    let cmdline = format!("{} {}", compose(LogPort::Com2, "info", &[], &[]), script.boot);
     let archive = rig.guest.archive().to_bytes()?;
     let launch = Launch { kernel, cmdline: cmdline.trim(), archive: &archive };
     Ok(Machine {

@@ -3,13 +3,14 @@
 //! The benchmark reads the time stamp counter once when it starts and from then on in pairs around an
 //! operation: first around nothing, to learn what the pair itself costs, then around the row's. So
 //! breakpoints on its RDTSC instructions are all we need, and an operation that never enters the kernel is
-//! the empty one.
+//! the empty one. Where somebody else is woken, his reading ends the operation.
 
 use std::collections::BTreeSet;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 
 use super::{Recording, Space, Step, Who};
+use crate::cmdline::HARDWARE;
 use crate::elf_file::ElfFile;
 use crate::guest::{Job, Rig};
 use crate::kernel::Kernel;
@@ -18,6 +19,7 @@ use crate::results;
 
 const PROGRAM: &str = "/bin/bench";
 const RDTSC: &[u8] = &[0x0f, 0x31];
+const SYSCALL: &[u8] = &[0x0f, 0x05];
 
 /// Samples of the row to let pass: caches of every kind are warm by then, and each row has more.
 const SETTLED: usize = 20;
@@ -33,6 +35,7 @@ const GLANCE: usize = 48;
 pub fn record(rig: &Rig, kernel: Kernel, row: &str, operations: usize) -> Result<Recording> {
     let mut job = Job::new(rig, kernel, &[PROGRAM, row])?;
     job.deterministic = true;
+    job.options.push(HARDWARE.into());
     let folder = rig.run_folder()?;
     // A socket's path has 108 bytes at most, and the target folder may be anywhere.
     let short = tempfile::tempdir().context("no temporary folder for the gdb socket")?;
@@ -67,6 +70,7 @@ struct Recorder {
 
 impl Recorder {
     fn new(rig: &Rig, mut stub: Stub) -> Result<Recorder> {
+        stub.step_through_interrupts()?;
         let mut programs = Vec::new();
         for (path, program) in rig.guest.programs() {
             let name = path.rsplit('/').next().unwrap_or(path);
@@ -129,11 +133,24 @@ impl Recorder {
             }
             ensure!(steps.len() < MOST, "no end of the operation after {MOST} instructions");
             self.stub.step()?;
-            before = Some(std::mem::replace(&mut place, self.stub.place()?));
-            if self.is_reading(place) {
+            let last = std::mem::replace(&mut place, self.stub.place()?);
+            before = Some(last);
+            if last.ring == 3 && place.ring == 0 && self.stub.memory(last.address, SYSCALL.len())? != SYSCALL {
+                steps.pop(); // an interrupt came before it
+            }
+            if self.is_reading(place) || self.is_woken(place)? {
                 return Ok(steps);
             }
         }
+    }
+
+    /// Whether somebody whom the benchmark made, and woke, reads the counter: that ends an operation as well.
+    fn is_woken(&mut self, place: Place) -> Result<bool> {
+        if place.ring != 3 || self.spaces.first().is_some_and(|space| space.root == place.space) {
+            return Ok(false);
+        }
+        let nameless = matches!(self.who(place)?, Who::Program(index) if self.spaces[index].program.is_none());
+        Ok(nameless && self.stub.memory(place.address, RDTSC.len())? == RDTSC)
     }
 
     /// On to the next time that the benchmark reads the counter.

@@ -21,17 +21,17 @@ pub struct Controllers {
 
 /// Both controllers.
 pub struct Apic {
-    local: *mut u32,
+    pub(super) local: *mut u32,
     io: *mut u32,
     first: u32,
     lines: u32,
-    level: u64,
+    pub(super) level: u64,
     low: u64,
     armed: u64,
 }
 
 /// Registers of the local APIC, as indices of 32-bit words.
-mod local {
+pub(super) mod local {
     pub const EOI: usize = 0xb0 / 4;
     pub const SPURIOUS: usize = 0xf0 / 4;
     pub const LVT_TIMER: usize = 0x320 / 4;

@@ -19,7 +19,7 @@ pub struct Clock {
     /// Counts a second.
     pub hz: u64,
     /// Nanoseconds a count, times 2^32.
-    scale: u64,
+    pub(super) scale: u64,
     /// Timer ticks a nanosecond, times 2^32.
     timer_scale: u64,
 }

@@ -298,6 +298,8 @@ global_asm!(
     "push vector",
     ".if (vector == 1) || (vector == 2) || (vector == 8) || (vector == 18)",
     "jmp 6f",
+    ".elseif (vector >= {irq}) && (vector < {irq} + {irqs})",
+    "jmp 11f",
     ".else",
     "jmp 5f",
     ".endif",
@@ -313,6 +315,8 @@ global_asm!(
     push_saved!(),
     "push rcx",
     "push r11",
+    ".global parley_vector",
+    "parley_vector:",
     "inc qword ptr [rip + {cpu} + {entries}]",
     "lea rsp, [rip + {cpu} + {kernel_top}]",
     // Ring 3's flags are its own: AC would let the core touch user pages, DF would turn copies round.
@@ -321,6 +325,16 @@ global_asm!(
     "mov rdi, [rip + {cpu} + {core}]",
     "call {on_vector}",
     "jmp parley_exit",
+    // Device interrupts may have a short cut.
+    "11:",
+    "test byte ptr [rsp + 24], 3",
+    "jz 7f",
+    push_args!(),
+    "push rax",
+    push_saved!(),
+    "push rcx",
+    "push r11",
+    "jmp parley_fast_irq",
     // From a stack of its own: if ring 3 was running, move what was pushed into the thread block.
     "6:",
     "test byte ptr [rsp + 24], 3",
@@ -392,6 +406,8 @@ global_asm!(
     exit_offset = const size_of::<Frame>() - offset_of!(Frame, r15),
     kind_from_r15 = const offset_of!(Frame, kind) - offset_of!(Frame, r15),
     stub = const STUB_SIZE,
+    irq = const super::vectors::IRQ,
+    irqs = const super::vectors::IRQS,
     on_posix = sym on_posix,
     call = const parley_abi::call::CALL,
     reply_recv = const parley_abi::call::REPLY_RECV,
@@ -413,16 +429,15 @@ unsafe extern "C" {
     fn parley_exit() -> !;
 }
 
-/// Address of the `syscall` entry, for LSTAR: with the [short cuts](super::shortcut) or without.
-pub fn syscall_entry(short_cuts: bool) -> u64 {
-    let entry = if short_cuts { parley_syscall_entry } else { parley_plain_entry };
-    entry as *const () as u64
-}
-
-/// Points `syscall` at the entry that records every call, or back at the usual one.
-pub fn trace_system_calls(on: bool, short_cuts: bool) {
-    let entry = if on { parley_traced_entry as *const () as u64 } else { syscall_entry(short_cuts) };
-    x86_64::registers::model_specific::LStar::write(x86_64::VirtAddr::new(entry));
+/// Points `syscall` at the entry that records every call, or at the usual one, with the
+/// [short cuts](super::shortcut) or without.
+pub fn choose_syscall_entry(traced: bool, short_cuts: bool) {
+    let entry = match (traced, short_cuts) {
+        (true, _) => parley_traced_entry,
+        (false, true) => parley_syscall_entry,
+        (false, false) => parley_plain_entry,
+    };
+    x86_64::registers::model_specific::LStar::write(x86_64::VirtAddr::new(entry as *const () as u64));
 }
 
 /// Address of the first vector stub.

@@ -2,14 +2,12 @@
 
 use core::arch::x86_64::{__cpuid, __cpuid_count};
 use core::fmt;
-use x86_64::VirtAddr;
 use x86_64::registers::control::{Cr0, Cr0Flags, Cr4, Cr4Flags, Efer, EferFlags};
-use x86_64::registers::model_specific::{LStar, SFMask, Star};
+use x86_64::registers::model_specific::{SFMask, Star};
 use x86_64::registers::rflags::RFlags;
 use x86_64::structures::gdt::SegmentSelector;
 
 use super::descriptors::{KERNEL_CODE, KERNEL_DATA, USER_CODE, USER_DATA};
-use super::entry;
 
 /// What this processor offers, as far as the core asks.
 #[derive(Clone, Copy, Default)]
@@ -72,7 +70,7 @@ pub fn detect() -> Features {
     }
 }
 
-/// Switches the protections on and points `syscall` at the entry code.
+/// Switches the protections on, and `syscall`, which nobody uses before its entry is chosen.
 pub fn enable(features: Features) {
     let mut cr4 = Cr4::read() | Cr4Flags::OSFXSR | Cr4Flags::OSXMMEXCPT_ENABLE;
     cr4.set(Cr4Flags::SUPERVISOR_MODE_EXECUTION_PROTECTION, features.smep);
@@ -86,13 +84,12 @@ pub fn enable(features: Features) {
     cr0.remove(Cr0Flags::EMULATE_COPROCESSOR);
     cr0.insert(Cr0Flags::TASK_SWITCHED | Cr0Flags::ALIGNMENT_MASK);
     let selectors = [USER_CODE, USER_DATA, KERNEL_CODE, KERNEL_DATA].map(SegmentSelector);
-    // SAFETY: 1. the flags turned on only restrict, or name features that CPUID reported; 2. the entry
-    // point follows the protocol of `syscall`, and the selectors those of the GDT.
+    // SAFETY: 1. the flags turned on only restrict, or name features that CPUID reported; 2. the selectors
+    // are those of the GDT.
     unsafe {
         Efer::update(|efer| *efer |= EferFlags::SYSTEM_CALL_EXTENSIONS | EferFlags::NO_EXECUTE_ENABLE);
         Cr4::write(cr4);
         Cr0::write(cr0);
-        LStar::write(VirtAddr::new(entry::syscall_entry(features.bases)));
     }
     Star::write(selectors[0], selectors[1], selectors[2], selectors[3]).expect("selectors lie as STAR demands");
     SFMask::write(CLEARED);

@@ -5,8 +5,9 @@
 //! ([`crate::ipc::resident::Rows`]): as Linux goes from a descriptor to `file->f_op`. Everything unusual, and whatever
 //! is served in ring 3, goes on in [`super::shortcut`] with every register as it was.
 //!
-//! Where the instructions go (`cargo xtask trace getpid --kernel mono --steps` lists each): entry 6, registers down 8, row
-//! 8, slot and handle 7, connection 6, call 4, the function 9 for `getpid`, back 14; and 8 of the program.
+//! Where the instructions of `getpid` go (`cargo xtask trace getpid --kernel mono --steps` lists each): entry 6, registers
+//! down 8, row 9, handle 6, connection 4, the call 6, the function 8, its result 4, back 10; that is 61, and 69 with the
+//! program's 8.
 
 use core::arch::global_asm;
 use core::mem::offset_of;

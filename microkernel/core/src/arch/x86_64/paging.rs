@@ -184,6 +184,17 @@ pub fn free_one_table(root: Phys, put: &mut dyn FnMut(Phys)) -> bool {
     free_below(root, 4, USER_ENTRIES, put)
 }
 
+/// Page tables of the user half of `root`, for checks.
+pub fn count_tables(root: Phys) -> u64 {
+    fn count_below(at: Phys, level: u32, entries: usize) -> u64 {
+        let present = table(at)[..entries].iter().filter(|entry| **entry & PRESENT != 0);
+        present
+            .map(|entry| 1 + if level == 2 { 0 } else { count_below(Phys(*entry & ADDRESS), level - 1, ENTRIES) })
+            .sum()
+    }
+    count_below(root, 4, USER_ENTRIES)
+}
+
 /// A root for a new address space: the upper half is the core's.
 pub fn new_root(kernel: Phys, root: Phys) {
     let upper: [u64; USER_ENTRIES] = table(kernel)[USER_ENTRIES..].try_into().expect("half a table");

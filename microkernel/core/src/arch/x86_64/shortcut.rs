@@ -1,7 +1,7 @@
 //! The short cuts: a message from one address space to another without leaving this page.
 //!
 //! The entry code comes here for the two calls by which messages travel, when their flags are empty, for the
-//! rows of the call table that are plain messages, and for notifications that nobody waits for. Each short cut is
+//! rows of the call table that are plain messages, for notifications, and for interrupts whose driver waits. Each short cut is
 //! a straight list of checks that changes nothing until it is sure; whatever is unusual goes back to
 //! [`super::entry`] with every register as it was, and is served in Rust ([`crate::ipc`]), which is the
 //! specification. What is gained is that the words of the message stay in their registers: they are
@@ -20,12 +20,12 @@
 //! |---|---|---|
 //! | entry: stack, which call | 5 | 7 |
 //! | refuse at once what is unusual, save what is needed as scratch | 10 | 9 |
-//! | checks: handle, connection, endpoint, partner | 24 | 32 |
+//! | checks: handle, connection, endpoint, partner | 22 | 30 |
 //! | write down: request and words, or that the server waits | 27 | 17 |
 //! | switch: current thread, page tables (6 where they change), segment bases, FPU (2 where its owner changes) | 20 | 20 |
 //! | exit | 8 | 8 |
 //!
-//! That is 187, and 202 with the 15 of the two programs.
+//! That is 183, and 198 with the 15 of the two programs.
 
 use core::arch::global_asm;
 use core::mem::offset_of;
@@ -37,18 +37,23 @@ use parley_abi::row::Shape;
 use parley_abi::slot;
 use x86_64::structures::tss::TaskStateSegment;
 
-use super::entry::{CPU, CpuLocal, KERNEL_TOP, RSP0, SCRATCH};
+use super::clock::Clock;
+use super::entry::{CPU, CpuLocal, KERNEL_TOP, RSP0, SCRATCH, on_native};
 use super::frame::Frame;
 use super::paging::{self, Leaf};
+use super::{apic, vectors};
 use crate::kernel::Core;
 use crate::mem::slab::{Object, Ref, me_at};
 use crate::mem::window::WINDOW;
 use crate::object::connection::Connection;
+use crate::object::doomed::Doomed;
 use crate::object::endpoint::{BUSY, CROWDED, Endpoint, RESIDENT};
 use crate::object::handle::{Handle, Handles, PER_PAGE};
+use crate::object::irq::Irq;
 use crate::object::space::Space;
 use crate::object::table::{Packed, SEND_BIT, SEND_TO_BIT, Table};
 use crate::object::thread::{How, Kind, Request, State, Thread};
+use crate::sched::{LONGEST_SLICE, Queue, Ready};
 
 /// Where the table of `T` begins, counted from the first window.
 pub(super) const fn table<T: Object>() -> usize {
@@ -280,6 +285,27 @@ macro_rules! posix_resumes {
          mov r9, [rbp + __windows + {f_args} + 40]\n\
          mov r12, [rbp + __windows + {f_args} + 48]\n\
          mov r15, [rbp + __windows + {f_r15}]"
+    };
+}
+
+/// Whether the thread at the door `rbx` may go on at once with the notification bits in `rsi`: it is more urgent than
+/// the current one, which has no equals and nobody more urgent waiting, and works for nobody. To 8 if not. Afterwards
+/// `rbp` is its block, `r8` its priority, and `r12` and `r15` are the current one's, as a number and as a bit.
+macro_rules! waiter_checks {
+    () => {
+        "test rsi, rsi\n\
+         jz 8f\n\
+         mov ebp, ebx\n\
+         movzx r12d, byte ptr [rsp + {e_priority}]\n\
+         movzx r8d, byte ptr [rbp + __windows + {t_base}]\n\
+         cmp r8d, r12d\n\
+         jbe 8f\n\
+         xor r15d, r15d\n\
+         bts r15d, r12d\n\
+         cmp [rdi + {k_occupied}], r15d\n\
+         jae 8f\n\
+         cmp qword ptr [rsp + {e_serving}], 0\n\
+         jne 8f"
     };
 }
 
@@ -583,7 +609,7 @@ global_asm!(
     "jne 9f",
     "mov rbx, [rcx + __windows + {p_door}]",
     "test ebx, ebx",
-    "jnz 9f",
+    "jnz 4f",
     "bt rbx, {somebody_bit}",
     "jc 9f",
     "mov ebx, [rcx + __windows + {p_server}]",
@@ -599,13 +625,120 @@ global_asm!(
     "mov rbx, [rsp + {e_rbx}]",
     "mov rsp, [rip + {cpu} + {scratch}]",
     "sysretq",
+    // Somebody waits there: he goes on, or the long way is taken. All registers are written down for both.
+    "4:",
+    "inc qword ptr [rip + {cpu} + {entries}]",
+    store_args!(),
+    "mov rdi, [rip + {cpu} + {scratch}]",
+    "mov [rsp + {e_rsp}], rdi",
+    "mov [rsp + {e_number}], rax",
+    "mov [rsp + {e_rbp}], rbp",
+    "mov [rsp + {e_r13}], r13",
+    "mov [rsp + {e_r14}], r14",
+    "mov [rsp + {e_r15}], r15",
+    "mov rdi, [rip + {cpu} + {core}]",
+    "cmp dword ptr [rdi + {k_doomed}], 0",
+    "jne 8f",
+    waiter_checks!(),
+    "mov qword ptr [rsp + {e_rax}], 0",
+    "jmp parley_fast_wake",
+    "8:",
+    "mov esi, {notify}",
+    "lea rsp, [rip + {cpu} + {kernel_top}]",
+    "call {on_native}",
+    "jmp parley_exit",
     "9:",
     "mov rcx, [rsp + {e_rip}]",
     "mov r11, [rsp + {e_rflags}]",
     "mov rbx, [rsp + {e_rbx}]",
     "jmp parley_slow_entry",
+    // A device interrupt in ring 3, for a driver that waits. All registers are in the frame, which begins at the
+    // stack pointer.
+    ".balign 64",
+    ".global parley_fast_irq",
+    "parley_fast_irq:",
+    "add rsp, {all_of_frame}",
+    "mov rdi, [rip + {cpu} + {core}]",
+    "cmp byte ptr [rdi + {k_fast_irqs}], 0",
+    "je 8f",
+    "mov eax, [rsp + {e_kind}]",
+    "sub eax, {irq}",
+    "mov rdx, [rdi + {k_level}]",
+    "bt rdx, rax",
+    "jc 8f",
+    "lea eax, [rax + rax * 2]",
+    "lea rax, [rdi + rax * 8 + {k_irqs}]",
+    "cmp byte ptr [rax + {i_taken}], 0",
+    "je 8f",
+    "mov r11, [rax + {i_endpoint}]",
+    "mov rsi, [rax + {i_bits}]",
+    "mov ecx, r11d",
+    "cmp r11, [rcx + __windows + {p_me}]",
+    "jne 8f",
+    "mov rbx, [rcx + __windows + {p_door}]",
+    "test ebx, ebx",
+    "jz 8f",
+    waiter_checks!(),
+    "inc qword ptr [rip + {cpu} + {entries}]",
+    "mov rax, [rdi + {k_apic}]",
+    "mov dword ptr [rax + {eoi}], 0",
+    // Sure. The waiter at the door `rbx` of the endpoint at `rcx` gets the bits in `rsi`. The current thread, whose
+    // registers are written down, goes into its queue, which is empty, with what is left of its turn.
+    "parley_fast_wake:",
+    "xor r14d, r14d",
+    "mov [rcx + __windows + {p_door}], r14",
+    "rdtsc",
+    "shl rdx, 32",
+    "or rax, rdx",
+    "sub rax, [rdi + {k_clock_start}]",
+    "mul qword ptr [rdi + {k_clock_scale}]",
+    "shld rdx, rax, 32",
+    "mov rax, rdx",
+    "sub rax, [rdi + {k_accounted}]",
+    "add [rsp + {e_cpu_time}], rax",
+    "mov [rdi + {k_accounted}], rdx",
+    "mov rax, [rdi + {k_slice_end}]",
+    "sub rax, rdx",
+    "cmovb rax, r14",
+    "mov [rsp + {e_slice}], rax",
+    "mov [rsp + {e_next}], r14",
+    "mov [rsp + {e_previous}], r14",
+    "mov rax, [rdi + {k_current}]",
+    "or [rdi + {k_occupied}], r15d",
+    "mov dword ptr [rdi + r12 * 4 + {k_counts}], 1",
+    "shl r12d, 4",
+    "mov [rdi + r12 + {k_queues}], rax",
+    "mov [rdi + r12 + {k_queues} + 8], rax",
+    "mov rax, [rbp + __windows + {t_slice}]",
+    "mov [rbp + __windows + {t_slice}], r14",
+    "mov r9d, {longest}",
+    "test rax, rax",
+    "cmovz rax, r9",
+    "add rax, rdx",
+    "mov [rdi + {k_slice_end}], rax",
+    "mov [rbp + __windows + {t_serving}], r14",
+    "mov [rbp + __windows + {t_priority}], r8b",
+    "mov rcx, rbx",
+    "mov eax, {notified}",
+    "xor edx, edx",
+    "xor r10d, r10d",
+    "xor r8d, r8d",
+    "xor r9d, r9d",
+    "xor r12d, r12d",
+    "xor r13d, r13d",
+    "xor r15d, r15d",
+    switch!("parley_wake"),
+    "8:",
+    "jmp parley_vector",
     cpu = sym CPU,
     reply_bytes = sym reply_bytes,
+    on_native = sym on_native,
+    notify = const parley_abi::call::NOTIFY,
+    notified = const parley_abi::msg::event::NOTIFIED,
+    irq = const vectors::IRQ,
+    eoi = const 4 * apic::local::EOI,
+    longest = const LONGEST_SLICE,
+    all_of_frame = const size_of::<Frame>(),
     kernel_top = const KERNEL_TOP,
     scratch = const SCRATCH,
     rsp0 = const RSP0,
@@ -642,6 +775,7 @@ global_asm!(
     e_rip = const at_end!(frame.rip),
     e_rflags = const at_end!(frame.rflags),
     e_rsp = const at_end!(frame.rsp),
+    e_number = const at_end!(frame.number),
     e_rax = const at_end!(frame.rax),
     e_rbx = const at_end!(frame.rbx),
     e_rbp = const at_end!(frame.rbp),
@@ -659,10 +793,16 @@ global_asm!(
     e_row = const at_end!(request) + offset_of!(Request, row) as isize,
     e_badge = const at_end!(request) + offset_of!(Request, badge) as isize,
     e_priority = const at_end!(priority),
+    e_slice = const at_end!(slice),
+    e_cpu_time = const at_end!(cpu_time),
+    e_next = const at_end!(next),
+    e_previous = const at_end!(previous),
+    e_kind = const at_end!(frame.kind),
     e_fs_base = const at_end!(fs_base),
     e_cr0 = const at_end!(cr0),
     t_me = const table::<Thread>() + me_at::<Thread>(),
     t_deadline_at = const table::<Thread>() + offset_of!(Thread, deadline_at),
+    t_slice = const table::<Thread>() + offset_of!(Thread, slice),
     t_base = const table::<Thread>() + offset_of!(Thread, base),
     t_priority = const table::<Thread>() + offset_of!(Thread, priority),
     t_state = const table::<Thread>() + offset_of!(Thread, state),
@@ -694,6 +834,21 @@ global_asm!(
     leaf_entries = const offset_of!(Leaf, entries),
     k_bytes_copied = const offset_of!(Core, counters) + offset_of!(Counters, bytes_copied),
     k_rep_extra = const offset_of!(Core, counters) + offset_of!(Counters, rep_extra),
+    i_taken = const offset_of!(Irq, taken),
+    i_endpoint = const offset_of!(Irq, endpoint),
+    i_bits = const offset_of!(Irq, bits),
+    k_irqs = const offset_of!(Core, irqs),
+    k_fast_irqs = const offset_of!(Core, fast_irqs),
+    k_level = const offset_of!(Core, apic) + offset_of!(apic::Apic, level),
+    k_apic = const offset_of!(Core, apic) + offset_of!(apic::Apic, local),
+    k_doomed = const offset_of!(Core, doomed) + offset_of!(Doomed, count),
+    k_clock_start = const offset_of!(Core, clock) + offset_of!(Clock, start),
+    k_clock_scale = const offset_of!(Core, clock) + offset_of!(Clock, scale),
+    k_accounted = const offset_of!(Core, accounted),
+    k_slice_end = const offset_of!(Core, slice_end),
+    k_queues = const offset_of!(Core, ready) + Ready::QUEUES_AT,
+    k_occupied = const offset_of!(Core, ready) + Ready::OCCUPIED_AT,
+    k_counts = const offset_of!(Core, ready) + Ready::COUNTS_AT,
     k_current = const offset_of!(Core, current),
     k_root = const offset_of!(Core, root),
     k_cr0 = const offset_of!(Core, cr0),
@@ -706,6 +861,7 @@ const _: () = assert!(size_of::<Packed>() == 16 && offset_of!(Frame, r11) == 0);
 static ADDRESS: u64 = paging::ADDRESS;
 /// Where the direct map begins.
 static DIRECT: u64 = crate::mem::frames::DIRECT;
+const _: () = assert!(size_of::<Irq>() == 24 && size_of::<Queue>() == 16);
 
 /// Copies the bytes of a reply to its POSIX caller, and says what the result is, or that it can't be done here.
 extern "sysv64" fn reply_bytes(

@@ -86,7 +86,7 @@ impl Run {
 
     fn boot(&self, rig: &Rig, loader: Loader) -> Result<u8> {
         let folder = rig.run_folder()?;
-        let cmdline = compose(LogPort::Com1, &self.loglevel, &[]);
+        let cmdline = compose(LogPort::Com1, &self.loglevel, &[], &[]);
         let archive = rig.guest.archive().to_bytes()?;
         let launch = Launch { kernel: self.kernel, cmdline: &cmdline, archive: &archive };
         let accel = self.machine.accelerator(false);

@@ -17,8 +17,8 @@ use crate::qemu::Accel;
 use crate::results::{Baseline, Report, Setting};
 use crate::{parallel, trace};
 
-/// Rows that are stepped through: one hop, one with data, one with every register.
-const STEPPED: [&str; 3] = ["getpid", "read_zero_1", "ipc_round_trip_6"];
+/// Rows that are stepped through: one hop, one with data, one with every register, two that wake somebody.
+const STEPPED: [&str; 5] = ["getpid", "read_zero_1", "ipc_round_trip_6", "notify_switch", "irq_to_driver"];
 
 /// Consecutive operations of each that must agree.
 const OPERATIONS: usize = 2;

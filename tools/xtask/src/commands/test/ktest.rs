@@ -48,16 +48,27 @@ const TIMED: &[&str] = &[
 pub fn counted_case(kernel: Kernel) -> Case<Rig> {
     let prefix = format!("{kernel}/counted/");
     let suite = Suite { case: format!("{kernel}/ktest-counted"), prefix, closing: "ktest: " };
-    Case::several(suite.case.clone(), move |rig| run(rig, kernel, &suite, TIMED, true))
+    Case::several(suite.case.clone(), move |rig| run(rig, kernel, &suite, TIMED, &[], true))
 }
 
 /// All of the program's on one kernel.
 pub fn guest_case(kernel: Kernel, suite: Suite, program: &'static [&'static str]) -> Case<Rig> {
-    Case::several(suite.case.clone(), move |rig| run(rig, kernel, &suite, program, false))
+    guest_case_with(kernel, suite, program, &[])
 }
 
-fn run(rig: &Rig, kernel: Kernel, suite: &Suite, program: &[&str], counted: bool) -> Vec<Named> {
+/// The same with more words for the kernel.
+pub fn guest_case_with(
+    kernel: Kernel,
+    suite: Suite,
+    program: &'static [&'static str],
+    options: &'static [&'static str],
+) -> Case<Rig> {
+    Case::several(suite.case.clone(), move |rig| run(rig, kernel, &suite, program, options, false))
+}
+
+fn run(rig: &Rig, kernel: Kernel, suite: &Suite, program: &[&str], options: &[&str], counted: bool) -> Vec<Named> {
     let outcome = Job::new(rig, kernel, program).and_then(|mut job| {
+        job.options.extend(options.iter().map(|&word| word.to_owned()));
         job.timeout = Duration::from_secs(300);
         job.deterministic = counted;
         rig.run(&job, &mut std::io::sink())

@@ -12,9 +12,12 @@ mod fuzz_cases;
 mod host_cases;
 mod ktest;
 mod miri_cases;
+mod model_cases;
 mod report;
 mod ring0;
 mod sessions;
+mod short_cuts;
+mod torture_cases;
 
 use anyhow::Result;
 use clap::Args;
@@ -155,10 +158,14 @@ fn machine_cases(workspace: &Workspace) -> Result<Vec<Case<Rig>>> {
         cases.extend(ring0::cases(kernel));
         cases.push(c_posix::case(kernel));
         cases.push(fuzz_cases::case(kernel));
+        cases.push(short_cuts::case(kernel));
+        cases.extend(torture_cases::cases(kernel));
+        cases.extend(model_cases::cases(kernel));
         cases.extend(exec_cases::cases(kernel));
         cases.extend(sessions::cases(&scripts, kernel, Loader::Direct));
         cases.extend(bad_boot::cases(kernel));
     }
+    cases.push(short_cuts::ktest_case());
     for loader in [Loader::LimineBios, Loader::LimineUefi] {
         for kernel in Kernel::ALL {
             cases.extend(sessions::cases(&scripts, kernel, loader));

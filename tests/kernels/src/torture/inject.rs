@@ -1,0 +1,156 @@
+//! Who kills services, which, when.
+
+use core::ffi::CStr;
+
+use parley_abi::Errno;
+use parley_abi::info::verb;
+use parley_abi::slot::service;
+use parley_posix as posix;
+use parley_rt::sys::{self, Reply};
+
+use crate::mark;
+use crate::options::{Faults, Options};
+use crate::tool::machine::MILLISECOND;
+use crate::tool::random::Random;
+use crate::trouble::{Tally, Trouble, Trying};
+
+/// What may be killed, and its file.
+const VICTIMS: [(u8, &CStr); 5] = [
+    (service::TIME, c"/svc/time"),
+    (service::CHAR, c"/svc/char"),
+    (service::VFS, c"/svc/vfs"),
+    (service::PROC, c"/svc/proc"),
+    (service::PING, c"/svc/ping"),
+];
+/// Nanoseconds from one fault to the next.
+const LEAST: u64 = MILLISECOND / 10;
+const MOST: u64 = 3 * MILLISECOND;
+/// Longer than init counts deaths.
+const FORGOTTEN: u64 = 10_500 * MILLISECOND;
+/// Faults of the host's in a round: fewer than init takes from one service.
+const HOST_FAULTS: u32 = 4;
+
+/// The one who does harm.
+pub struct Injector {
+    faults: Faults,
+    random: Random,
+    next: u64,
+    /// Which of [`VICTIMS`] are processes.
+    alive: [bool; VICTIMS.len()],
+    strikes: u64,
+    left: u32,
+    nap: u32,
+}
+
+impl Injector {
+    /// One who does none.
+    pub fn none() -> Injector {
+        let (random, alive) = (Random::new(0), [false; VICTIMS.len()]);
+        Injector { faults: Faults::None, random, next: u64::MAX, alive, strikes: 0, left: 0, nap: 0 }
+    }
+
+    /// One who does what the options say. Resident services are left alone.
+    pub fn new(options: &Options) -> Result<Injector, Trouble> {
+        let mut injector = Injector { faults: options.faults, ..Injector::none() };
+        injector.nap = sys::endpoint_create(parley_abi::slot::QUOTA)?;
+        for (alive, (number, _)) in injector.alive.iter_mut().zip(VICTIMS) {
+            *alive = posix::service(u32::from(number))?.resident == 0;
+        }
+        if !injector.alive.contains(&true) && injector.faults == Faults::Kills {
+            injector.faults = Faults::None;
+        }
+        Ok(injector)
+    }
+
+    /// A new round begins.
+    pub fn reseed(&mut self, seed: u64) {
+        self.random = Random::new(seed);
+        self.left = if self.faults == Faults::Host { HOST_FAULTS } else { u32::MAX };
+        self.plan();
+    }
+
+    /// When the next fault is due, in nanoseconds since boot.
+    pub fn next(&self) -> u64 {
+        self.next
+    }
+
+    fn plan(&mut self) {
+        self.next = match self.faults {
+            Faults::None => u64::MAX,
+            _ if self.left == 0 => u64::MAX,
+            _ => sys::clock() + LEAST + self.random.next() % (MOST - LEAST),
+        };
+    }
+
+    /// Does harm now.
+    pub fn strike(&mut self, tally: &mut Tally) -> Result<(), Trouble> {
+        self.left -= 1;
+        let struck = match self.faults {
+            Faults::None => Ok(()),
+            Faults::Kills => self.disturb(tally),
+            Faults::Host => {
+                tally.host += 1;
+                mark::strike(self.strikes);
+                Ok(())
+            }
+        };
+        self.strikes += 1;
+        self.plan();
+        struck
+    }
+
+    fn disturb(&mut self, tally: &mut Tally) -> Result<(), Trouble> {
+        let choice = self.random.next();
+        let which = (choice >> 8) as usize % self.victims().count().max(1);
+        let Some((number, file)) = self.victims().nth(which) else { return Ok(()) };
+        let (what, count, result) = match choice % 4 {
+            0 => ("swapping", &mut tally.swaps, posix::swap(u32::from(number), file)),
+            1 => ("restarting", &mut tally.restarts, posix::control(u32::from(number), verb::RESTART)),
+            _ => ("killing", &mut tally.kills, posix::control(u32::from(number), verb::KILL)),
+        };
+        result.trying(format_args!("{what} {}", service::NAMES[usize::from(number)]))?;
+        *count += 1;
+        Ok(())
+    }
+
+    /// Ends every service that can be ended: one of them does not answer.
+    pub fn end_hang(&self, tally: &mut Tally) -> Result<(), Trouble> {
+        tally.hangs += 1;
+        self.refresh().map_err(|trouble| Trouble::Stuck(alloc::format!("{trouble}")))
+    }
+
+    /// New instances of everything.
+    pub fn refresh(&self) -> Result<(), Trouble> {
+        for (number, name) in self.victims().map(|(number, _)| (number, service::NAMES[usize::from(number)])) {
+            posix::control(u32::from(number), verb::RESTART).trying(format_args!("restarting {name}"))?;
+        }
+        Ok(())
+    }
+
+    /// Swaps every service once, for its own program: from then on init has room for all of them.
+    pub fn swap_all(&self) -> Result<(), Trouble> {
+        if self.faults != Faults::Kills {
+            return Ok(());
+        }
+        for (number, file) in self.victims() {
+            posix::swap(u32::from(number), file).trying(format_args!("swapping service {number}"))?;
+        }
+        Ok(())
+    }
+
+    /// After faults of the host: no instance may hide that it is broken, and init may forget the deaths.
+    pub fn settle(&self) -> Result<(), Trouble> {
+        self.refresh()?;
+        self.pause(FORGOTTEN)?;
+        Ok(())
+    }
+
+    /// The services that are processes.
+    fn victims(&self) -> impl Iterator<Item = (u8, &'static CStr)> {
+        VICTIMS.into_iter().zip(self.alive).filter(|(_, alive)| *alive).map(|(victim, _)| victim)
+    }
+
+    fn pause(&self, nanoseconds: u64) -> Result<(), Errno> {
+        sys::reply_recv(self.nap, &Reply::NONE, sys::clock() + nanoseconds).map(drop)
+    }
+}

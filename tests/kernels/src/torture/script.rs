@@ -1,0 +1,76 @@
+//! The same operations again and again, so that the host can strike at each boundary of them in turn.
+
+use alloc::boxed::Box;
+
+use parley_abi::linux::open;
+use parley_abi::slot;
+use parley_posix as posix;
+use parley_rt::sys::{self, Reply};
+
+use crate::health::Health;
+use crate::mark;
+use crate::options::{Options, Script};
+use crate::tool::machine::MILLISECOND;
+use crate::tool::random::Random;
+use crate::trouble::{Trouble, Trying};
+use crate::work;
+
+/// Between two passes: a service then does not die often enough for init to give it up.
+const PAUSE: u64 = 2_600 * MILLISECOND;
+
+/// Runs the passes.
+pub fn run(options: &Options, script: Script) -> Result<(), Trouble> {
+    let nap = sys::endpoint_create(slot::QUOTA)?;
+    let mut pass = match script {
+        Script::Everything => everything(options)?,
+        Script::Write => write()?,
+    };
+    pass()?;
+    let health = Health::measure()?;
+    for number in options.first..options.first + options.rounds {
+        mark::begin(number);
+        let went = pass().and_then(|()| health.check(|| Ok(())));
+        mark::round(number, &went);
+        went.map_err(|trouble| trouble.in_round(number))?;
+        sys::reply_recv(nap, &Reply::NONE, sys::clock() + PAUSE)?;
+    }
+    Ok(())
+}
+
+/// One pass of a script.
+type Pass = Box<dyn FnMut() -> Result<(), Trouble>>;
+
+/// One turn of every kind of work, by one thread, each time from the same seed.
+fn everything(options: &Options) -> Result<Pass, Trouble> {
+    let (seed, operations) = (options.seed, options.operations);
+    let mut works = work::all(options)?;
+    Ok(Box::new(move || {
+        for (_, work) in &mut works {
+            let mut random = Random::new(seed);
+            for _ in 0..operations {
+                work.operation(&mut random)?;
+            }
+            work.clear(true)?;
+        }
+        Ok(())
+    }))
+}
+
+/// A write at the file's offset, which is then behind it, once.
+fn write() -> Result<Pass, Trouble> {
+    let fd = posix::open(c"/tmp/torture", open::RDWR | open::CREAT | open::TRUNC, 0o600)?;
+    let (mut offset, mut round) = (0, 0u8);
+    Ok(Box::new(move || {
+        round = round.wrapping_add(1);
+        let bytes = [round; 100];
+        let written = posix::write(fd, &bytes).trying(format_args!("the write"))?;
+        offset += bytes.len() as i64;
+        let size = posix::fstat(fd).trying(format_args!("fstat"))?.size;
+        let mut found = [0; 100];
+        let read = posix::pread(fd, &mut found, offset - 100).trying(format_args!("reading it"))?;
+        match written == 100 && size == offset && read == 100 && found == bytes {
+            true => Ok(()),
+            false => Err(Trouble::Wrong(alloc::format!("{written} written, {size} of {offset} there, {read} read"))),
+        }
+    }))
+}

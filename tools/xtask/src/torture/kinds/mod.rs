@@ -1,0 +1,40 @@
+//! The kinds of faults, one file each.
+
+mod flips;
+mod interrupts;
+mod random;
+mod resident;
+mod systematic;
+
+use anyhow::{Result, bail};
+
+use super::patient::Patient;
+use super::{Case, Kind, Tally};
+use crate::guest::{Outcome, Rig};
+use crate::kernel::Kernel;
+
+/// Runs a case.
+pub fn run(rig: &Rig, case: &Case) -> Result<Tally> {
+    match case.kind {
+        Kind::Random => random::run(rig, case),
+        Kind::Boundaries => systematic::boundaries(rig, case),
+        Kind::Instructions => systematic::instructions(rig, case),
+        Kind::Flips => flips::run(rig, case),
+        Kind::Resident => resident::run(rig, case),
+        Kind::Interrupts => interrupts::run(rig, case),
+    }
+}
+
+/// The error that shows a machine which did not do as it should.
+fn failed<T>(rig: &Rig, kernel: Kernel, why: &str, patient: Patient) -> Result<T> {
+    bail!("{why}\n{}", explain(rig, kernel, &patient.autopsy(rig)?))
+}
+
+/// The machine's end: what the guest's program says is wrong comes first, the numbered lines not at all.
+fn explain(rig: &Rig, kernel: Kernel, outcome: &Outcome) -> String {
+    let output = String::from_utf8_lossy(&outcome.stdout);
+    let verdict = output.lines().filter(|line| line.starts_with("FAIL"));
+    let explained = rig.explain(kernel, outcome);
+    let is_line = |line: &&str| !line.trim_start().starts_with("line ");
+    verdict.chain(explained.lines().filter(is_line)).collect::<Vec<_>>().join("\n")
+}

@@ -1,0 +1,121 @@
+//! Servers killed, swapped, hung and corrupted while programs use them and check what they see.
+//!
+//! The guest's part is `tests/kernels/src/torture`. A [`Case`] is one machine with one kind of fault and a seed;
+//! [`kinds`] has a function for each kind. [`patient`] is a machine that stands at its gdb socket, so that the host can
+//! do what no program can: stop a server between two instructions, change its memory, hold back its interrupts.
+
+mod console;
+mod kinds;
+mod pages;
+mod patient;
+mod random;
+mod tally;
+
+use std::fmt;
+
+use anyhow::Result;
+use clap::ValueEnum;
+
+use crate::guest::Rig;
+use crate::kernel::Kernel;
+pub use tally::Tally;
+
+/// A kind of fault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
+pub enum Kind {
+    /// Kills, restarts and swaps at random instants, under full load.
+    Random,
+    /// A death at each boundary of a system call of a server, one at a time: instead of the call, and right after it.
+    Boundaries,
+    /// A death at each instruction of a server's handling of one write, one at a time.
+    Instructions,
+    /// Bits flipped in the code, constants, data, stack and kept state of servers.
+    Flips,
+    /// Interrupts of the serial port dropped, delayed and repeated; non-maskable ones.
+    Interrupts,
+    /// The same faults in services that are part of the kernel.
+    Resident,
+}
+
+impl Kind {
+    /// All of them.
+    pub const ALL: [Kind; 6] =
+        [Kind::Random, Kind::Boundaries, Kind::Instructions, Kind::Flips, Kind::Interrupts, Kind::Resident];
+
+    /// What makes a run of a minute or less.
+    pub fn usual(self) -> u64 {
+        match self {
+            Kind::Random => 60,
+            Kind::Boundaries => 1,
+            Kind::Instructions => 8,
+            Kind::Flips => 100,
+            Kind::Interrupts => 40,
+            Kind::Resident => 20,
+        }
+    }
+
+    /// Whether there is anything to do: in the mono kernel no service can be killed alone, and all are resident.
+    pub fn suits(self, kernel: Kernel) -> bool {
+        match self {
+            Kind::Interrupts => true,
+            Kind::Resident => kernel == Kernel::Mono,
+            _ => kernel != Kernel::Mono,
+        }
+    }
+
+    /// Its name on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Kind::Random => "random",
+            Kind::Boundaries => "boundaries",
+            Kind::Instructions => "instructions",
+            Kind::Flips => "flips",
+            Kind::Interrupts => "interrupts",
+            Kind::Resident => "resident",
+        }
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// One machine.
+#[derive(Clone, Copy, Debug)]
+pub struct Case {
+    /// Its kernel.
+    pub kernel: Kernel,
+    /// What is done to it.
+    pub kind: Kind,
+    /// From which all choices follow.
+    pub seed: u64,
+    /// How much: rounds of the guest's program, or, of what is systematic, one in so many (1: everything).
+    pub size: u64,
+}
+
+impl Case {
+    /// Runs it. An error says what went wrong, and how to see it again.
+    pub fn run(&self, rig: &Rig) -> Result<Tally> {
+        kinds::run(rig, self).map_err(|error| error.context(format!("make it again: {}", self.command())))
+    }
+
+    /// How a person makes it again.
+    pub fn command(&self) -> String {
+        let Case { kernel, kind, seed, size } = self;
+        format!("cargo xtask torture --kernel {kernel} --kind {kind} --seed {seed} --size {size} --cases 1")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_names_everything_that_matters() {
+        let case = Case { kernel: Kernel::Hybrid, kind: Kind::Flips, seed: 7, size: 40 };
+        let command = "cargo xtask torture --kernel hybrid --kind flips --seed 7 --size 40 --cases 1";
+        assert_eq!(case.command(), command);
+    }
+}

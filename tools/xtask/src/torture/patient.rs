@@ -1,0 +1,197 @@
+//! A machine under torture, which stops where the host can do something to it.
+//!
+//! It stops whenever the guest's program calls `torture_mark`, whenever a process begins (so that the page-table root
+//! of each server is known) and, while somebody wants that, at every system call.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use tempfile::TempDir;
+
+use crate::elf_file::ElfFile;
+use crate::guest::{Job, Outcome, Rig};
+use crate::kernel::Kernel;
+use crate::qemu::{Place, RDI, RDX, RSI, RSP, Running, Stub};
+
+/// The guest's program.
+pub const PROGRAM: &str = "/bin/ktest-torture";
+const SERVERS: [&str; 6] = ["time", "char", "vfs", "proc", "ping", "peer"];
+/// A machine that does not stop for so long is stuck: its own deadlines are seconds of virtual time, and a busy
+/// second takes several real ones.
+const PATIENCE: Duration = Duration::from_secs(45);
+/// How long a program may take to say what is wrong.
+pub const LAST_WORDS: Duration = Duration::from_secs(3);
+
+/// What the guest's program announces (`tests/kernels/src/torture/mark.rs`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mark {
+    /// A round begins.
+    Begin(u64),
+    /// Harm is wanted.
+    Strike(u64),
+    /// A round has ended, with this code of its trouble; 0 is none.
+    Round(u64, u64),
+    /// The program gives up, with this code.
+    End(u64),
+    /// A line with this number is to be typed.
+    Type(u64),
+}
+
+/// Where it has stopped.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Stop {
+    /// The program says something.
+    Mark(Mark),
+    /// A process begins; its name, if it is a server.
+    Process(Option<&'static str>),
+    /// A system call of this server, at the first instruction of ring 0.
+    Call(&'static str),
+}
+
+/// The machine.
+pub struct Patient {
+    pub stub: Stub,
+    pub running: Running,
+    /// Page-table roots of the servers that have begun last.
+    pub servers: BTreeMap<&'static str, u64>,
+    folder: TempDir,
+    mark: u64,
+    start: u64,
+    entry: u64,
+    calls: bool,
+    // Dropped last: it holds the socket.
+    _socket: TempDir,
+}
+
+impl Patient {
+    /// A machine that is about to execute its first instruction.
+    pub fn new(
+        rig: &Rig,
+        kernel: Kernel,
+        args: &[&str],
+        change: impl FnOnce(&mut crate::qemu::Machine),
+    ) -> Result<Patient> {
+        let mut job = Job::new(rig, kernel, &[&[PROGRAM], args].concat())?;
+        job.deterministic = true;
+        let folder = rig.run_folder()?;
+        // A socket's path has 108 bytes at most, and the target folder may be anywhere.
+        let short = tempfile::tempdir().context("no temporary folder for the gdb socket")?;
+        let socket = short.path().join("gdb");
+        let mut machine = rig.machine(&job, folder.path())?;
+        machine.gdb = Some(socket.clone());
+        change(&mut machine);
+        let mut running = Running::start(&machine, folder.path())?;
+        running.wait_for_gdb(&socket)?;
+        let mut stub = Stub::connect(&socket)?;
+        stub.set_patience(PATIENCE)?;
+        let program = symbols(rig, PROGRAM)?;
+        let mark = program.address_of("torture_mark").context("the program has no symbol torture_mark")?;
+        let start = program.address_of("_start").context("the program has no symbol _start")?;
+        let kernel = ElfFile::read(&rig.guest.kernel(kernel).symbols)?;
+        let entry = kernel.address_of("parley_syscall_entry").context("the kernel has no entry")?;
+        stub.set_breakpoint(mark)?;
+        stub.set_breakpoint(start)?;
+        Ok(Patient {
+            stub,
+            running,
+            servers: BTreeMap::new(),
+            folder,
+            mark,
+            start,
+            entry,
+            calls: false,
+            _socket: short,
+        })
+    }
+
+    /// Lets it run to the next stop.
+    pub fn next(&mut self) -> Result<Stop> {
+        loop {
+            self.stub.go()?;
+            if let Some(stop) = self.here()? {
+                return Ok(stop);
+            }
+        }
+    }
+
+    /// The stop at which it stands, if it is one.
+    pub fn here(&mut self) -> Result<Option<Stop>> {
+        let place = self.stub.place()?;
+        Ok(match place {
+            Place { address, ring: 3, .. } if address == self.mark => self.mark()?.map(Stop::Mark),
+            Place { address, ring: 3, space } if address == self.start => {
+                let name = self.name()?;
+                // A root may be one that an earlier process had.
+                self.servers.retain(|_, root| *root != space);
+                name.map(|name| self.servers.insert(name, space));
+                Some(Stop::Process(name))
+            }
+            Place { address, ring: 0, space } if self.calls && address == self.entry => {
+                self.server(space).map(Stop::Call)
+            }
+            _ => None,
+        })
+    }
+
+    /// The server with this page-table root.
+    pub fn server(&self, root: u64) -> Option<&'static str> {
+        self.servers.iter().find(|(_, known)| **known == root).map(|(name, _)| *name)
+    }
+
+    /// Stops at system calls from now on, or no longer.
+    pub fn watch_calls(&mut self, calls: bool) -> Result<()> {
+        match (self.calls, calls) {
+            (false, true) => self.stub.set_breakpoint(self.entry)?,
+            (true, false) => self.stub.clear_breakpoint(self.entry)?,
+            _ => {}
+        }
+        self.calls = calls;
+        Ok(())
+    }
+
+    /// What there is to know about a machine with which something is wrong. It gets some time to say what.
+    pub fn autopsy(mut self, rig: &Rig) -> Result<Outcome> {
+        // It may be gone, or not answer.
+        let limit = if self.speak().is_ok() { self.running.age() + LAST_WORDS } else { Duration::ZERO };
+        rig.attend(&mut self.running, self.folder.path(), limit, &mut std::io::sink())
+    }
+
+    /// Lets it run without any more stops.
+    pub fn speak(&mut self) -> Result<()> {
+        self.watch_calls(false)?;
+        self.stub.clear_breakpoint(self.mark)?;
+        self.stub.clear_breakpoint(self.start)?;
+        self.stub.resume()
+    }
+
+    fn mark(&mut self) -> Result<Option<Mark>> {
+        let [kind, number, code] = self.stub.words([RDI, RSI, RDX])?;
+        Ok(Some(match kind {
+            1 => Mark::Begin(number),
+            2 => Mark::Strike(number),
+            3 => Mark::Round(number, code),
+            4 => Mark::End(code),
+            5 => Mark::Type(number),
+            // Another program has other code there.
+            _ => return Ok(None),
+        }))
+    }
+
+    /// The server whose first instruction is about to be executed: its name is its first argument.
+    fn name(&mut self) -> Result<Option<&'static str>> {
+        let [stack] = self.stub.words([RSP])?;
+        let quad = |bytes: Vec<u8>| bytes.first_chunk().map(|word| u64::from_le_bytes(*word));
+        let Some(argument) = quad(self.stub.memory(stack + 8, 8)?) else { bail!("a process without a stack begins") };
+        let text = self.stub.memory(argument, 8)?;
+        let name = text.split(|&byte| byte == 0).next().unwrap_or_default();
+        Ok(SERVERS.into_iter().find(|server| server.as_bytes() == name))
+    }
+}
+
+/// The symbols of a program in the archive.
+fn symbols(rig: &Rig, path: &str) -> Result<ElfFile> {
+    let mut programs = rig.guest.programs();
+    let found = programs.find(|(known, _)| path.trim_start_matches('/') == *known);
+    ElfFile::read(&found.with_context(|| format!("the archive has no {path}"))?.1.symbols)
+}
