@@ -77,6 +77,11 @@ impl DevFs {
         Ok(())
     }
 
+    /// A driver has devices.
+    pub fn has(&self, driver: u8) -> bool {
+        self.devices.iter().any(|device| driver_of(device.number) == driver)
+    }
+
     /// A driver has no devices any more.
     pub fn forget(&mut self, now: u64, driver: u8) {
         self.devices.retain(|device| driver_of(device.number) != driver);

@@ -185,13 +185,17 @@ impl<M: Memory> Service for Vfs<M> {
             return;
         }
         let now = self.clock.now(host);
-        self.names.ram.memory.set(root::MADE, now);
+        let mut made = self.names.ram.memory.get(root::MADE);
         if bits & gone_bit(service::TQUEUE) != 0 {
-            self.names.dev.forget(now, service::TQUEUE);
+            made = now;
+            self.names.dev.forget(made, service::TQUEUE);
         }
         if bits & news_bit(service::TQUEUE) != 0 {
-            self.look_at_driver(host, now, service::TQUEUE);
+            // A driver that only was started again has changed nothing.
+            made = if self.names.dev.has(service::TQUEUE) { made } else { now };
+            self.look_at_driver(host, made, service::TQUEUE);
         }
+        self.names.ram.memory.set(root::MADE, made);
     }
 
     fn closed(&mut self, host: &mut dyn Host, badge: u64) {

@@ -22,6 +22,7 @@ tests![
     a_driver_is_loaded_and_unloaded,
     a_driver_is_unloaded_by_force,
     the_queue_survives_its_server,
+    a_new_program_that_ruins_the_queue,
     the_bug_costs_one_instance,
 ];
 
@@ -284,6 +285,20 @@ fn the_queue_survives_its_server() -> Verdict {
         ensure_eq!(posix::write(fd, &[1]), Ok(1), "a byte written while a reader waits");
         reader.join()?;
         ensure_eq!(answer.load(Ordering::Relaxed), 1, "what the reader was answered in round {round}");
+    }
+    Ok(posix::close(fd)?)
+}
+
+/// What was in the queue is there after a program that wrote over it, and so is a reader that waited.
+fn a_new_program_that_ruins_the_queue() -> Verdict {
+    let _driver = Loaded::process()?;
+    let fd = open_queue(open::RDWR)?;
+    for round in 0..4u8 {
+        posix::write(fd, &[round; 50])?;
+        ensure_eq!(posix::swap(service::TQUEUE.into(), c"/svc/wreck"), Err(Errno::EIO), "a swap in round {round}");
+        let mut bytes = [99; 80];
+        ensure_eq!(posix::read(fd, &mut bytes), Ok(50), "bytes read in round {round}");
+        ensure!(bytes[..50].iter().all(|&byte| byte == round), "bytes of round {round}");
     }
     Ok(posix::close(fd)?)
 }
