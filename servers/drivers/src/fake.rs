@@ -127,6 +127,15 @@ impl Entropy for FakeEntropy {
     }
 }
 
+/// A counter that shows what it is told.
+pub struct FakeCounter(pub u32);
+
+impl crate::Counter for FakeCounter {
+    fn ticks(&mut self) -> u32 {
+        self.0 & crate::COUNTER_MASK
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -139,14 +148,5 @@ mod tests {
         uart.room = 1;
         assert!(uart.try_write(b'l'));
         assert_eq!(uart.output.iter().copied().collect::<Vec<u8>>(), b"hell");
-    }
-}
-
-/// A counter that shows what it is told.
-pub struct FakeCounter(pub u32);
-
-impl crate::Counter for FakeCounter {
-    fn ticks(&mut self) -> u32 {
-        self.0 & crate::COUNTER_MASK
     }
 }

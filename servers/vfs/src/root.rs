@@ -17,4 +17,4 @@ pub const FILES: usize = ROOT + 8;
 /// The inode of the root directory.
 pub const ROOT_INODE: usize = ROOT + 16;
 
-const _: () = assert!(ROOT_INODE % 16 == 0 && ROOT_INODE + 16 <= ROOT_END);
+const _: () = assert!(ROOT_INODE.is_multiple_of(16) && ROOT_INODE + 16 <= ROOT_END);

@@ -248,7 +248,7 @@ impl<const WORDS: usize> Records<WORDS> {
             return Ok(free);
         }
         let mut next = memory.get(self.0 + NEXT) as usize;
-        if next % WORDS_IN_PAGE == 0 {
+        if next.is_multiple_of(WORDS_IN_PAGE) {
             let page = memory.take_words()?;
             memory.set(page * WORDS_IN_PAGE, memory.get(self.0 + PAGE_LIST));
             memory.set(self.0 + PAGE_LIST, page as u64);

@@ -38,6 +38,21 @@ impl Baseline {
         workspace.root.join("tests/bench/baseline.json")
     }
 
+    /// Where the limits are: counts that no commit may exceed, in the same form.
+    pub fn limits(workspace: &Workspace) -> PathBuf {
+        workspace.root.join("tests/bench/limits.json")
+    }
+
+    /// What in `run` lies above these counts, or was not measured.
+    pub fn exceeded_by(&self, run: &Baseline) -> Vec<String> {
+        let over = |(row, kernel, limit): (&str, &str, u64)| match run.get(row, kernel) {
+            None => Some(format!("{row} on {kernel}: not measured, the limit is {limit}")),
+            Some(count) if count > limit => Some(format!("{row} on {kernel}: {count}, the limit is {limit}")),
+            Some(_) => None,
+        };
+        self.entries().filter_map(over).collect()
+    }
+
     /// Reads the file.
     pub fn read(path: &Path) -> Result<Baseline> {
         let advice = || format!("cannot read {}; `{UPDATE}` writes it", path.display());
@@ -128,6 +143,13 @@ mod tests {
         assert_eq!(judgement.failures, ["b on micro: 100 -> 103"]);
         assert_eq!(judgement.improvements, ["c on micro: 100 -> 90"]);
         assert!(judgement.complaint().unwrap().contains("--update-baseline"));
+    }
+
+    #[test]
+    fn limits_forgive_nothing() {
+        let limits = baseline(&[("a", 100), ("b", 100), ("c", 100)]);
+        let exceeded = limits.exceeded_by(&baseline(&[("a", 100), ("b", 101), ("d", 1000)]));
+        assert_eq!(exceeded, ["b on micro: 101, the limit is 100", "c on micro: not measured, the limit is 100"]);
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! The figures themselves: repeatable, no worse than agreed, and right.
 //!
-//! Three tests share one measurement: the determinism test makes it twice, the gate compares it with the
-//! file, and stepping through single operations from the host shows that the guest counts correctly. The
-//! micro core's size is such a figure, too.
+//! The tests share one measurement: the determinism test makes it twice, the gate compares it with the baseline, another
+//! test with the limits that the project has set itself. Stepping through single operations from the host shows that the
+//! guest counts correctly.
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -29,10 +29,11 @@ type Shared = Arc<OnceLock<Result<Report, String>>>;
 /// All of them.
 pub fn cases() -> Vec<Case<Rig>> {
     let first = Shared::default();
-    let again = first.clone();
+    let (again, once_more) = (first.clone(), first.clone());
     vec![
         Case::one("compare/deterministic", move |rig: &Rig| deterministic(rig, &first).into()),
         Case::one("bench/baseline", move |rig: &Rig| no_worse(rig, &again).into()),
+        Case::one("bench/limits", move |rig: &Rig| within_limits(rig, &once_more).into()),
         Case::one("bench/single-step", |rig: &Rig| stepped(rig).into()),
     ]
 }
@@ -63,6 +64,14 @@ fn no_worse(rig: &Rig, report: &Shared) -> Result<()> {
         Some(complaint) => bail!("{complaint}"),
         None => Ok(()),
     }
+}
+
+/// No figure may be above its limit.
+fn within_limits(rig: &Rig, report: &Shared) -> Result<()> {
+    let limits = Baseline::read(&Baseline::limits(&rig.workspace))?;
+    let exceeded = limits.exceeded_by(&Baseline::of(shared(rig, report)?)?);
+    ensure!(exceeded.is_empty(), "above the limits of tests/bench/limits.json:\n{}", exceeded.join("\n"));
+    Ok(())
 }
 
 /// The instructions seen from the host are those the guest counted.
