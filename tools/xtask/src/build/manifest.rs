@@ -256,9 +256,14 @@ mod tests {
             ("name = \"char\"", "name = \"chra\"", char, "name: `chra` is no service"),
             ("archive = true", "archve = true", line("archive = true"), "unknown field `archve`"),
             ("archive = true", "archive = ", line("archive = true"), ""),
-            ("calls = [\"time\", \"char\"]", "calls = [\"proc\"]", line("calls"), "calls `proc` is not above"),
+            (
+                "calls = [\"time\", \"char\", \"tqueue\"]",
+                "calls = [\"proc\"]",
+                line("calls"),
+                "calls `proc` is not above",
+            ),
             ("program = \"svc/char\"", "program = \"svc/nonesuch\"", char + 1, "program: the boot archive has no"),
-            ("state_kib = 10240\n", "", line("restart = { from"), "restart.from"),
+            ("state_kib = 10240 # files that are written live in it\n", "", line("restart = { from"), "restart.from"),
         ] {
             let (line, text) = wrong(old, new);
             assert!(text.starts_with(what), "{new}: {text}");
