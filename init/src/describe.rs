@@ -38,6 +38,9 @@ fn policy(entry: &Entry, out: &mut Text) -> fmt::Result {
     for ports in &entry.ports {
         write!(out, ", ports {:#x} to {:#x}", ports.first, u32::from(ports.first) + u32::from(ports.count) - 1)?;
     }
+    if entry.pm_timer {
+        out.write_str(", the ACPI timer")?;
+    }
     for interrupt in &entry.interrupts {
         write!(out, ", interrupt {}", interrupt.line)?;
     }
