@@ -4,7 +4,7 @@
 //! [`crate::call::TRACE_READ`] reads it, oldest first.
 
 /// Events that the ring holds.
-pub const EVENTS: usize = 1024;
+pub const EVENTS: usize = 2048;
 
 /// [`Event::thread`] of an event while nobody runs.
 pub const NOBODY: u32 = u32::MAX;

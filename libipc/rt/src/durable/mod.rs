@@ -21,7 +21,7 @@ mod lasting;
 mod map;
 mod memory;
 mod schema;
-#[cfg(test)]
+#[cfg(all(test, not(miri)))] // they take minutes there
 mod tests;
 
 use parley_abi::msg::Token;

@@ -169,7 +169,7 @@ fn last(memory: &Lasting) -> (Token, Answer, Vec<(Token, i64)>) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(if cfg!(miri) { 2 } else { 16 }))]
+    #![proptest_config(ProptestConfig::with_cases(16))]
 
     #[test]
     fn an_event_happens_as_a_whole_or_not_at_all(events in prop::collection::vec(prop::collection::vec(step(), 0..12), 1..12)) {

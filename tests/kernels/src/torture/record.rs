@@ -1,6 +1,6 @@
 //! Traces of two programs that write while the vfs is killed, for the model of the protocol (`tests/model`).
 //!
-//! One kill a trace: the core keeps the last thousand events, and loading a server takes hundreds.
+//! One kill a trace: the core keeps the last two thousand events, and loading a server takes more than a thousand.
 
 use alloc::vec::Vec;
 

@@ -42,6 +42,7 @@ const TIMED: &[&str] = &[
     "destroying_quotas_keeps_nobody_waiting",
     "destroying_endpoints_keeps_nobody_waiting",
     "destroying_memory_keeps_nobody_waiting",
+    "costs_nothing_when_off",
 ];
 
 /// Those of ktest's that are about time, on one kernel, with instructions counted.

@@ -7,7 +7,7 @@ use super::{Case, Named, Verdict};
 use crate::progress;
 
 /// All tests together; what has not begun by then fails without being run.
-const WHOLE: Duration = Duration::from_secs(14 * 60);
+const WHOLE: Duration = Duration::from_secs(30 * 60);
 
 /// What has happened so far. Shared by the threads that run cases.
 pub struct Report {
