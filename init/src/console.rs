@@ -4,9 +4,10 @@ use core::fmt::{self, Write};
 
 use parley_abi::linux::{Timespec, open};
 use parley_abi::slot;
-use parley_posix::{STDERR, STDOUT, write_all};
+use parley_posix::{STDERR, STDOUT};
 use parley_rt::sys;
 
+use crate::calls::{self, write_all};
 use crate::report::Text;
 
 /// The console, which the VFS knows.
@@ -50,7 +51,7 @@ pub fn log_line(level: Level, text: fmt::Arguments<'_>) {
 /// so it is shut down.
 pub fn open_descriptors() {
     for fd in 0..3 {
-        match parley_posix::open(CONSOLE, open::RDWR, 0) {
+        match calls::patiently(|| calls::open(CONSOLE, open::RDWR, 0)) {
             Ok(opened) if opened == fd => {}
             Ok(opened) => shut_down(format_args!("/dev/console: opened as descriptor {opened} instead of {fd}")),
             Err(errno) => shut_down(format_args!("/dev/console: {errno}; are the services vfs and char running?")),
@@ -82,7 +83,7 @@ pub fn finish(status: i32) -> ! {
 /// Switches off or resets, after the console's driver had time to send what it has.
 pub fn power(how: u64) -> ! {
     if sys::handle_info(slot::of_service(slot::service::TIME)).is_ok() {
-        let _ = parley_posix::nanosleep(&Timespec { sec: 0, nsec: DRAIN });
+        let _ = calls::nanosleep(&Timespec { sec: 0, nsec: DRAIN });
     }
     match sys::power(how) {
         Ok(()) => panic!("the machine is still on"),

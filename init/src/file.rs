@@ -5,6 +5,8 @@ use core::ffi::CStr;
 use parley_abi::Errno;
 use parley_abi::linux::{mode, open};
 
+use crate::calls;
+
 /// A file that can be read at any place.
 pub trait Source {
     /// Bytes in it.
@@ -40,8 +42,8 @@ pub struct File {
 impl File {
     /// Opens a program. EACCES: not a regular file. Other errors: those of `open`.
     pub fn open(path: &CStr) -> Result<File, Errno> {
-        let mut file = File { fd: parley_posix::open(path, open::RDONLY, 0)?, length: 0 };
-        let stat = parley_posix::fstat(file.fd)?;
+        let mut file = File { fd: calls::open(path, open::RDONLY, 0)?, length: 0 };
+        let stat = calls::fstat(file.fd)?;
         if stat.mode & mode::IFMT != mode::IFREG {
             return Err(Errno::EACCES);
         }
@@ -57,7 +59,7 @@ impl Source for File {
 
     fn read_at(&mut self, offset: u64, into: &mut [u8]) -> Result<usize, Errno> {
         let offset = i64::try_from(offset).map_err(|_| Errno::ENOEXEC)?;
-        parley_posix::pread(self.fd, into, offset)
+        calls::pread(self.fd, into, offset)
     }
 }
 

@@ -9,6 +9,7 @@ use elf::endian::LittleEndian;
 use elf::file::{Class, FileHeader, parse_ident};
 use elf::segment::{ProgramHeader, SegmentTable};
 use parley_abi::call::prot;
+use parley_abi::wants::{self, Note};
 use parley_abi::{Errno, PAGE, USER_END, USER_START};
 
 use crate::file::Source;
@@ -56,6 +57,8 @@ pub struct Image {
     pub headers: Option<u64>,
     /// How many program headers there are.
     pub header_count: u64,
+    /// What it says that it needs, bits of [`parley_abi::wants`]; 0 if it says nothing.
+    pub wants: u64,
     segments: [Segment; SEGMENTS],
     used: usize,
 }
@@ -74,11 +77,17 @@ impl Image {
             entry: header.e_entry,
             headers: None,
             header_count: count as u64,
+            wants: 0,
             segments: [Segment::default(); SEGMENTS],
             used: 0,
         };
         for entry in SegmentTable::new(LittleEndian, Class::ELF64, table).iter() {
             image.take(&entry, file.len())?;
+            if entry.p_type == abi::PT_NOTE && entry.p_filesz >= wants::SIZE as u64 {
+                let mut note = [0; wants::SIZE];
+                read_exactly(file, entry.p_offset, &mut note)?;
+                image.wants |= Note::read(&note).unwrap_or_default();
+            }
         }
         image.check_entry()?;
         image.headers = image.address_of(header.e_phoff, table.len() as u64);

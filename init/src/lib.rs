@@ -2,22 +2,28 @@
 //!
 //! `main.rs` is the order of events; [`server`] is what init answers once the machine runs. What can be
 //! decided without a machine is in modules of its own, with tests on the host: [`cmdline`], [`image`]
-//! (ELF), [`stack`], [`table`] (processes) and [`report`] (faults). [`manifest`] says what each service
+//! (ELF), [`stack`], [`table`] (processes), [`supervise`], [`watch`] (heartbeats) and [`report`] (faults). [`manifest`] says what each service
 //! gets, [`loader`] turns a program file into a process.
 #![cfg_attr(not(test), no_std)]
 
 extern crate alloc;
 
 pub mod archive;
+pub mod beat;
 pub mod boot;
+pub mod calls;
 pub mod cmdline;
 pub mod console;
+pub mod describe;
+pub mod drivers;
 pub mod file;
 pub mod handle;
+pub mod history;
 pub mod image;
 pub mod loader;
 pub mod manifest;
 pub mod programs;
+pub mod pulse;
 pub mod report;
 pub mod server;
 pub mod services;
@@ -25,5 +31,6 @@ pub mod stack;
 pub mod supervise;
 pub mod swap;
 pub mod table;
+pub mod watch;
 
 pub use server::Init;

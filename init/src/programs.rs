@@ -11,15 +11,15 @@ use parley_proto::{Cx, Host, Outcome};
 use parley_rt::sys;
 
 use crate::boot;
+use crate::calls;
 use crate::cmdline;
 use crate::console;
 use crate::file::File;
 use crate::loader::Process;
 use crate::log;
-use crate::manifest::{PERSON_SYSTEM, PROGRAM_PAGES, PROGRAM_PRIORITY, PROGRAM_SYSTEM};
+use crate::manifest::{PERSON_SYSTEM, PROGRAM_SYSTEM};
 use crate::report::Fault;
 use crate::server::Init;
-use crate::services::numbers;
 use crate::table::{self, Ended, INIT, Role};
 
 /// The shell.
@@ -48,7 +48,7 @@ impl Init {
             console::finish(1);
         }
         self.exec = true;
-        if let Err(errno) = self.start_named(&block) {
+        if let Err(errno) = calls::patiently(|| self.start_named(&block)) {
             log!(
                 Error,
                 "cannot start {}: {errno}",
@@ -67,7 +67,7 @@ impl Init {
 
     fn start_shell(&mut self) {
         self.shell_since = sys::clock();
-        if let Err(errno) = self.start_program(SHELL, SHELL_ARGS, INIT, Role::First) {
+        if let Err(errno) = calls::patiently(|| self.start_program(SHELL, SHELL_ARGS, INIT, Role::First)) {
             console::shut_down(format_args!("cannot start /bin/sh: {errno}"));
         }
     }
@@ -76,8 +76,9 @@ impl Init {
     pub(crate) fn start_program(&mut self, path: &CStr, args: &[u8], parent: u32, role: Role) -> Result<u32, Errno> {
         let mut file = File::open(path)?;
         let pid = self.table.reserve()?;
-        let process = Process::load(&mut file, args, &self.facts(pid), PROGRAM_PAGES, PROGRAM_PRIORITY)?;
-        self.equip(&process, pid, parent, Rights::CALL, numbers())?;
+        let programs = &self.manifest.programs;
+        let process = Process::load(&mut file, args, &self.facts(pid), programs.pages, programs.priority)?;
+        self.equip(&process, pid, parent, (Rights::CALL, parent == INIT), self.open_to_programs())?;
         let system = match parent {
             INIT if boot::grants_hardware(self.info) => PERSON_SYSTEM | Rights::EXECUTE,
             INIT => PERSON_SYSTEM,
@@ -107,6 +108,9 @@ impl Init {
         let (pid, fault) = (entry.pid, Fault::from(words));
         let text = fault.describe(table::text(&entry.name), pid, |at| frame(cx.host, cx.token, at));
         cx.host.log(text.as_str());
+        if let Role::Service(number) = entry.role {
+            self.service_mut(number).history.death = text.clone();
+        }
         if let Some((role, answers)) = self.take_down(pid, fault.status()) {
             // The console's driver must run again before anybody writes to the console.
             if let Role::Service(_) = role {

@@ -93,7 +93,7 @@ fn step(frame: u64, read: &mut impl FnMut(u64) -> Option<[u8; 16]>) -> Option<(u
 }
 
 /// Text on the heap that is cut, instead of panicking, where the heap ends.
-#[derive(Default, Debug)]
+#[derive(Default, Debug, Clone)]
 pub struct Text(Vec<u8>);
 
 impl Text {

@@ -6,13 +6,15 @@ use parley_abi::info::{ProcessInfo, ServiceInfo};
 use parley_abi::msg::{Token, Words, label};
 use parley_abi::slot::{self, service};
 use parley_abi::{Errno, PATH_MAX, boot};
+use parley_manifest::Manifest;
 use parley_proto::init as rows;
-use parley_proto::{Cx, Host, In, OutOf, Outcome, ROOT, Text, calltable};
+use parley_proto::{CONTROL, Cx, Host, In, Out, OutOf, Outcome, ROOT, Text, calltable};
 use parley_rt::sys;
 
 use crate::archive::Archive;
 use crate::console;
 use crate::loader::Process;
+use crate::manifest;
 use crate::programs::path;
 use crate::services::{Service, numbers};
 use crate::stack::{ARGUMENTS, Facts};
@@ -22,6 +24,7 @@ use crate::table::{self, INIT, Role, Table, Waited};
 pub struct Init {
     pub(crate) info: &'static boot::Info,
     pub(crate) archive: Archive<'static>,
+    pub(crate) manifest: &'static Manifest,
     /// The call table that all processes share.
     pub(crate) call_table: u32,
     pub(crate) services: [Service; service::COUNT],
@@ -34,6 +37,8 @@ pub struct Init {
     pub(crate) useless_shells: u32,
     /// Requests that wait until a swap is over.
     pub(crate) held: Vec<Token>,
+    /// The text of `init::report`, on its way out.
+    pub(crate) text: crate::report::Text,
 }
 
 impl Init {
@@ -45,6 +50,7 @@ impl Init {
         };
         Init {
             info,
+            manifest: manifest::of(&archive),
             archive,
             call_table,
             services: Default::default(),
@@ -53,6 +59,7 @@ impl Init {
             shell_since: 0,
             useless_shells: 0,
             held: Vec::new(),
+            text: Default::default(),
         }
     }
 
@@ -88,13 +95,22 @@ impl parley_proto::Service for Init {
     }
 
     fn notified(&mut self, host: &mut dyn Host, bits: u64) {
-        for number in numbers().filter(|number| bits >> number & 1 == 1) {
-            self.instance_ready(host, number);
+        for number in numbers() {
+            if bits >> number & 1 == 1 {
+                self.instance_ready(host, number);
+            }
+            if bits >> (32 + number) & 1 == 1 {
+                self.heard(host, number);
+            }
         }
+        self.set_alarm(host);
     }
 
     fn alarm(&mut self, host: &mut dyn Host) {
         self.end_trials(host);
+        self.beat(host);
+        self.tend_drivers();
+        self.set_alarm(host);
     }
 
     fn cancelled(&mut self, host: &mut dyn Host, token: Token) {
@@ -117,7 +133,7 @@ impl rows::Init for Init {
     }
 
     fn wait(&mut self, cx: &mut Cx<'_>, pid: u32) -> Outcome<'_> {
-        let parent = cx.root_pid().unwrap_or_default();
+        let parent = caller(cx).unwrap_or_default();
         match self.table.wait(parent, pid, cx.token) {
             Ok(Waited::Status(status)) => Outcome::Done(i64::from(status)),
             Ok(Waited::Later) => Outcome::Later,
@@ -130,7 +146,7 @@ impl rows::Init for Init {
     }
 
     fn exit_group(&mut self, cx: &mut Cx<'_>, status: i32) -> Outcome<'_> {
-        if let Some(pid) = cx.root_pid() {
+        if let Ok(pid) = caller(cx) {
             self.ended(cx.host, pid, status & 0xff);
         }
         Outcome::Later
@@ -144,15 +160,28 @@ impl rows::Init for Init {
     }
 
     fn service(&mut self, cx: &mut Cx<'_>, index: u32, info: OutOf<ServiceInfo>) -> Outcome<'_> {
-        let Some(service) = self.services.get(index as usize) else { return Outcome::from(Errno::ENOENT) };
-        Outcome::from(info.write(cx, &service.info(index as usize)).map(|()| 0))
+        let found = self.describe_service(index as usize, may_control(cx));
+        Outcome::from(found.and_then(|found| info.write(cx, &found).map(|()| 0)))
     }
 
-    fn control(&mut self, _: &mut Cx<'_>, service: u32, verb: u32) -> Outcome<'_> {
-        Outcome::from(Init::control(self, service, verb).map(|()| 0))
+    fn control(&mut self, cx: &mut Cx<'_>, service: u32, verb: u32) -> Outcome<'_> {
+        if !may_control(cx) {
+            return Outcome::from(Errno::EPERM);
+        }
+        Init::control(self, cx, service, verb).unwrap_or_else(Outcome::from)
+    }
+
+    fn report(&mut self, _: &mut Cx<'_>, service: u32, topic: u32, _: Out) -> Outcome<'_> {
+        match self.write_report(service, topic) {
+            Ok(()) => Outcome::Data(self.text.as_str().as_bytes()),
+            Err(errno) => Outcome::from(errno),
+        }
     }
 
     fn swap(&mut self, cx: &mut Cx<'_>, service: u32, path: Text) -> Outcome<'_> {
+        if !may_control(cx) {
+            return Outcome::from(Errno::EPERM);
+        }
         let result = Init::swap(self, cx, service, path);
         self.or_again(cx, result.map(|()| Outcome::Later))
     }
@@ -169,7 +198,10 @@ impl Init {
     /// What a request has come to, or that it is done again, if a service died that it needed.
     fn or_again(&self, cx: &Cx<'_>, result: Result<Outcome<'static>, Errno>) -> Outcome<'static> {
         match result {
-            Err(Errno::ESTALE) if !self.lacks_a_service() && sys::put_back(slot::ENDPOINT, cx.token).is_ok() => {
+            // ETIMEDOUT: it hangs, which the heartbeats will find out.
+            Err(Errno::ESTALE | Errno::ETIMEDOUT)
+                if !self.lacks_a_service() && sys::put_back(slot::ENDPOINT, cx.token).is_ok() =>
+            {
                 Outcome::Later
             }
             result => result.unwrap_or_else(Outcome::from),
@@ -177,7 +209,7 @@ impl Init {
     }
 
     fn try_spawn(&mut self, cx: &mut Cx<'_>, name: Text, args: In) -> Result<i64, Errno> {
-        let parent = cx.root_pid().ok_or(Errno::EPERM)?;
+        let parent = caller(cx)?;
         let mut buffer = [0; PATH_MAX];
         let name = path(cx, name, &mut buffer)?;
         let args = arguments(cx, args)?;
@@ -193,6 +225,16 @@ impl Init {
         let entry = self.table.next(after).ok_or(Errno::ESRCH)?;
         Ok(ProcessInfo { pid: entry.pid, parent: entry.parent, space: entry.space, pad: 0, name: entry.name })
     }
+}
+
+/// The caller has the right to control services.
+fn may_control(cx: &Cx<'_>) -> bool {
+    cx.badge & ROOT != 0 && cx.badge & CONTROL != 0
+}
+
+/// The calling process's id. EPERM: it is none that init connected.
+fn caller(cx: &Cx<'_>) -> Result<u32, Errno> {
+    cx.root_pid().map(|pid| pid & !(CONTROL as u32)).ok_or(Errno::EPERM)
 }
 
 /// Copies an argument block out of a request. E2BIG: longer than [`ARGUMENTS`]. EFAULT: not mapped.

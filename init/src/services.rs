@@ -5,48 +5,64 @@
 //! program cannot tell. init keeps the endpoint when an instance ends: requests wait there for the next one.
 
 use alloc::vec::Vec;
+use core::fmt::{self, Write};
 
-use parley_abi::call::Rights;
-use parley_abi::info::{ServiceInfo, verb};
+use parley_abi::call::{HANG_BIT, Rights, gone_bit};
+use parley_abi::info::{ServiceInfo, reason, verb};
+use parley_abi::msg::Token;
 use parley_abi::slot::{self, service};
 use parley_abi::{Errno, PAGE, boot};
-use parley_proto::{Host, root_badge};
+use parley_proto::{CONTROL, Cx, Host, Outcome, root_badge};
 use parley_rt::sys;
 
-use crate::console;
+use crate::console::Level::{self, Error, Warn};
+use crate::console::{self, log_line};
 use crate::handle::{Handle, Quota};
+use crate::history::History;
 use crate::loader::Process;
 use crate::log;
-use crate::manifest::{BASE_PAGES, Entry, SERVICES};
+use crate::manifest::{BASE_PAGES, Entry, From, Start, Then};
+use crate::report::Text;
 use crate::server::Init;
-use crate::supervise::{Record, Sequel, State};
-use crate::swap::Trial;
+use crate::supervise::{Reason, Record, Sequel, State};
+use crate::swap::{Saved, Trial};
 use crate::table::{self, INIT, Role};
+use crate::watch::Watch;
 
 /// Instances in a row that die before they are ready, until their state is thought to be the reason.
 const HOPELESS: u32 = 2;
-/// Exit status of an instance that `init::control` killed, as a shell says it of SIGKILL.
-const KILLED: i32 = 137;
+/// Exit status of an instance that `init::control` killed.
+const KILLED: i32 = crate::supervise::KILLED.cast_signed();
 
 /// One service, by its number. What is here outlives its instances.
 #[derive(Debug, Default)]
 pub struct Service {
     /// Connections are minted from it. `None`: calls of the service fail.
-    endpoint: Option<Handle>,
-    /// Its interrupt.
-    #[expect(dead_code, reason = "dropping it would unbind the interrupt")]
-    interrupt: Option<Handle>,
+    pub(crate) endpoint: Option<Handle>,
+    /// Its interrupts.
+    #[expect(dead_code, reason = "dropping them would unbind the interrupts")]
+    interrupts: Vec<Handle>,
     /// Memory that each instance finds as the one before left it.
     pub(crate) state: Option<Handle>,
+    /// What of the state was copied before the last swap, should the former program not be able to use the present one.
+    pub(crate) fallback: Saved,
     /// Pays for the endpoint and the state.
     #[expect(dead_code, reason = "dropping it would destroy both")]
     base: Option<Quota>,
-    resident: bool,
+    /// Where each instance says how much it has done.
+    vitals: Option<Handle>,
+    pub(crate) resident: bool,
     /// What instances are made of; `None`: the file in the boot archive.
     pub(crate) program: Option<Vec<u8>>,
     /// It has not been that for long.
     pub(crate) trial: Option<Trial>,
     pub(crate) record: Record,
+    /// The instance has said that it is ready.
+    pub(crate) ready: bool,
+    pub(crate) watch: Watch,
+    pub(crate) history: History,
+    /// Who waits for the driver to be loaded.
+    pub(crate) loading: Option<Token>,
 }
 
 impl Service {
@@ -67,24 +83,30 @@ impl Service {
     fn new(entry: &Entry) -> Result<Service, Errno> {
         let base = Quota::new(BASE_PAGES + entry.state)?;
         let endpoint = Handle::new(sys::endpoint_create(base.handle().slot())?);
-        let interrupt = match entry.interrupt {
-            None => None,
-            Some(interrupt) => {
-                let irq = Handle::new(sys::irq_create(interrupt.gsi)?);
-                sys::irq_bind(irq.slot(), endpoint.slot(), interrupt.bits)?;
-                Some(irq)
-            }
-        };
+        let mut interrupts = Vec::new();
+        interrupts.try_reserve_exact(entry.interrupts.len()).map_err(|_| Errno::ENOMEM)?;
+        for interrupt in &entry.interrupts {
+            let irq = Handle::new(sys::irq_create(interrupt.line)?);
+            sys::irq_bind(irq.slot(), endpoint.slot(), 1 << interrupt.bit)?;
+            interrupts.push(irq);
+        }
+        let vitals = Some(Handle::new(sys::mem_create(base.handle().slot(), 1)?));
         let state = match entry.state {
             0 => None,
             pages => Some(Handle::new(sys::mem_create(base.handle().slot(), pages)?)),
         };
-        Ok(Service { endpoint: Some(endpoint), interrupt, state, base: Some(base), ..Service::default() })
+        Ok(Service { endpoint: Some(endpoint), interrupts, vitals, state, base: Some(base), ..Service::default() })
     }
 
-    /// What `init::service` tells.
-    pub fn info(&self, number: usize) -> ServiceInfo {
-        let Record { state, pid, generation, since, reason, .. } = self.record;
+    /// What `init::service` tells, as far as it is known here.
+    fn info(&self, number: usize) -> ServiceInfo {
+        let Record { state, pid, generation, since, reason, restarts, .. } = self.record;
+        let mut served = [0; 8];
+        if let Some(vitals) = &self.vitals {
+            // The page is there, and stays zero until the first heartbeat.
+            let _ = sys::mem_read(vitals.slot(), 0, &mut served);
+        }
+        let endpoint = self.endpoint.as_ref().and_then(|endpoint| sys::handle_info(endpoint.slot()).ok());
         let mut info = ServiceInfo {
             resident: u32::from(self.resident),
             pid,
@@ -92,6 +114,10 @@ impl Service {
             generation,
             since,
             reason,
+            restarts,
+            endpoint: endpoint.map_or(u32::MAX, |info| info.2),
+            served: u64::from_le_bytes(served),
+            ready: u32::from(self.ready),
             ..ServiceInfo::default()
         };
         let name = service::NAMES[number].as_bytes();
@@ -109,7 +135,7 @@ impl Init {
     /// Starts what is not resident, in the order of the manifest. What cannot start is reported and left
     /// out; the others may do without.
     pub fn start_services(&mut self) {
-        for entry in SERVICES {
+        for entry in &self.manifest.services {
             let number = usize::from(entry.number);
             let made = match is_resident(self.info, entry.number) {
                 true => Service::resident(entry.number),
@@ -123,26 +149,66 @@ impl Init {
                     continue;
                 }
             }
-            if !self.services[number].resident {
+            if !self.services[number].resident && entry.start == Start::Boot {
                 self.start_instance(entry);
             }
         }
     }
 
+    /// What `init::service` tells.
+    pub(crate) fn describe_service(&self, index: usize, may_control: bool) -> Result<ServiceInfo, Errno> {
+        let service = self.services.get(index).ok_or(Errno::ENOENT)?;
+        let mut info = service.info(index);
+        let (pages, granted) = self.pages(service.record.pid).unwrap_or_default();
+        (info.pages, info.pages_granted) = (pages, granted);
+        info.may_control = u32::from(may_control);
+        let entry = self.entry(index as u8);
+        info.loadable = u32::from(entry.start == Start::Load);
+        info.space = self.table.get(service.record.pid).map_or(u32::MAX, |process| process.space);
+        info.checksum = self.program(entry).map_or(0, parley_manifest::checksum);
+        Ok(info)
+    }
+
+    /// The program that instances of a service are made of.
+    fn program(&self, entry: &Entry) -> Option<&[u8]> {
+        match &self.service(entry.number).program {
+            Some(program) => Some(program),
+            None => self.archive.find(&entry.program),
+        }
+    }
+
+    /// A service, by its number.
+    pub(crate) fn service(&self, number: u8) -> &Service {
+        &self.services[usize::from(number)]
+    }
+
+    /// A service, to be changed.
+    pub(crate) fn service_mut(&mut self, number: u8) -> &mut Service {
+        &mut self.services[usize::from(number)]
+    }
+
+    /// Says something about a service: in the kernel log, and for `svc log`.
+    pub(crate) fn tell(&mut self, level: Level, number: u8, what: fmt::Arguments<'_>) {
+        log_line(level, format_args!("service {}: {what}", service::NAMES[usize::from(number)]));
+        self.note(number, what);
+    }
+
+    /// Notes something about a service for `svc log`.
+    pub(crate) fn note(&mut self, number: u8, what: fmt::Arguments<'_>) {
+        self.service_mut(number).history.add(sys::clock(), what);
+    }
+
     /// Starts an instance of a service; one that cannot be started is given up.
-    pub(crate) fn start_instance(&mut self, entry: &Entry) {
+    pub(crate) fn start_instance(&mut self, entry: &'static Entry) {
         if let Err(errno) = self.try_start_instance(entry) {
-            log!(Error, "service {}: cannot start {}: {errno}", entry.name, entry.file);
+            log!(Error, "service {}: cannot start {}: {errno}", entry.name, entry.program);
             self.give_up(entry.number);
         }
     }
 
-    pub(crate) fn try_start_instance(&mut self, entry: &Entry) -> Result<(), Errno> {
-        let mut program = match &self.services[usize::from(entry.number)].program {
-            Some(program) => &program[..],
-            None => self.archive.find(entry.file).ok_or(Errno::ENOENT)?,
-        };
+    pub(crate) fn try_start_instance(&mut self, entry: &'static Entry) -> Result<(), Errno> {
         let pid = self.table.reserve()?;
+        let mut program = self.program(entry).ok_or(Errno::ENOENT)?;
         let mut facts = self.facts(pid);
         facts.state_pages = if self.services[usize::from(entry.number)].state.is_some() { entry.state } else { 0 };
         facts.pm_timer = entry.pm_timer.then_some(self.info.pm_timer);
@@ -152,12 +218,17 @@ impl Init {
         let process = Process::load(&mut program, &args[..entry.name.len() + 1], &facts, entry.pages, entry.priority)?;
         self.entrust(entry, &process.space)?;
         let init = Rights::CALL.union(Rights::NOTIFY); // it says when it is ready
-        self.equip(&process, pid, INIT, init, entry.calls.iter().copied())?;
+        self.equip(&process, pid, INIT, (init, false), self.callable(entry))?;
         sys::space_name(process.space.slot(), entry.name.as_bytes())?;
         process.start()?;
         let space = process.space_number();
         self.table.insert(pid, INIT, Role::Service(entry.number), table::name(entry.name.as_bytes()), space, process);
-        self.services[usize::from(entry.number)].record.started(pid, sys::clock());
+        let now = sys::clock();
+        let service = self.service_mut(entry.number);
+        service.record.started(pid, now);
+        (service.ready, service.watch) = (false, Watch::started(now));
+        let generation = service.record.generation;
+        self.note(entry.number, format_args!("instance {generation} started as process {pid}"));
         Ok(())
     }
 
@@ -169,13 +240,17 @@ impl Init {
         if let Some(state) = &service.state {
             state.grant(space, slot::STATE, Rights::READ.union(Rights::WRITE))?;
         }
+        if let Some(vitals) = &service.vitals {
+            sys::mem_write(vitals.slot(), 0, &[0; 8])?;
+            vitals.grant(space, slot::VITALS, Rights::WRITE)?;
+        }
         let rights = Rights::RECEIVE.union(Rights::MINT).union(Rights::NOTIFY);
         endpoint.grant(space, slot::ENDPOINT, rights)?;
-        sys::handle_grant(space.slot(), slot::SYSTEM, slot::SYSTEM, entry.system)?;
+        sys::handle_grant(space.slot(), slot::SYSTEM, slot::SYSTEM, entry.rights())?;
         if entry.archive {
             sys::handle_grant(space.slot(), slot::ARCHIVE, slot::ARCHIVE, Rights::READ)?;
         }
-        if let Some(ports) = entry.ports {
+        for ports in &entry.ports {
             sys::port_grant(space.slot(), ports.first, ports.count)?;
         }
         if entry.pm_timer && self.info.pm_timer != 0 {
@@ -185,19 +260,20 @@ impl Init {
     }
 
     /// Gives a process what every process has: the call table, a place for its faults, connections to
-    /// init, with these rights, and to these services. Services that do not run are left out: calls give EBADF.
+    /// init, with these rights and perhaps the one to control, and to these services. Services that do not run are left out: calls give EBADF.
     pub(crate) fn equip(
         &self,
         process: &Process,
         pid: u32,
         parent: u32,
-        init: Rights,
+        (init, may_control): (Rights, bool),
         services: impl Iterator<Item = u8>,
     ) -> Result<(), Errno> {
         let badge = root_badge(pid, parent);
         let space = &process.space;
         sys::space_table(space.slot(), self.call_table)?;
-        Handle::new(sys::mint(slot::ENDPOINT, badge, init)?).grant(space, slot::INIT, init)?;
+        let control = if may_control { CONTROL } else { 0 };
+        Handle::new(sys::mint(slot::ENDPOINT, badge | control, init)?).grant(space, slot::INIT, init)?;
         // The space holds on to this one until its last thread is gone, and nobody else does: so init hears
         // of every end, whatever the process does to itself.
         let faults = Handle::mint(slot::ENDPOINT, u64::from(pid))?;
@@ -208,6 +284,11 @@ impl Init {
             }
         }
         Ok(())
+    }
+
+    /// The services that programs may call: drivers are reached through the vfs.
+    pub(crate) fn open_to_programs(&self) -> impl Iterator<Item = u8> {
+        self.manifest.services.iter().filter(|entry| entry.start == Start::Boot).map(|entry| entry.number)
     }
 
     /// Connects init itself, as its own first client.
@@ -230,36 +311,78 @@ impl Init {
 
     /// An instance of a service has ended on its own: there is another, unless it dies too often.
     pub(crate) fn instance_died(&mut self, host: &mut dyn Host, number: u8, status: i32) {
-        let entry = entry(number);
-        if self.services[usize::from(number)].trial.is_some() {
+        let entry = self.entry(number);
+        let why = if status.cast_unsigned() == reason::HUNG { Errno::ETIMEDOUT } else { Errno::EIO };
+        self.instance_is_gone(number, status);
+        if self.service(number).trial.is_some() {
             self.services[usize::from(number)].record.ended(status);
-            self.roll_back(host, number, Errno::EIO);
+            self.roll_back(host, number, why);
+            return;
+        }
+        if let Some(token) = self.service_mut(number).loading.take() {
+            self.tell(Warn, number, format_args!("not loaded: it died before it was ready: {}", Reason(status)));
+            self.services[usize::from(number)].record.ended(status);
+            self.forget_state(number);
+            self.answer_for(number);
+            host.reply(token, why.negated());
             return;
         }
         let record = &mut self.services[usize::from(number)].record;
         record.unready += 1;
-        if record.unready == HOPELESS {
-            log!(Error, "service {}: dies before it is ready; its state is dropped", entry.name);
+        let is_hopeless = record.unready == HOPELESS;
+        let was_ready = self.service(number).ready;
+        let fallback =
+            if was_ready { Saved::default() } else { core::mem::take(&mut self.service_mut(number).fallback) };
+        if !fallback.is_empty() {
+            self.put_state_back(number, &fallback);
+            self.service_mut(number).record.unready = 0;
+            self.tell(Error, number, format_args!("cannot use its state; that of before the swap takes its place"));
+        } else if is_hopeless {
+            self.tell(Error, number, format_args!("dies before it is ready; its state is dropped"));
             self.forget_state(number);
         }
         let record = &mut self.services[usize::from(number)].record;
-        match record.died(status, sys::clock(), entry.restart) {
+        match record.died(status, sys::clock(), &entry.restart) {
             Sequel::Restart => {
-                log!(Warn, "service {}: died with status {status}; starting it again", entry.name);
+                let from = match entry.restart.from {
+                    From::State => "starting it again from its state",
+                    From::Fresh => "starting it afresh",
+                };
+                self.tell(Warn, number, format_args!("died: {}; {from}", Reason(status)));
                 self.start_instance(entry);
             }
             Sequel::GiveUp => {
-                log!(Error, "service {}: died {} times; giving it up", entry.name, entry.restart.deaths);
+                let (deaths, seconds) = (entry.restart.deaths, entry.restart.within / 1_000_000_000);
+                self.tell(
+                    Error,
+                    number,
+                    format_args!("died: {}; {deaths} deaths in {seconds} s; giving it up", Reason(status)),
+                );
                 self.give_up(number);
+                if entry.restart.then == Then::Halt {
+                    console::shut_down(format_args!("service {} has failed, and its policy is to halt", entry.name));
+                }
             }
         }
     }
 
+    /// Notes what an instance died of, unless the report of a fault says more.
+    fn instance_is_gone(&mut self, number: u8, status: i32) {
+        let mut text = Text::default();
+        let service = self.service_mut(number);
+        if (256..1024).contains(&status) && !service.history.death.as_str().is_empty() {
+            return;
+        }
+        // `Text` cannot fail: what does not fit is left out.
+        let _ = writeln!(text, "{}", Reason(status));
+        service.history.death = text;
+    }
+
     /// The next instance of a service starts afresh.
-    fn forget_state(&self, number: u8) {
+    pub(crate) fn forget_state(&self, number: u8) {
         let zeros = [0; PAGE];
         let Some(state) = &self.services[usize::from(number)].state else { return };
-        for page in 0..entry(number).state {
+        for page in 0..self.entry(number).state {
             // The object is as long as the manifest says, and this process does not map it.
             let _ = sys::mem_write(state.slot(), page * PAGE as u64, &zeros);
         }
@@ -270,7 +393,9 @@ impl Init {
         let pid = self.services[usize::from(number)].record.pid;
         let ended = self.table.end(pid, status);
         if ended.is_some() {
-            self.services[usize::from(number)].record.ended(status);
+            let service = self.service_mut(number);
+            service.record.ended(status);
+            (service.ready, service.watch) = (false, Watch::default());
         }
         ended.is_some()
     }
@@ -284,10 +409,10 @@ impl Init {
         }
     }
 
-    /// What `init::control` does.
-    pub(crate) fn control(&mut self, number: u32, verb: u32) -> Result<(), Errno> {
+    /// What `init::control` does; the answer to START may come later.
+    pub(crate) fn control(&mut self, cx: &mut Cx<'_>, number: u32, verb: u32) -> Result<Outcome<'static>, Errno> {
         let number = self.changeable(number)?;
-        let (service, entry) = (&self.services[usize::from(number)], entry(number));
+        let (service, entry) = (&self.services[usize::from(number)], self.entry(number));
         let pid = service.record.pid;
         if self.is_unsettled() {
             return Err(Errno::EBUSY);
@@ -296,46 +421,69 @@ impl Init {
             verb::KILL if pid == 0 => return Err(Errno::ESRCH),
             verb::KILL => {
                 self.end_instance(number, KILLED);
+                self.instance_is_gone(number, KILLED);
+                self.note(number, format_args!("killed on request"));
                 self.start_instance(entry);
             }
+            verb::HANG if pid == 0 => return Err(Errno::ESRCH),
+            verb::HANG if entry.heartbeat == 0 => return Err(Errno::EINVAL),
+            verb::HANG => {
+                self.note(number, format_args!("made to hang on request"));
+                let endpoint = self.service(number).endpoint.as_ref().ok_or(Errno::ESTALE)?;
+                sys::notify(endpoint.slot(), HANG_BIT)?;
+            }
+            verb::UNLOAD | verb::FORCE => return self.unload(entry, verb == verb::FORCE),
+            verb::STOP if entry.start == Start::Load => return self.unload(entry, false),
+            verb::START if entry.start == Start::Load => return self.load(cx.token, entry),
+            verb::RESTART if entry.start == Start::Load && pid == 0 => return Err(Errno::ESRCH),
             verb::STOP if entry.needed => return Err(Errno::EBUSY),
             verb::STOP if !self.end_instance(number, 0) => return Err(Errno::ESRCH),
-            verb::STOP => {}
+            verb::STOP => self.note(number, format_args!("stopped on request")),
             verb::START if pid != 0 => return Err(Errno::EBUSY),
             verb::START | verb::RESTART => {
                 self.end_instance(number, 0);
-                if self.services[usize::from(number)].endpoint.is_none() {
-                    self.services[usize::from(number)] = Service::new(entry)?;
+                if self.service(number).endpoint.is_none() {
+                    let Service { record, history, .. } = core::mem::take(self.service_mut(number));
+                    *self.service_mut(number) = Service { record, history, ..Service::new(entry)? };
                 }
+                self.note(number, format_args!("started on request"));
                 self.start_instance(entry);
             }
             _ => return Err(Errno::EINVAL),
         }
-        Ok(())
+        self.set_alarm(cx.host);
+        Ok(Outcome::Done(0))
     }
 
     /// Notes and says that a service has failed. The machine goes on, unless it runs for one program
-    /// that needs it.
+    /// that needs it. Calls fail: with ESTALE, for its endpoint is gone; that of a driver stays, and init answers ENXIO.
     pub(crate) fn give_up(&mut self, number: u8) {
-        log!(Error, "service {} failed", service::NAMES[usize::from(number)]);
-        let service = &mut self.services[usize::from(number)];
-        let record = Record { state: State::Failed, pid: 0, ..service.record };
-        *service = Service { record, ..Service::default() };
+        self.tell(Error, number, format_args!("failed"));
+        self.tell_dependents(number, gone_bit(number));
+        if self.entry(number).start == Start::Load {
+            let service = self.service_mut(number);
+            (service.record.state, service.record.pid) = (State::Failed, 0);
+            self.answer_for(number);
+            return;
+        }
+        let Service { record, history, .. } = core::mem::take(self.service_mut(number));
+        let record = Record { state: State::Failed, pid: 0, ..record };
+        *self.service_mut(number) = Service { record, history, ..Service::default() };
         if self.exec && self.lacks_a_service() {
             console::finish(1);
         }
     }
 
+    /// A service's part of the manifest.
+    pub(crate) fn entry(&self, number: u8) -> &'static Entry {
+        self.manifest.entry(number).expect("a manifest was refused that lacks a number")
+    }
+
     /// A service has failed that programs need.
     pub(crate) fn lacks_a_service(&self) -> bool {
         let failed = |entry: &Entry| self.services[usize::from(entry.number)].record.state == State::Failed;
-        SERVICES.iter().any(|entry| entry.needed && failed(entry))
+        self.manifest.services.iter().any(|entry| entry.needed && failed(entry))
     }
-}
-
-/// A service's line of the manifest.
-pub(crate) fn entry(number: u8) -> &'static Entry {
-    SERVICES.iter().find(|entry| entry.number == number).expect("the manifest has every number")
 }
 
 fn is_resident(info: &boot::Info, number: u8) -> bool {

@@ -3,17 +3,14 @@
 //! Pure bookkeeping: [`crate::services`] starts and stops processes. A service that dies is started again, on the
 //! same endpoint, so that its callers wait instead of failing; one that dies too often is given up.
 
-/// Deaths that a policy can count.
-pub const DEATHS: usize = 8;
+use core::fmt;
 
-/// When a service is started again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Policy {
-    /// Deaths within [`Policy::within`] after which it is given up; at most [`DEATHS`].
-    pub deaths: usize,
-    /// Nanoseconds.
-    pub within: u64,
-}
+use parley_abi::exception;
+use parley_abi::info::reason;
+use parley_manifest::Restart;
+
+/// Deaths that a policy can count.
+pub const DEATHS: usize = parley_manifest::DEATHS as usize;
 
 /// How a service is. The numbers are those of [`parley_abi::info::ServiceInfo::state`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -26,7 +23,28 @@ pub enum State {
     Running = 1,
     /// Given up: calls fail.
     Failed = 2,
+    /// A driver that is unloaded and still has to say so to whoever has it open.
+    Leaving = 3,
 }
+
+/// How an instance ended, in words.
+#[derive(Clone, Copy, Debug)]
+pub struct Reason(pub i32);
+
+impl fmt::Display for Reason {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.cast_unsigned() {
+            reason::HUNG => out.write_str("it hung"),
+            reason::OVERRUN => out.write_str("it had used up its memory"),
+            KILLED => out.write_str("killed on request"),
+            status @ 0..256 => write!(out, "it exited with status {status}"),
+            status => write!(out, "{} (vector {})", exception::name((status - 256).into()), status - 256),
+        }
+    }
+}
+
+/// Exit status of an instance that was killed on request, as a shell says it of SIGKILL.
+pub const KILLED: u32 = 137;
 
 /// What follows from a death.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,8 +66,10 @@ pub struct Record {
     pub generation: u32,
     /// When the instance was started, in nanoseconds since boot.
     pub since: u64,
-    /// How the last instance ended: an exit status, or 256 + an exception vector.
+    /// How the last instance ended: see [`parley_abi::info::ServiceInfo::reason`].
     pub reason: u32,
+    /// Deaths that nobody had asked for and that were followed by another instance.
+    pub restarts: u32,
     /// Instances in a row that died before they were ready.
     pub unready: u32,
     /// When instances died, the latest first; 0: not so often yet.
@@ -66,15 +86,16 @@ impl Record {
     }
 
     /// The instance has ended with `status`, on its own.
-    pub fn died(&mut self, status: i32, now: u64, policy: Policy) -> Sequel {
+    pub fn died(&mut self, status: i32, now: u64, policy: &Restart) -> Sequel {
         self.ended(status);
         self.deaths.rotate_right(1);
         self.deaths[0] = now.max(1);
-        let oldest = self.deaths[policy.deaths.clamp(1, DEATHS) - 1];
+        let oldest = self.deaths[usize::from(policy.deaths).clamp(1, DEATHS) - 1];
         if oldest != 0 && now - oldest <= policy.within {
             self.state = State::Failed;
             return Sequel::GiveUp;
         }
+        self.restarts += 1;
         Sequel::Restart
     }
 
@@ -89,20 +110,21 @@ impl Record {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use parley_manifest::{From, Then};
     use proptest::prelude::*;
 
-    const POLICY: Policy = Policy { deaths: 3, within: 100 };
+    const POLICY: Restart = Restart { from: From::Fresh, deaths: 3, within: 100, then: Then::Fail };
 
     #[test]
     fn the_third_death_in_time_is_the_last() {
         let mut record = Record::default();
         record.started(7, 5);
         assert_eq!((record.state, record.pid, record.generation, record.since), (State::Running, 7, 1, 5));
-        assert_eq!(record.died(270, 10, POLICY), Sequel::Restart);
+        assert_eq!(record.died(270, 10, &POLICY), Sequel::Restart);
         assert_eq!((record.state, record.pid, record.reason), (State::Stopped, 0, 270));
         record.started(8, 11);
-        assert_eq!(record.died(270, 60, POLICY), Sequel::Restart);
-        assert_eq!(record.died(270, 110, POLICY), Sequel::GiveUp);
+        assert_eq!(record.died(270, 60, &POLICY), Sequel::Restart);
+        assert_eq!(record.died(270, 110, &POLICY), Sequel::GiveUp);
         assert_eq!((record.state, record.generation), (State::Failed, 2));
     }
 
@@ -113,20 +135,20 @@ mod tests {
             record.started(7, now);
             record.ended(0);
         }
-        assert_eq!(record.died(1, 51, POLICY), Sequel::Restart);
+        assert_eq!(record.died(1, 51, &POLICY), Sequel::Restart);
     }
 
     proptest! {
         #[test]
         fn given_up_exactly_when_the_policy_says(steps in prop::collection::vec(1u64..80, 1..40), deaths in 1usize..=DEATHS) {
-            let policy = Policy { deaths, within: 100 };
+            let policy = Restart { deaths: deaths as u8, ..POLICY };
             let (mut record, mut now, mut times) = (Record::default(), 0, Vec::new());
             for step in steps {
                 now += step;
                 times.push(now);
                 let within = times.iter().rev().take(deaths).filter(|&&time| now - time <= 100).count();
                 let want = if within == deaths { Sequel::GiveUp } else { Sequel::Restart };
-                prop_assert_eq!(record.died(1, now, policy), want);
+                prop_assert_eq!(record.died(1, now, &policy), want);
             }
         }
     }

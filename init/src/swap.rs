@@ -3,38 +3,54 @@
 //! What a service knows outlives its process (`libipc/rt`, `durable`), and so do its endpoint and its callers. So a swap
 //! is a death at an instant that init chooses, with another program as the heir: the new one is read and checked while
 //! the old one serves, then the old one ends, and the new one takes over state and requests. It says when it is ready
-//! to serve. If it does not within [`PATIENCE`], or dies, or dies within [`PROBATION`] after that, the former program takes
-//! over in the same way, from the same state. Callers wait meanwhile; no request is lost either way.
+//! to serve. If it does not within [`PATIENCE`], or dies, the former program goes on as if nothing had happened. If it dies
+//! within [`PROBATION`] after that, the former one takes over from what it left, in which all is that was answered since.
+//! Callers wait meanwhile; no request is lost either way.
 //!
-//! Until the new program is ready nobody has seen anything of what it does to the state. So init keeps a copy of all but the
-//! contents till then, and a program that ruins the state instead of taking it over has ruined nothing.
+//! So that a program that ruins the state has ruined nothing, init copies it while nobody serves: all of it but the contents of
+//! files ([`essence`]), for callers wait until that is done, and contents are most of a state. Before the new program is
+//! ready nobody has seen anything of what it does, and the copy is put back. After that the copy is used only if the former
+//! program cannot use what the new one left: then what was answered since is lost, and contents are as they are now.
 
 use alloc::vec::Vec;
 use core::ffi::CStr;
 
 use parley_abi::Errno;
+use parley_abi::call::Rights;
 use parley_abi::msg::Token;
-use parley_abi::slot;
 use parley_abi::{PAGE, PATH_MAX};
+use parley_abi::{slot, wants};
 use parley_proto::{Cx, Host, Text};
 use parley_rt::durable::essence;
 use parley_rt::sys;
 
+use crate::console::Level::Warn;
 use crate::file::{File, Source};
 use crate::image::{Image, read_exactly};
-use crate::log;
+use crate::manifest::Start;
 use crate::programs::path;
 use crate::server::Init;
-use crate::services::{entry, numbers};
+use crate::services::numbers;
+use crate::supervise::State;
 
 /// How long a new program may take until it is ready, in nanoseconds.
 const PATIENCE: u64 = 1_000_000_000;
-/// How long after that its death still brings the former one back, in nanoseconds.
+/// How long after that its death still brings the former one back, at least, in nanoseconds.
 const PROBATION: u64 = 2_000_000_000;
-/// Bytes that are read at a time.
+/// Bytes that are copied at a time.
 const CHUNK: usize = 32 << 10;
 /// Largest program, in bytes.
 const LARGEST: u64 = 4 << 20;
+/// What was copied of a state: places in the memory object, and what was there.
+#[derive(Debug, Default)]
+pub struct Saved(Vec<(u64, Vec<u8>)>);
+
+impl Saved {
+    /// There is nothing.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
 
 /// A program that has taken over and may still have to go.
 #[derive(Debug)]
@@ -45,8 +61,8 @@ pub struct Trial {
     token: Option<Token>,
     /// When the patience or the probation ends.
     until: u64,
-    /// The state before it, until it is ready: places in the memory object, and what was there.
-    saved: Vec<(u64, Vec<u8>)>,
+    /// The state before it.
+    saved: Saved,
 }
 
 impl Init {
@@ -61,18 +77,32 @@ impl Init {
         if self.is_unsettled() {
             return Err(Errno::EBUSY);
         }
+        if self.entry(number).start == Start::Load && self.service(number).record.state != State::Running {
+            return Err(Errno::ESRCH);
+        }
         let mut buffer = [0; PATH_MAX];
         let program = read(path(cx, name, &mut buffer)?)?;
-        Image::read(&mut &program[..])?;
-        let until = sys::clock() + PATIENCE;
-        let service = &mut self.services[usize::from(number)];
-        let former = service.program.replace(program);
-        service.trial = Some(Trial { former, token: Some(cx.token), until, saved: Vec::new() });
+        let image = Image::read(&mut &program[..])?;
+        self.check_wants(number, image.wants)?;
         self.end_instance(number, 0);
-        if let Err(errno) = self.save_state(number).and_then(|()| self.try_start_instance(entry(number))) {
+        let saved = match self.save_state(number) {
+            Ok(saved) => saved,
+            Err(errno) => {
+                self.tell(Warn, number, format_args!("cannot copy its state: {errno}; nothing is swapped"));
+                self.start_instance(self.entry(number));
+                return Err(errno);
+            }
+        };
+        let until = sys::clock() + PATIENCE;
+        let service = self.service_mut(number);
+        let former = service.program.replace(program);
+        service.fallback = Saved::default();
+        service.trial = Some(Trial { former, token: Some(cx.token), until, saved });
+        self.note(number, format_args!("another program takes over"));
+        if let Err(errno) = self.try_start_instance(self.entry(number)) {
             self.roll_back(cx.host, number, errno);
         }
-        self.watch_trials(cx.host);
+        self.set_alarm(cx.host);
         Ok(())
     }
 
@@ -80,15 +110,29 @@ impl Init {
     pub(crate) fn instance_ready(&mut self, host: &mut dyn Host, number: u8) {
         let Some(service) = self.services.get_mut(usize::from(number)) else { return };
         service.record.unready = 0;
+        service.ready = true;
+        if service.trial.is_none() {
+            service.fallback = Saved::default(); // the state that it has is good
+        }
+        let was_loaded = service.loading.take();
+        let period = self.entry(number).heartbeat;
+        self.service_mut(number).watch.heard(sys::clock(), period);
+        self.introduce(number);
+        if let Some(token) = was_loaded {
+            host.reply(token, 0);
+        }
+        // Long enough to notice that it hangs.
+        let probation = PROBATION.max(3 * period);
+        let Some(service) = self.services.get_mut(usize::from(number)) else { return };
         if let Some(trial) = &mut service.trial
             && let Some(token) = trial.token.take()
         {
-            trial.until = sys::clock() + PROBATION;
-            trial.saved = Vec::new();
+            trial.until = sys::clock() + probation;
             host.reply(token, 0);
-            self.watch_trials(host);
+            self.note(number, format_args!("the new program is ready"));
             self.settle();
         }
+        self.set_alarm(host);
     }
 
     /// The time of the earliest trial has come.
@@ -104,35 +148,59 @@ impl Init {
                 _ => {}
             }
         }
-        self.watch_trials(host);
+    }
+
+    /// EACCES: a program that wants this would lack something as service `number`, and the log says what.
+    fn check_wants(&mut self, number: u8, wants: u64) -> Result<(), Errno> {
+        let entry = self.entry(number);
+        let granted = [
+            (!entry.ports.is_empty(), wants::PORTS),
+            (!entry.interrupts.is_empty(), wants::INTERRUPTS),
+            (entry.archive, wants::ARCHIVE),
+            (entry.rights().contains(Rights::READ), wants::LOG),
+            (entry.state != 0, wants::STATE),
+        ];
+        let granted = granted.iter().filter(|(is_granted, _)| *is_granted).fold(0, |all, (_, bit)| all | bit);
+        match (wants & !granted).checked_ilog2() {
+            None => Ok(()),
+            Some(bit) => {
+                let what = wants::NAMES.get(bit as usize).unwrap_or(&"what nobody here knows");
+                self.tell(
+                    Warn,
+                    number,
+                    format_args!("not swapped: the program wants {what}, and init/services.toml does not grant it"),
+                );
+                Err(Errno::EACCES)
+            }
+        }
     }
 
     /// The new program has failed: the former one takes over. False: there is none on trial.
     pub(crate) fn roll_back(&mut self, host: &mut dyn Host, number: u8, why: Errno) -> bool {
         let Some(trial) = self.services[usize::from(number)].trial.take() else { return false };
-        let entry = entry(number);
-        log!(Warn, "service {}: the new program has failed: {why}; the former one goes on", entry.name);
-        self.services[usize::from(number)].program = trial.former;
-        if let Some(state) = &self.services[usize::from(number)].state {
-            for (offset, bytes) in &trial.saved {
-                // The object is as long as it was, and this process does not map it.
-                let _ = sys::mem_write(state.slot(), *offset, bytes);
-            }
+        let entry = self.entry(number);
+        self.tell(Warn, number, format_args!("the new program has failed: {why}; the former one goes on"));
+        self.service_mut(number).program = trial.former;
+        match trial.token {
+            // Nobody has been answered since: as if nothing had happened.
+            Some(_) => self.put_state_back(number, &trial.saved),
+            // What was answered since is in the new state. If that cannot be used, there is the old one.
+            None => self.service_mut(number).fallback = trial.saved,
         }
         self.start_instance(entry);
         if let Some(token) = trial.token {
             host.reply(token, why.negated());
         }
-        self.watch_trials(host);
+        self.set_alarm(host);
         self.settle();
         true
     }
 
     /// Copies what a new program could ruin of the service's state. ENOMEM.
-    fn save_state(&mut self, number: u8) -> Result<(), Errno> {
-        let service = &mut self.services[usize::from(number)];
-        let (Some(state), Some(trial)) = (&service.state, &mut service.trial) else { return Ok(()) };
-        let length = entry(number).state as usize * PAGE;
+    fn save_state(&self, number: u8) -> Result<Saved, Errno> {
+        let mut saved = Saved::default();
+        let Some(state) = &self.service(number).state else { return Ok(saved) };
+        let length = self.entry(number).state as usize * PAGE;
         let mut first = zeros(3 * PAGE)?;
         sys::mem_read(state.slot(), 0, &mut first)?;
         for range in essence(&first, length) {
@@ -140,10 +208,19 @@ impl Init {
             for (chunk, offset) in bytes.chunks_mut(CHUNK).zip((range.start..).step_by(CHUNK)) {
                 sys::mem_read(state.slot(), offset as u64, chunk)?;
             }
-            trial.saved.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
-            trial.saved.push((range.start as u64, bytes));
+            saved.0.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
+            saved.0.push((range.start as u64, bytes));
         }
-        Ok(())
+        Ok(saved)
+    }
+
+    /// The next instance of a service finds this of its state as it was.
+    pub(crate) fn put_state_back(&self, number: u8, saved: &Saved) {
+        let Some(state) = &self.service(number).state else { return };
+        for (offset, bytes) in &saved.0 {
+            // The object is as long as it was, and this process does not map it.
+            let _ = sys::mem_write(state.slot(), *offset, bytes);
+        }
     }
 
     /// Goes on with what had to wait for a swap.
@@ -156,9 +233,11 @@ impl Init {
         }
     }
 
-    fn watch_trials(&self, host: &mut dyn Host) {
-        let earliest = self.services.iter().filter_map(|service| service.trial.as_ref()).map(|trial| trial.until).min();
-        host.set_alarm(earliest.unwrap_or(0));
+    /// Asks to be woken for whatever is next: the end of a trial, or a heartbeat.
+    pub(crate) fn set_alarm(&self, host: &mut dyn Host) {
+        let trials = self.services.iter().filter_map(|service| service.trial.as_ref()).map(|trial| trial.until);
+        let beats = self.services.iter().filter_map(|service| service.watch.alarm());
+        host.set_alarm(trials.chain(beats).min().unwrap_or(0));
     }
 }
 

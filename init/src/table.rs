@@ -117,6 +117,14 @@ impl<H> Table<H> {
         self.get(pid).filter(|entry| matches!(entry.state, State::Running(_)))
     }
 
+    /// What keeps the process with this id alive, if it is running.
+    pub fn handles(&self, pid: u32) -> Option<&H> {
+        match &self.get(pid)?.state {
+            State::Running(handles) => Some(handles),
+            State::Ended(_) => None,
+        }
+    }
+
     /// The running process with the lowest id above `after`.
     pub fn next(&self, after: u32) -> Option<&Entry<H>> {
         self.entries.iter().find(|entry| entry.pid > after && matches!(entry.state, State::Running(_)))

@@ -28,16 +28,53 @@ pub struct ServiceInfo {
     pub resident: u32,
     /// Its process id, if it is a process.
     pub pid: u32,
-    /// 0 stopped, 1 running, 2 failed.
+    /// 0 stopped, 1 running, 2 failed, 3 a driver that is unloaded as soon as nobody has it open any more.
     pub state: u32,
     /// Which instance of it runs or ran last, from 1 on; 0 for a resident one.
     pub generation: u32,
     /// When that instance was started, in nanoseconds since boot.
     pub since: u64,
-    /// How the instance before ended: an exit status, or 256 + the vector of the exception that killed it.
+    /// How the instance before ended: an exit status, 256 + the vector of the exception that killed it, or one of
+    /// [`reason`].
     pub reason: u32,
-    /// Unused, 0.
-    pub pad: u32,
+    /// How often it was started again after a death that nobody had asked for.
+    pub restarts: u32,
+    /// Number of the address space of the instance, as in `ThreadInfo`.
+    pub space: u32,
+    /// Number of its endpoint, as in `ThreadInfo`.
+    pub endpoint: u32,
+    /// Pages it uses, and may use.
+    pub pages: u32,
+    /// See [`ServiceInfo::pages`].
+    pub pages_granted: u32,
+    /// 1 if the caller may change it, 0 if not.
+    pub may_control: u32,
+    /// 1 if it is a driver that is loaded and unloaded, 0 if it runs from boot on.
+    pub loadable: u32,
+    /// Requests that the instance had served at its last heartbeat.
+    pub served: u64,
+    /// Checksum of its program.
+    pub checksum: u32,
+    /// The service has answered since it was started.
+    pub ready: u32,
+}
+
+/// Ends of an instance that are neither an exit status nor an exception, for [`ServiceInfo::reason`].
+pub mod reason {
+    /// It did not answer.
+    pub const HUNG: u32 = 1024;
+    /// Its memory was nearly used up.
+    pub const OVERRUN: u32 = 1025;
+}
+
+/// What `init::report` tells, as text.
+pub mod topic {
+    /// What has happened to the service, line by line.
+    pub const LOG: u32 = 0;
+    /// What its last instance died of, with a backtrace.
+    pub const DEATH: u32 = 1;
+    /// What the manifest says of it.
+    pub const POLICY: u32 = 2;
 }
 
 /// What `init::control` can do to a service.
@@ -50,11 +87,17 @@ pub mod verb {
     pub const RESTART: u32 = 2;
     /// End it as a fault would, without a word to it, and start it. The restart policy does not count that.
     pub const KILL: u32 = 3;
+    /// Have it run in circles and answer nobody, to see what happens.
+    pub const HANG: u32 = 4;
+    /// End a driver that nobody uses; its devices are gone. EBUSY: somebody does.
+    pub const UNLOAD: u32 = 5;
+    /// As UNLOAD, whoever uses it: requests in progress end with EIO, later ones with ENXIO.
+    pub const FORCE: u32 = 6;
 }
 
 // SAFETY: 32-bit integers and bytes, 48 bytes, no padding.
 unsafe impl Plain for ProcessInfo {}
-// SAFETY: bytes and integers, 48 bytes, no padding.
+// SAFETY: bytes and integers, 88 bytes, no padding.
 unsafe impl Plain for ServiceInfo {}
 
-const _: () = assert!(size_of::<ProcessInfo>() == 48 && size_of::<ServiceInfo>() == 48);
+const _: () = assert!(size_of::<ProcessInfo>() == 48 && size_of::<ServiceInfo>() == 88);

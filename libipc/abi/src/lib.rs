@@ -8,5 +8,6 @@
 
 pub mod info;
 pub mod linux;
+pub mod wants;
 
 pub use parley_native::*;

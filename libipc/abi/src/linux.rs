@@ -136,6 +136,11 @@ pub const fn makedev(major: u32, minor: u32) -> u64 {
     (major as u64) << 8 | minor as u64
 }
 
+/// The major number in a device number of [`makedev`].
+pub const fn major(device: u64) -> u32 {
+    (device >> 8) as u32
+}
+
 /// Header of a `linux_dirent64` record: ino, off, reclen, type, then the name and a NUL.
 pub mod dirent {
     #![allow(missing_docs)]

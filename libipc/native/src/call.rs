@@ -58,6 +58,10 @@ calls! {
     /// caller was to be interrupted it ends with EINTR instead. rsi 0: connections that are closing are reported
     /// again, and submissions that were received are queued again. ESTALE.
     PUT_BACK = 11 "put_back",
+    /// Make the POSIX call whose number is the label, with its arguments in rdi rsi rdx r10 r8 r9, and wait at most until
+    /// deadline r14: what a POSIX call by itself, which leaves r14 alone, cannot say. Returns what that call returns.
+    /// Errors beside its own: ETIMEDOUT, and ENOSYS for rows that send nothing.
+    ROW = 12 "row",
 
     /// Drop handle rdi.
     HANDLE_DROP = 16 "handle_drop",
@@ -169,6 +173,20 @@ calls! {
 
 /// Notification bit that tells the console driver that the kernel log has grown.
 pub const LOG_BIT: u64 = 1 << 63;
+
+/// Notification bit by which init asks a server whether it is still there.
+pub const HEARTBEAT_BIT: u64 = 1 << 62;
+/// Notification bit by which init makes a server hang, for `svc hang`.
+pub const HANG_BIT: u64 = 1 << 61;
+/// Notification bit by which init tells a service that its peer `service` has been started, at first or again.
+pub const fn news_bit(service: u8) -> u64 {
+    1 << (32 + service)
+}
+
+/// Notification bit by which init tells a service that the driver `service` is no longer there.
+pub const fn gone_bit(service: u8) -> u64 {
+    1 << (40 + service)
+}
 
 bitflags::bitflags! {
     /// What a handle allows. Copies can only lose rights.

@@ -23,6 +23,9 @@ pub const INIT: u32 = 1029;
 /// A memory object that outlives a server's process.
 pub const STATE: u32 = 1030;
 
+/// A memory object of a page where a server leaves, for init, how many requests it has served: the first eight bytes.
+pub const VITALS: u32 = 1031;
+
 /// Connections to services begin here, at `SERVICE + service`, see [`service`].
 pub const SERVICE: u32 = 1032;
 /// First slot that a process may use as it likes.
@@ -42,10 +45,12 @@ pub mod service {
     pub const PING: u8 = 4;
     /// A second instance of ping, always in ring 3: the IPC benchmark's peer.
     pub const PEER: u8 = 5;
+    /// The queue device, a driver that is loaded at run time where it is not resident.
+    pub const TQUEUE: u8 = 6;
     /// How many numbers are given out.
-    pub const COUNT: usize = 6;
+    pub const COUNT: usize = 7;
     /// Their names, by number; also the name of the program in the boot archive under `svc/`.
-    pub const NAMES: [&str; COUNT] = ["proc", "vfs", "char", "time", "ping", "peer"];
+    pub const NAMES: [&str; COUNT] = ["proc", "vfs", "char", "time", "ping", "peer", "tqueue"];
 }
 
 /// The slot of a well-known service.

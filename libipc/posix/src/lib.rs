@@ -24,5 +24,5 @@ pub use file::{
 #[doc(hidden)]
 pub use print::print as __print;
 pub use print::{Output, STDERR, STDOUT};
-pub use process::{control, exit, getpid, getppid, process, sched_yield, service, shutdown, spawn, swap, wait};
+pub use process::{control, exit, getpid, getppid, process, report, sched_yield, service, shutdown, spawn, swap, wait};
 pub use time::{clock_gettime, gettimeofday, nanosleep, time};

@@ -82,6 +82,12 @@ pub fn swap(index: u32, path: &CStr) -> Result<(), Errno> {
     init::swap(&mut Trap, index, path).map(drop)
 }
 
+/// What init has to say of service number `index` on a topic ([`parley_abi::info::topic`]): bytes of text, at most as
+/// many as fit into `into`. Errors: see [`init::report`].
+pub fn report(index: u32, topic: u32, into: &mut [u8]) -> Result<usize, Errno> {
+    init::report(&mut Trap, index, topic, into).map(|count| count as usize)
+}
+
 /// Shuts the machine down: 0 powers off, 1 resets. EINVAL: `how` is neither.
 pub fn shutdown(how: u32) -> Result<(), Errno> {
     init::shutdown(&mut Trap, how).map(drop)

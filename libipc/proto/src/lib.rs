@@ -19,6 +19,20 @@ pub use parley_seam::{self as seam, Cx, Host, Outcome, ROOT, RowSink, Service};
 pub use table::Method;
 pub use tables::{chardev, file, init, ping, process, time, vfs};
 
+/// Major number of the devices of the driver tqueue: from a device's number the VFS knows whom to ask to open it.
+pub const TQUEUE_MAJOR: u32 = 240;
+
+/// The service that has the devices with this number: those of loadable drivers have majors of their own.
+pub const fn driver_of(device: u64) -> u8 {
+    match parley_abi::linux::major(device) {
+        TQUEUE_MAJOR => parley_abi::slot::service::TQUEUE,
+        _ => parley_abi::slot::service::CHAR,
+    }
+}
+
+/// In the badge of a connection to init: whoever holds it may control services. init gives it to the shell.
+pub const CONTROL: u64 = 1 << 31;
+
 /// The badge of process `pid`'s connection to a service.
 pub const fn root_badge(pid: u32, parent: u32) -> u64 {
     ROOT | (parent as u64 & 0x7fff_ffff) << 32 | pid as u64

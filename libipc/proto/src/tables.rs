@@ -60,6 +60,12 @@ service! {
     /// Tells device number `index`: words are the device (`makedev`), the permission bits, and its name
     /// in words 2 to 5, padded with NUL. ENOENT after the last.
     1 device(index: u32) via peer, repeats, prompt [ENOENT];
+    /// Tells how many descriptors lead to the driver. ENOSYS: it cannot be unloaded.
+    2 users() via peer, repeats, prompt [];
+    /// Before it is unloaded, from init alone: nobody can open it any more. EBUSY: somebody has it open; unless `force` is
+    /// 1: then requests in progress end with EIO and later ones with ENXIO. Returns how many descriptors are left.
+    /// ENOSYS: it cannot be unloaded.
+    3 retire(force: u32) via peer, repeats, prompt [EBUSY, EPERM];
 }
 
 service! {
@@ -120,12 +126,17 @@ service! {
     5 service(index: u32, info: OutOf<ServiceInfo>) via root as nr::OWN + 4, repeats, prompt [ENOENT];
     /// Shuts the machine down: `how` 0 powers off, 1 resets.
     6 shutdown(how: u32) via root as nr::OWN + 5, prompt [];
-    /// Does `verb` (`parley_abi::info::verb`) to service number `service`. EPERM: it is resident in ring 0. EBUSY: it
-    /// runs already, or no program can do without it. ESRCH: it does not run.
-    7 control(service: u32, verb: u32) via root as nr::OWN + 6, prompt [EBUSY, ENOENT, EPERM, ESRCH];
+    /// Does `verb` (`parley_abi::info::verb`) to service number `service`. EPERM: it is resident in ring 0, or the caller
+    /// has no right to control. EBUSY: it runs already, or is in use, or no program can do without it. ESRCH: it does not
+    /// run. EIO, ETIMEDOUT: a driver that was to be loaded died, or was not ready in time.
+    7 control(service: u32, verb: u32) via root as nr::OWN + 6, pending [EBUSY, EIO, ENOENT, EPERM, ESRCH, ETIMEDOUT];
     /// Lets the program at `path` take over service number `service` while it is in use. After any error the program
-    /// before goes on: EPERM: the service is resident in ring 0. EBUSY: another swap is not over. ENOEXEC, EFBIG: not
-    /// a program that runs here. EIO: it died. ETIMEDOUT: it was not ready in time.
+    /// before goes on: EPERM: the service is resident in ring 0, or the caller has no right to control. EBUSY: another
+    /// swap is not over. ENOEXEC, EFBIG: not a program that runs here. EACCES: it wants what the manifest does not grant.
+    /// EIO: it died. ETIMEDOUT: it was not ready in time.
     8 swap(service: u32, path: Text) via root as nr::OWN + 7, pending
-        [EACCES, EBUSY, EFBIG, EIO, ENAMETOOLONG, ENOENT, ENOEXEC, ENOMEM, EPERM, ETIMEDOUT];
+        [EACCES, EBUSY, EFBIG, EIO, ENAMETOOLONG, ENOENT, ENOEXEC, ENOMEM, EPERM, ESRCH, ETIMEDOUT];
+    /// Writes what init has to say of service number `service` on a topic (`parley_abi::info::topic`) into `buf`, as far as
+    /// it fits. Returns the bytes written. ENOENT: no such service.
+    9 report(service: u32, topic: u32, buf: Out) via root as nr::OWN + 8, repeats, prompt [EINVAL, ENOENT];
 }

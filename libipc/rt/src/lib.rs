@@ -22,6 +22,7 @@ mod serve;
 #[doc(hidden)]
 pub mod start;
 pub mod state;
+mod supervised;
 pub mod sys;
 mod trap;
 
@@ -31,7 +32,10 @@ pub use clock::now;
 pub use durable::{Durable, serve_durable};
 pub use heap::Heap;
 pub use serve::serve;
-pub use trap::Trap;
+pub use trap::{Trap, Within};
+
+#[doc(hidden)]
+pub use parley_abi::wants;
 
 #[doc(hidden)]
 pub use panic::{program_panicked, server_panicked};

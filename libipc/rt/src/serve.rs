@@ -5,10 +5,10 @@
 
 use parley_abi::Errno;
 use parley_abi::msg::{Flags, Token, Words};
-use parley_abi::slot::{self, service};
+use parley_abi::slot;
 use parley_proto::{Cx, Host, Outcome, Service, calltable};
 
-use crate::args::Args;
+use crate::supervised::{self, say_ready};
 use crate::sys::{self, Event, Prepared, Reply};
 
 /// Serves the process's endpoint for ever.
@@ -37,27 +37,21 @@ pub fn serve<S: Service + ?Sized>(service: &mut S) -> ! {
             host.ring(service);
         }
         reply = match event {
-            Event::Request { token, badge, label, words } => match service.at_hand(badge, label, &words) {
-                Some(outcome) => answer(token, outcome),
-                None => {
-                    let outcome = service.request(&mut Cx { host: &mut host, token, badge }, label, &words);
-                    answer(token, outcome)
+            Event::Request { token, badge, label, words } => {
+                supervised::count_request();
+                match service.at_hand(badge, label, &words) {
+                    Some(outcome) => answer(token, outcome),
+                    None => {
+                        let outcome = service.request(&mut Cx { host: &mut host, token, badge }, label, &words);
+                        answer(token, outcome)
+                    }
                 }
-            },
+            }
             other => {
                 attend(service, &mut host, other);
                 Reply::NONE.prepare()
             }
         };
-    }
-}
-
-/// Tells init that this service is ready. init tells services by the bit that is their number.
-pub(crate) fn say_ready() {
-    let name = Args::of_process().map_or("", |args| args.name());
-    if let Some(number) = service::NAMES.iter().position(|known| *known == name) {
-        // EPERM: it is no service, and only has the name of one.
-        let _ = sys::notify(slot::INIT, 1 << number);
     }
 }
 
@@ -93,7 +87,10 @@ fn attend<S: Service + ?Sized>(service: &mut S, host: &mut Ring3, event: Event) 
             // ESTALE can only mean that the core forgot it first.
             let _ = sys::conn_free(slot::ENDPOINT, badge);
         }
-        Event::Notified { bits } => service.notified(host, bits),
+        Event::Notified { bits } => match supervised::attend(bits) {
+            0 => {}
+            bits => service.notified(host, bits),
+        },
         Event::Cancel { token } => service.cancelled(host, token),
         // The alarm has been fired already, requests are not for here, and no service submits calls.
         Event::Timeout | Event::Done { .. } | Event::Request { .. } => {}

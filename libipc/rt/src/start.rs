@@ -41,6 +41,16 @@ macro_rules! server {
     };
 }
 
+/// Says what a server needs of init beside its endpoint: names of [`parley_abi::wants`].
+#[macro_export]
+macro_rules! wants {
+    ($($what:ident),*) => {
+        #[used]
+        #[unsafe(link_section = ".parley.wants")]
+        static WANTS: $crate::wants::Note = $crate::wants::Note::new(0 $(| $crate::wants::$what)*);
+    };
+}
+
 /// What both have in common.
 #[doc(hidden)]
 #[macro_export]

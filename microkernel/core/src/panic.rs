@@ -38,6 +38,7 @@ pub fn panic(info: &PanicInfo<'_>) -> ! {
     let _ = writeln!(Ports, "\nkernel panic: {}", info.message());
     if let Some(place) = info.location() {
         let _ = writeln!(Ports, "  in {}:{}", place.file(), place.line());
+        name_resident(place.file());
     }
     let pointer: u64;
     // SAFETY: reads a register.
@@ -57,6 +58,13 @@ pub fn kernel_exception(frame: &Frame) -> ! {
     let _ = writeln!(Ports, "  at {:#018x}", frame.rip);
     backtrace(frame.rbp);
     halt()
+}
+
+/// Says whose bug it is, if the panic is in the source of a service that is linked into the kernel.
+fn name_resident(file: &str) {
+    if let Some((name, _)) = file.strip_prefix("servers/").and_then(|rest| rest.split_once('/')) {
+        let _ = writeln!(Ports, "  in service {name}, which is resident in ring 0: its fault is the kernel's");
+    }
 }
 
 fn print_registers(frame: &Frame) {

@@ -16,6 +16,7 @@ static HEAP: Heap = Heap::new();
 
 static CHAR: Home<server_char::Char<Uart16550, HardwareEntropy>> = Home::new();
 static TIME: Home<server_time::Time<Cmos>> = Home::new();
+static TQUEUE: Home<server_tqueue::TQueue> = Home::new();
 static VFS: Home<server_vfs::Vfs> = Home::new();
 static PROC: Home<server_proc::Proc> = Home::new();
 static PING: Home<server_ping::Ping> = Home::new();
@@ -29,6 +30,7 @@ fn place(core: &mut Core, given: Given) {
         server_char::Char::new(Uart16550::com1(), HardwareEntropy)
     }));
     core.place(TIME.settle(service::TIME, &[], || server_time::Time::new(Cmos::new())));
+    core.place(TQUEUE.settle(service::TQUEUE, &[], server_tqueue::TQueue::new));
     core.place(VFS.settle(service::VFS, &[], || server_vfs::Vfs::new(given.archive)));
     core.place(PROC.settle(service::PROC, &[], || server_proc::Proc));
     core.place(PING.settle(service::PING, &[], server_ping::Ping::new));

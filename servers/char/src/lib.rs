@@ -199,6 +199,14 @@ impl<U: Uart, E: Entropy> chardev::CharDev for Char<U, E> {
             None => Errno::ENOENT.into(),
         }
     }
+
+    fn users(&mut self, _cx: &mut Cx<'_>) -> Outcome<'_> {
+        Errno::ENOSYS.into()
+    }
+
+    fn retire(&mut self, _cx: &mut Cx<'_>, _force: u32) -> Outcome<'_> {
+        Errno::ENOSYS.into()
+    }
 }
 
 impl<U: Uart, E: Entropy> Service for Char<U, E> {

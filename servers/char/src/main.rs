@@ -7,3 +7,4 @@ parley_rt::server!(durable parley_rt::durable::Checkpointed::new(
     parley_rt::durable::Lasting::of_process(),
     server_char::Char::new(server_drivers::Uart16550::com1(), server_drivers::HardwareEntropy),
 ));
+parley_rt::wants!(PORTS, INTERRUPTS, LOG, STATE);

@@ -4,3 +4,4 @@
 #![forbid(unsafe_code)]
 
 parley_rt::server!(durable server_ping::Ping::over(parley_rt::durable::Lasting::of_process()));
+parley_rt::wants!(STATE);

@@ -9,6 +9,7 @@ use server_time::Time;
 use server_time::source::Counted;
 
 parley_rt::server!(durable Time::over(Lasting::of_process(), Cmos::new(), Counted::new(PmTimer::new(port()))));
+parley_rt::wants!(PORTS, STATE);
 
 /// Panics where the firmware names no such timer: then the service by the core's count goes on.
 fn port() -> u16 {

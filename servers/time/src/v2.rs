@@ -4,3 +4,4 @@
 #![forbid(unsafe_code)]
 
 parley_rt::server!(durable server_time::Time::over(parley_rt::durable::Lasting::of_process(), server_drivers::Cmos::new(), server_time::source::Core).in_version(2));
+parley_rt::wants!(PORTS, STATE);

@@ -1,12 +1,11 @@
-//! /dev: one name for each device that the char service has.
+//! /dev: one name for each device that the char service and the loaded drivers have.
 //!
 //! It serves no bytes. Opening a device hands the request on to the driver, so that the descriptor leads
 //! straight there and reading a device costs the same as reading a file.
 
 use alloc::vec::Vec;
-use parley_abi::slot::service;
 use parley_abi::{Errno, msg::Words};
-use parley_proto::{Host, chardev};
+use parley_proto::{Host, chardev, driver_of};
 
 use crate::fs::{Attr, Entry, FIRST_COOKIE, FileSystem, Ino, Kind, Times};
 
@@ -57,22 +56,36 @@ impl DevFs {
         DevFs { devices: Vec::new(), times: Times::all(0) }
     }
 
-    /// Asks the char service for its devices, at the time `now`. Errors are that service's, EINVAL for a device without a
-    /// proper name, ENOMEM; the devices learnt until then stay.
-    pub fn learn(&mut self, host: &mut dyn Host, now: u64) -> Result<(), Errno> {
-        self.devices.clear();
-        self.times = Times::all(now);
+    /// Asks a driver for its devices, at the time `now`; what it had before is forgotten. Errors are the driver's, EINVAL
+    /// for a device without a proper name or with another driver's number, ENOMEM; the devices learnt until then stay.
+    pub fn learn(&mut self, host: &mut dyn Host, now: u64, driver: u8) -> Result<(), Errno> {
+        self.forget(now, driver);
         for index in 0..MAX_DEVICES {
             let words = [index as u64, 0, 0, 0, 0, 0];
-            let reply = match host.call(service::CHAR, chardev::label::device, words) {
+            let reply = match host.call(driver, chardev::label::device, words) {
                 Ok(reply) => reply,
                 Err(Errno::ENOENT) => break,
                 Err(errno) => return Err(errno),
             };
             self.devices.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
-            self.devices.push(Device::from_words(&reply)?);
+            let device = Device::from_words(&reply)?;
+            if driver_of(device.number) != driver {
+                return Err(Errno::EINVAL);
+            }
+            self.devices.push(device);
         }
         Ok(())
+    }
+
+    /// A driver has devices.
+    pub fn has(&self, driver: u8) -> bool {
+        self.devices.iter().any(|device| driver_of(device.number) == driver)
+    }
+
+    /// A driver has no devices any more.
+    pub fn forget(&mut self, now: u64, driver: u8) {
+        self.devices.retain(|device| driver_of(device.number) != driver);
+        self.times = Times::all(now);
     }
 
     fn device(&self, ino: Ino) -> Option<&Device> {

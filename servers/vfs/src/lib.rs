@@ -26,8 +26,10 @@ mod table;
 #[cfg(test)]
 mod tests;
 
+use parley_abi::call::{gone_bit, news_bit};
 use parley_abi::linux::Stat;
 use parley_abi::msg::Words;
+use parley_abi::slot::service;
 use parley_abi::{Errno, PAGE, PATH_MAX};
 use parley_proto::{Cx, Host, Outcome, RowSink, Service, file, vfs};
 use parley_rt::durable::{Memory, Volatile};
@@ -101,8 +103,18 @@ impl<M: Memory> Vfs<M> {
 
     /// Fills /dev, which was made at `made`.
     fn learn_devices(&mut self, host: &mut dyn Host, made: u64) {
-        if let Err(errno) = self.names.dev.learn(host, made) {
+        if let Err(errno) = self.names.dev.learn(host, made, service::CHAR) {
             archive::log(host, format_args!("vfs: /dev is incomplete: the char service answered {errno}"));
+        }
+        self.look_at_driver(host, made, service::TQUEUE);
+    }
+
+    /// Learns the devices of a driver that comes and goes; from now on /dev was made at `made`.
+    fn look_at_driver(&mut self, host: &mut dyn Host, made: u64, driver: u8) {
+        match self.names.dev.learn(host, made, driver) {
+            // Not there, in ring 0; not there, in ring 3; gone again.
+            Ok(()) | Err(Errno::ENXIO | Errno::EBADF | Errno::ESTALE) => {}
+            Err(errno) => archive::log(host, format_args!("vfs: /dev is incomplete: a driver answered {errno}")),
         }
     }
 
@@ -165,6 +177,25 @@ impl<M: Memory> Service for Vfs<M> {
             vfs::ID => vfs::dispatch(self, cx, label, words),
             _ => Errno::ENOSYS.into(),
         }
+    }
+
+    /// A driver was loaded or unloaded. (The char service's devices are always the same.)
+    fn notified(&mut self, host: &mut dyn Host, bits: u64) {
+        if bits & (gone_bit(service::TQUEUE) | news_bit(service::TQUEUE)) == 0 {
+            return;
+        }
+        let now = self.clock.now(host);
+        let mut made = self.names.ram.memory.get(root::MADE);
+        if bits & gone_bit(service::TQUEUE) != 0 {
+            made = now;
+            self.names.dev.forget(made, service::TQUEUE);
+        }
+        if bits & news_bit(service::TQUEUE) != 0 {
+            // A driver that only was started again has changed nothing.
+            made = if self.names.dev.has(service::TQUEUE) { made } else { now };
+            self.look_at_driver(host, made, service::TQUEUE);
+        }
+        self.names.ram.memory.set(root::MADE, made);
     }
 
     fn closed(&mut self, host: &mut dyn Host, badge: u64) {

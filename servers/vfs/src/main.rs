@@ -4,3 +4,4 @@
 #![forbid(unsafe_code)]
 
 parley_rt::server!(durable server_vfs::Vfs::over(parley_rt::durable::Lasting::of_process(), parley_rt::archive()));
+parley_rt::wants!(ARCHIVE, STATE);

@@ -6,9 +6,8 @@
 
 use parley_abi::Errno;
 use parley_abi::linux::{Plain, Stat, open};
-use parley_abi::slot::service;
 use parley_proto::vfs::Vfs as Rows;
-use parley_proto::{Cx, OutOf, Outcome, ROOT, Text, chardev};
+use parley_proto::{Cx, OutOf, Outcome, ROOT, Text, chardev, driver_of};
 use parley_rt::durable::Memory;
 
 use crate::Vfs;
@@ -71,7 +70,7 @@ impl<M: Memory> Vfs<M> {
         let is_new = found.node.is_none();
         if let Kind::Device(device) = self.names.attr(node).kind {
             let words = [device, flags as u64, 0, 0];
-            return Ok(Outcome::Forward { service: service::CHAR, label: chardev::label::open_device, words });
+            return Ok(Outcome::Forward { service: driver_of(device), label: chardev::label::open_device, words });
         }
         let access = access(&self.names, node, flags);
         let badge = table::insert(&mut self.names.ram.memory, node, access)?;

@@ -4,7 +4,7 @@ use parley_rt::durable::{ROOT, ROOT_END};
 
 /// Nanoseconds between 1970 and boot.
 pub const EPOCH: usize = ROOT;
-/// When the devices were learnt first.
+/// When the devices changed last: at the start, or as a driver came or went.
 pub const MADE: usize = ROOT + 1;
 /// The directory that devfs lies over.
 pub const MOUNT: usize = ROOT + 2;

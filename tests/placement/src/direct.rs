@@ -89,8 +89,8 @@ impl Host for DirectHost<'_> {
         panic!("nothing here is answered later");
     }
     fn call(&mut self, to: u8, label: u32, words: Words) -> Result<Words, Errno> {
-        if to == service::TIME {
-            return Err(Errno::ENXIO); // nobody tells the date here: files are made in 1970
+        if matches!(to, service::TIME | service::TQUEUE) {
+            return Err(Errno::ENXIO); // nobody tells the date here: files are made in 1970; and no driver is loaded
         }
         assert_eq!((to, label), (service::CHAR, chardev::label::device));
         let devices = self.devices.take().ok_or(Errno::ENXIO)?;

@@ -25,6 +25,11 @@ impl Archive {
         self.files.insert(path.trim_start_matches('/').to_owned(), contents);
     }
 
+    /// What is in a file.
+    pub fn contents(&self, path: &str) -> Option<&[u8]> {
+        self.files.get(path).map(Vec::as_slice)
+    }
+
     /// Takes a file out; whether it was there.
     pub fn remove(&mut self, path: &str) -> bool {
         self.files.remove(path).is_some()

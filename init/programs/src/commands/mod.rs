@@ -1,5 +1,6 @@
 //! Commands that are both programs in /bin and builtins of the shell.
 
+pub mod bug;
 pub mod cat;
 pub mod date;
 pub mod echo;

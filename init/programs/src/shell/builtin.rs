@@ -33,7 +33,7 @@ const BUILTINS: &[Builtin] = builtins! {
     "mv" "FROM TO  rename" |_, args| names::mv(args),
     "touch" "FILE...  make empty files" |_, args| names::touch(args),
     "ps" "processes and threads" |_, args| processes::ps(args),
-    "svc" "list | status|start|stop|restart|kill NAME | swap NAME FILE  services" |_, args| svc::run(args),
+    "svc" "list | VERB NAME | swap NAME FILE  services; alone: the verbs" |_, args| svc::run(args),
     "mem" "memory in use" |_, args| machine::mem(args),
     "uptime" "time since the start" |_, args| machine::uptime(args),
     "date" "date and time, UTC" |_, args| date::run(args),

@@ -8,7 +8,7 @@
 //!
 //! | page | what |
 //! |---|---|
-//! | 0 | words 0 to 2: [`MAGIC`]; layout and size; number of finished events, and entries in the log |
+//! | 0 | words 0 to 2: [`MAGIC`], or 0 while there is no state; layout and size; number of finished events, and entries in the log |
 //! |   | words 8 and 16: the answers of the last events with an even and an odd number |
 //! |   | words 24 to 39: [`STRIKES`] pairs, a request that was put back and how often |
 //! | 1 | two halves: the answers of those events to requests that had been kept |
@@ -88,12 +88,19 @@ pub struct Lasting {
     gave_bytes: bool,
 }
 
-/// The bytes of a state that a new program could ruin before it is ready, as ranges of the memory object: all but contents.
-/// `first` is the first three pages, `length` the bytes of the object.
+/// Pages of an object that is small: its whole is essential, for [`Checkpointed`](super::Checkpointed) has a state where others
+/// have contents.
+const SMALL: usize = 32;
+
+/// The bytes of a state that a new program could ruin before it is ready, as ranges of the memory object: all but contents,
+/// or all of a small one. `first` is the first three pages, `length` the bytes of the object.
 pub fn essence(first: &[u8], length: usize) -> [Range<usize>; 2] {
     let word =
         |at: usize| first.get(at * 8..at * 8 + 8).and_then(|word| word.try_into().ok()).map_or(0, u64::from_le_bytes);
     let pages = length / PAGE;
+    if pages <= SMALL {
+        return [0..length, length..length];
+    }
     let log = pages.saturating_sub(1 + pages / 128) * PAGE;
     let entries = (word(PROGRESS) as u32 as usize).min((length - log) / 16);
     let words = (word(WORDS_END) as usize * PAGE).clamp((BITS + 1) * PAGE, log);
@@ -152,8 +159,11 @@ impl Lasting {
 
     /// Looks at what is there, and takes back what was not finished.
     fn look(&mut self) -> Found {
-        if self.load(0) != MAGIC {
-            return Found::Nothing;
+        match self.load(0) {
+            MAGIC => {}
+            0 => return Found::Nothing,
+            // What is not ours and not nothing was a state, perhaps.
+            _ => return Found::Unusable(Refusal::Damaged),
         }
         let (layout, pages) = (self.load(FORM) >> 32, self.load(FORM) as u32 as usize);
         if layout != LAYOUT || pages != self.pages {

@@ -28,7 +28,8 @@ use parley_abi::msg::Token;
 use parley_abi::{Errno, slot};
 use parley_proto::{Cx, Host, Service};
 
-use crate::serve::{Ring3, adopt, answer, say_ready, take_over};
+use crate::serve::{Ring3, adopt, answer, take_over};
+use crate::supervised::{self, say_ready};
 use crate::sys::{self, Event, Prepared, Reply};
 use answer::{Answer, Replies};
 pub use checkpoint::{Checkpoint, Checkpointed};
@@ -134,16 +135,19 @@ pub fn serve_durable<S: Durable>(service: &mut S) -> ! {
             ring(service, &mut world);
         }
         reply = match event {
-            Event::Request { token, badge, label, words } => match service.at_hand(badge, label, &words) {
-                Some(outcome) => answer(token, outcome),
-                None => {
-                    let outcome = service.request(&mut Cx { host: &mut world, token, badge }, label, &words);
-                    let said = Answer::of(&outcome);
-                    let reply = answer(token, outcome);
-                    finish(service, &mut world, token, said);
-                    reply
+            Event::Request { token, badge, label, words } => {
+                supervised::count_request();
+                match service.at_hand(badge, label, &words) {
+                    Some(outcome) => answer(token, outcome),
+                    None => {
+                        let outcome = service.request(&mut Cx { host: &mut world, token, badge }, label, &words);
+                        let said = Answer::of(&outcome);
+                        let reply = answer(token, outcome);
+                        finish(service, &mut world, token, said);
+                        reply
+                    }
                 }
-            },
+            }
             other => {
                 attend(service, &mut world, other);
                 Reply::NONE.prepare()
@@ -162,7 +166,10 @@ fn attend<S: Durable>(service: &mut S, world: &mut World, event: Event) {
             let _ = sys::conn_free(slot::ENDPOINT, badge);
             return;
         }
-        Event::Notified { bits } => service.notified(world, bits),
+        Event::Notified { bits } => match supervised::attend(bits) {
+            0 => return,
+            bits => service.notified(world, bits),
+        },
         Event::Cancel { token } => service.cancelled(world, token),
         Event::Timeout | Event::Done { .. } | Event::Request { .. } => return,
     }

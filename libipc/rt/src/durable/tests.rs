@@ -4,6 +4,7 @@ use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use parley_abi::PAGE;
 use parley_abi::msg::Token;
 use proptest::prelude::*;
 
@@ -51,6 +52,18 @@ fn formatted() -> Lasting {
     lasting.set_version(Schema::additive(7));
     lasting.commit(Token(1), Answer::None, &Replies::new());
     lasting
+}
+
+/// What is neither nothing nor a state was one, perhaps: nobody may begin afresh over it unasked.
+#[test]
+fn a_spoilt_beginning_is_refused() {
+    let mut words = formatted().words().to_vec();
+    for spoilt in [[0x5a; 8], 1u64.to_le_bytes()] {
+        words[0] = spoilt;
+        assert_eq!(lasting(&words).found(), Found::Unusable(Refusal::Damaged));
+    }
+    words.fill([0x5a; 8]);
+    assert_eq!(lasting(&words).found(), Found::Unusable(Refusal::Damaged));
 }
 
 /// The words that are taken back, without marks.
@@ -351,6 +364,30 @@ fn a_checkpoint_counts_with_its_event() {
     rest[half * middle + 2] ^= 4;
     let mut heir = Checkpointed::new(damaged, Notes::default());
     assert_eq!(heir.resume(&mut Nowhere, 1), Err(Errno::EINVAL));
+}
+
+/// Whatever a program wrote there: with what is essential put back, the next finds the words of the state, and where checkpoints
+/// can lie, the checkpoint.
+#[test]
+fn what_is_essential_brings_a_state_back() {
+    for pages in [8, 32, 33, 300] {
+        let memory = vec![Word::default(); pages * WORDS_IN_PAGE];
+        let mut notes = Checkpointed::new(lasting(&memory), Notes::default());
+        notes.start(&mut Nowhere).unwrap();
+        (1..6).for_each(|label| note(&mut notes, label));
+        notes.memory().set(ROOT + 100, 1); // of an event that is not finished
+        let before = notes.memory().words().as_flattened();
+        let mut after = vec![0xa5; before.len()];
+        for range in essence(&before[..3 * PAGE], before.len()) {
+            after[range.clone()].copy_from_slice(&before[range]);
+        }
+        let heir = lasting(after.as_chunks().0);
+        assert_eq!((heir.found(), heir.get(ROOT + 100)), (Found::State, 0), "{pages} pages");
+        let mut heir = Checkpointed::new(heir, Notes::default());
+        let resumed = heir.resume(&mut Nowhere, 1);
+        let whole = resumed == Ok(()) && heir.service() == notes.service();
+        assert_eq!(whole, pages <= 32, "{pages} pages: {resumed:?}");
+    }
 }
 
 /// Surroundings of a service that needs none.

@@ -11,8 +11,8 @@ mod thread;
 
 use core::arch::asm;
 use parley_abi::Errno;
-use parley_abi::call::NULL;
-use parley_abi::msg::Words;
+use parley_abi::call::{NULL, ROW};
+use parley_abi::msg::{Deadline, Flags, Words, pack};
 
 pub use ipc::{
     Event, Prepared, Reply, With, call, call_lending, cancel, conn_free, copy_in, copy_out, forward, mint, notify,
@@ -133,6 +133,14 @@ fn without_errno(value: i64) -> Result<i64, Errno> {
 pub fn posix(number: u16, args: Words) -> i64 {
     // SAFETY: the stubs put only addresses of live buffers into the words, borrowed as the row uses them.
     unsafe { plain(number, args) }
+}
+
+/// As [`posix`], with a deadline. Errors beside the call's own: see [`ROW`].
+pub fn row(number: u16, args: Words, deadline: Deadline) -> i64 {
+    let [rdi, words @ ..] = args;
+    let [a, b, c, d, e] = words;
+    // SAFETY: as for `posix`.
+    unsafe { raw(pack(ROW, Flags::empty(), number.into()), rdi, [a, b, c, d, e, 0], 0, deadline) }.rax as i64
 }
 
 /// Does nothing: what entering and leaving ring 0 costs.

@@ -56,12 +56,16 @@ impl Core {
         }
     }
 
-    /// A fault that has no receiver: of init it is the end, any other thread is stopped.
+    /// A fault that has no receiver: in init it is the end, any other thread is stopped.
     fn nobody_to_tell(&mut self, vector: u8, words: [u64; 6]) {
         let [_, error, rip, rsp, address, _] = words;
         let name = vectors::name(vector);
-        if self.current == self.init {
-            panic!("init died: {name} (error {error:#x}) at rip {rip:#x}, rsp {rsp:#x}, address {address:#x}");
+        let supervisor = self.threads.get(self.init).is_some_and(|init| init.space == self.current_space());
+        if supervisor {
+            panic!(
+                "init died, and nobody is left to start it or any service again: {name} (error {error:#x}) \
+                 at rip {rip:#x}, rsp {rsp:#x}, address {address:#x}"
+            );
         }
         let thread = self.current.index();
         if self.log.may_report(self.clock.now()) {

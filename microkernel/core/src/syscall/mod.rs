@@ -82,6 +82,7 @@ impl Core {
             call::CANCEL => self.sys_cancel(),
             call::REQUESTS => self.sys_requests(),
             call::PUT_BACK => self.sys_put_back(),
+            call::ROW => self.sys_row(label),
             call::HANDLE_DROP => self.sys_handle_drop(),
             call::HANDLE_COPY => self.sys_handle_copy(),
             call::HANDLE_GRANT => self.sys_handle_grant(),

@@ -5,6 +5,7 @@ use parley_abi::call::{Rights, kind};
 use parley_abi::row::Op;
 use parley_abi::slot::FD_END;
 
+use super::Done;
 use crate::arch::entry::Posix;
 use crate::ipc::call::Sent;
 use crate::kernel::Core;
@@ -37,6 +38,23 @@ impl Core {
         };
         let result = result.unwrap_or_else(Errno::negated);
         if self.resched { self.leave_with(result) } else { Posix::of(result) }
+    }
+
+    /// `row`: a POSIX call with a deadline.
+    pub(super) fn sys_row(&mut self, number: u32) -> Result<Done, Errno> {
+        let table = self.tables.get(self.spaces[self.current_space()].table);
+        let row =
+            table.zip(u16::try_from(number).ok()).and_then(|(table, number)| table.row(number)).ok_or(Errno::ENOSYS)?;
+        let frame = &self.thread().frame;
+        let (slot, first, deadline) = match row.op() {
+            Op::Send => (row.slot(), 0, frame.r14),
+            Op::SendTo => (frame.args[0], 1, frame.r14),
+            _ => return Err(Errno::ENOSYS),
+        };
+        match self.send(slot, How::in_registers(Kind::Posix, first), row, deadline)? {
+            Sent::Waiting => Ok(Done::Registers),
+            Sent::Answered(result) => Ok(Done::Value(result)),
+        }
     }
 
     fn send_row(&mut self, slot: u64, how: How, row: Packed) -> Posix {

@@ -8,6 +8,7 @@ use parley_rt::durable::{Found, Lasting, WORDS_IN_PAGE};
 use proptest::prelude::*;
 
 use super::*;
+use crate::fs::FileSystem;
 
 const PAGES: usize = 96;
 
@@ -127,6 +128,27 @@ fn much_outlives_an_instance() {
 }
 
 /// Whatever is full, and however often it comes and goes: nothing is lost.
+/// /dev is learnt anew, but it was made when it was made.
+#[test]
+fn dev_outlives_an_instance_with_its_time() {
+    let mut vfs = first();
+    let mut host = TestHost { driver: true, now: 5_000_000_000, ..TestHost::default() };
+    vfs.notified(&mut host, parley_abi::call::news_bit(parley_abi::slot::service::TQUEUE));
+    vfs.memory().finish_for_test(TOKEN);
+    let words = vfs.memory().words().to_vec();
+    let mut heir = self::vfs(&words);
+    heir.resume(&mut TestHost { driver: true, now: 9_000_000_000, ..TestHost::default() }, 1).unwrap();
+    heir.notified(
+        &mut TestHost { driver: true, now: 11_000_000_000, ..TestHost::default() },
+        parley_abi::call::news_bit(parley_abi::slot::service::TQUEUE),
+    );
+    for dev in [&vfs.names.dev, &heir.names.dev] {
+        let root = dev.root();
+        assert!(dev.lookup(root, b"tqueue").is_ok() && dev.lookup(root, b"null").is_ok());
+        assert_eq!(dev.times(root).modified, EPOCH + 5_000_000_000);
+    }
+}
+
 #[test]
 fn memory_comes_back() {
     let mut vfs = first();

@@ -37,6 +37,8 @@ pub struct TestHost {
     pub mapped: Option<usize>,
     pub log: std::string::String,
     pub no_char: bool,
+    /// The loadable driver is there.
+    pub driver: bool,
     /// Nanoseconds since boot.
     pub now: u64,
     /// The process dies in the next copy, when half of it is done.
@@ -86,7 +88,16 @@ impl Host for TestHost {
         if (to, label) == (service::TIME, time::label::epoch) {
             return Ok([EPOCH, 0, 0, 0, 0, 0]);
         }
-        assert_eq!((to, label), (service::CHAR, chardev::label::device));
+        assert_eq!(label, chardev::label::device);
+        if to == service::TQUEUE {
+            let name = u64::from_le_bytes(*b"tqueue\0\0");
+            return match (self.driver, words[0]) {
+                (false, _) => Err(Errno::EBADF),
+                (true, 0) => Ok([makedev(parley_proto::TQUEUE_MAJOR, 0), 0o666, name, 0, 0, 0]),
+                (true, _) => Err(Errno::ENOENT),
+            };
+        }
+        assert_eq!(to, service::CHAR);
         let name = |text: &[u8; 8]| u64::from_le_bytes(*text);
         match words[0] {
             _ if self.no_char => Err(Errno::ENXIO),

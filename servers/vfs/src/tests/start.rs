@@ -91,3 +91,20 @@ fn without_a_char_service_dev_is_empty() {
     let mut c = Client { vfs, host };
     assert_eq!(c.names(b"/dev", 4096), [&b"."[..], b".."]);
 }
+
+#[test]
+fn a_driver_comes_and_goes() {
+    let mut host = TestHost::default();
+    let mut vfs = Vfs::new(&EMPTY);
+    vfs.start(&mut host).unwrap();
+    host.driver = true;
+    let driver = parley_abi::slot::service::TQUEUE;
+    vfs.notified(&mut host, parley_abi::call::news_bit(driver));
+    vfs.notified(&mut host, parley_abi::call::news_bit(driver));
+    let mut c = Client { vfs, host };
+    assert_eq!(c.names(b"/dev", 4096), [&b"."[..], b"..", b"null", b"zero", b"tqueue"]);
+    assert_eq!(c.stat(b"/dev/tqueue").unwrap().rdev, 240 << 8);
+    c.vfs.notified(&mut c.host, parley_abi::call::gone_bit(driver));
+    assert_eq!(c.names(b"/dev", 4096), [&b"."[..], b"..", b"null", b"zero"]);
+    assert!(c.host.log.is_empty());
+}

@@ -38,6 +38,7 @@ mod segments;
 mod services;
 mod spies;
 mod submissions;
+mod tqueue;
 mod trace;
 mod traps_addresses;
 mod traps_flags;
@@ -74,6 +75,7 @@ const FILES: &[&[Test]] = &[
     traps_vectors::TESTS,
     traps_tlb::TESTS,
     traps_fpu::TESTS,
+    tqueue::TESTS,
     trace::TESTS,
     spies::TESTS,
     clocks::TESTS,

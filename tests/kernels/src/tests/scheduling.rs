@@ -158,22 +158,29 @@ fn entries() -> Verdict<u64> {
 /// There is no tick: with nobody to share with and no deadline, nothing interrupts.
 fn a_lone_thread_is_not_interrupted() -> Verdict {
     rest(20)?; // what the console still has to do
-    let (before, start) = (entries()?, parley_rt::now());
-    while parley_rt::now() - start < 50 * MILLISECOND {}
-    let entered = entries()? - before;
-    ensure!(entered <= 3, "{entered} entries into the core in 50 ms of counting");
+    let mut fewest = u64::MAX;
+    for _ in 0..3 {
+        // Of three looks, one may see init's heartbeats.
+        let (before, start) = (entries()?, parley_rt::now());
+        while parley_rt::now() - start < 50 * MILLISECOND {}
+        fewest = fewest.min(entries()? - before);
+    }
+    ensure!(fewest <= 3, "{fewest} entries into the core in 50 ms of counting");
     Ok(())
 }
 
-/// Whoever sleeps is woken once.
+/// Whoever sleeps is woken once. init's heartbeats come once a second and all at once: of three looks, one may see them.
 fn an_idle_machine_is_left_alone() -> Verdict {
     rest(20)?;
     let scope = Scope::of(16)?;
     let endpoint = scope.endpoint()?;
-    let before = entries()?;
-    sys::reply_recv(endpoint, &Reply::NONE, within(100))?;
-    let entered = entries()? - before;
-    ensure!(entered <= 5, "{entered} entries into the core in 100 ms of sleep");
+    let mut fewest = u64::MAX;
+    for _ in 0..3 {
+        let before = entries()?;
+        sys::reply_recv(endpoint, &Reply::NONE, within(100))?;
+        fewest = fewest.min(entries()? - before);
+    }
+    ensure!(fewest <= 5, "{fewest} entries into the core in 100 ms of sleep");
     Ok(())
 }
 

@@ -3,7 +3,7 @@
 use alloc::sync::Arc;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use parley_abi::Errno;
-use parley_abi::info::{ServiceInfo, verb};
+use parley_abi::info::{ServiceInfo, reason, topic, verb};
 use parley_abi::linux::{Timespec, open};
 use parley_abi::msg::{FOREVER, Flags};
 use parley_abi::slot::{self, service};
@@ -26,6 +26,13 @@ tests![
     no_write_is_lost_and_none_done_twice,
     swapped_under_load,
     bad_programs_leave_the_old_one,
+    hung_services_are_started_again,
+    init_does_not_hang_with_them,
+    only_the_shell_controls,
+    what_init_tells_of_services,
+    rogue_programs_leave_the_old_one,
+    programs_that_fail_later_are_taken_back,
+    spoilt_state_is_not_used,
     versions_come_and_go,
     what_cannot_take_over_leaves_the_old_one,
     much_survives,
@@ -53,7 +60,7 @@ fn control(number: u8, verb: u32) -> Result<(), Errno> {
 fn residents_stay() -> Verdict {
     for number in 0..service::COUNT as u8 {
         let info = posix::service(u32::from(number))?;
-        for verb in [verb::STOP, verb::START, verb::RESTART, verb::KILL] {
+        for verb in [verb::STOP, verb::START, verb::RESTART, verb::KILL, verb::HANG, verb::UNLOAD, verb::FORCE] {
             if info.resident != 0 {
                 ensure_eq!(control(number, verb), Err(Errno::EPERM), "verb {verb} for resident service {number}");
             }
@@ -330,6 +337,182 @@ fn bad_programs_leave_the_old_one() -> Verdict {
             ensure_eq!(&bytes, b"kept", "the file after {what}");
         }
     }
+    posix::close(fd)?;
+    Ok(posix::unlink(c"/tmp/kept")?)
+}
+
+/// Calls to a service that runs in circles wait until init has noticed, and are served by the next instance.
+fn hung_services_are_started_again() -> Verdict {
+    process(service::PROC)?;
+    let pid = posix::getpid();
+    for number in [service::PROC, service::TIME, service::VFS, service::CHAR] {
+        let Ok(before) = process(number) else { continue };
+        control(number, verb::HANG)?;
+        let start = sys::clock();
+        match number {
+            service::PROC => ensure_eq!(posix::getpid(), pid, "the process id"),
+            service::TIME => ensure!(posix::clock_gettime(0)?.sec > 0, "the time of day"),
+            service::VFS => ensure!(posix::stat(c"/etc/motd")?.size > 0, "the size of a file"),
+            _ => ensure_eq!(posix::write(1, b"\n"), Ok(1), "bytes written to the console"),
+        }
+        let after = process(number)?;
+        let took = sys::clock() - start;
+        ensure_eq!(after.generation, before.generation + 1, "the instance of service {number}");
+        ensure_eq!(after.restarts, before.restarts + 1, "restarts of service {number}");
+        ensure_eq!(after.reason, reason::HUNG, "what service {number} died of");
+        ensure!(took < 8_000 * MILLISECOND, "service {number} was away for {took} ns");
+    }
+    ensure_eq!(control(service::PEER, verb::HANG), Err(Errno::EINVAL), "hanging a service without heartbeat");
+    Ok(())
+}
+
+/// init reads a program's file, and says on the console how it ended, while those who serve that hang.
+fn init_does_not_hang_with_them() -> Verdict {
+    for number in [service::VFS, service::CHAR] {
+        process(number)?;
+        control(number, verb::HANG)?;
+        let child = posix::spawn(c"/bin/echo", &["/bin/echo"])?;
+        ensure_eq!(posix::wait(child), Ok(0), "the status of a program started while service {number} hung");
+        ensure_eq!(process(number)?.reason, reason::HUNG, "what service {number} died of");
+    }
+    Ok(())
+}
+
+/// A program that another program started gets EPERM for whatever changes a service, and can look.
+fn only_the_shell_controls() -> Verdict {
+    let before = process(service::PROC)?;
+    ensure_eq!(before.may_control, 1, "the right of this test to control");
+    for (args, status) in [
+        (&["/bin/svc", "kill", "proc"][..], 1),
+        (&["/bin/svc", "hang", "proc"], 1),
+        (&["/bin/svc", "swap", "proc", "/svc/proc"], 1),
+        (&["/bin/svc", "policy", "proc"], 0),
+        (&["/bin/svc", "log", "proc"], 0),
+    ] {
+        let child = posix::spawn(c"/bin/svc", args)?;
+        ensure_eq!(posix::wait(child), Ok(status), "the status of {args:?}");
+    }
+    ensure_eq!(process(service::PROC)?.generation, before.generation, "the instance");
+    Ok(())
+}
+
+/// The text that init has on a topic.
+fn told(number: u8, topic: u32) -> Verdict<alloc::string::String> {
+    let mut buffer = alloc::vec![0; 8192];
+    let length = posix::report(u32::from(number), topic, &mut buffer)?;
+    buffer.truncate(length);
+    Ok(alloc::string::String::from_utf8(buffer).expect("init writes UTF-8"))
+}
+
+fn what_init_tells_of_services() -> Verdict {
+    let before = process(service::PROC)?;
+    ensure!(before.pages > 0 && before.pages < before.pages_granted, "pages: {before:?}");
+    ensure!(before.checksum != 0 && before.space != u32::MAX && before.endpoint != u32::MAX, "numbers: {before:?}");
+    for _ in 0..1000 {
+        posix::getpid();
+    }
+    let served = before.served;
+    let mut after = before;
+    for _ in 0..50 {
+        posix::nanosleep(&Timespec::from_nanoseconds(100 * MILLISECOND))?;
+        after = process(service::PROC)?;
+        if after.served >= served + 1000 {
+            break;
+        }
+    }
+    ensure!(after.served >= served + 1000, "{} requests served of 1000 and {served}", after.served);
+    control(service::PROC, verb::KILL)?;
+    let log = told(service::PROC, topic::LOG)?;
+    ensure!(log.contains("killed on request") && log.contains(" started as process "), "the log: {log}");
+    ensure!(told(service::PROC, topic::DEATH)?.contains("killed on request"), "the death");
+    ensure!(told(service::PROC, topic::POLICY)?.contains("heartbeat: every 1000 ms"), "the policy");
+    ensure_eq!(posix::report(99, topic::LOG, &mut [0; 8]), Err(Errno::ENOENT), "a report on what is no service");
+    ensure_eq!(posix::report(0, 99, &mut [0; 8]), Err(Errno::EINVAL), "a report on what is no topic");
+    ensure_eq!(posix::report(0, topic::POLICY, &mut [0; 8]), Ok(8), "a report that is cut");
+    Ok(())
+}
+
+/// A copy of the program that does wrong, in this way.
+fn rogue(mode: &[u8; 4]) -> Verdict<alloc::vec::Vec<u8>> {
+    const MARK: &[u8] = b"ROGUE-MODE:";
+    let fd = posix::open(c"/bin/ktest-rogue", open::RDONLY, 0)?;
+    let mut bytes = alloc::vec![0; posix::fstat(fd)?.size as usize];
+    let mut done = 0;
+    while done < bytes.len() {
+        done += posix::read(fd, &mut bytes[done..])?;
+    }
+    posix::close(fd)?;
+    let at = bytes.windows(MARK.len()).position(|window| window == MARK).expect("the program has its mark");
+    bytes[at + MARK.len()..][..4].copy_from_slice(mode);
+    Ok(bytes)
+}
+
+/// Programs that look like servers: each leaves the old one serving, from its own state.
+fn rogue_programs_leave_the_old_one() -> Verdict {
+    process(service::VFS)?;
+    let before = process(service::PROC)?;
+    ensure_eq!(posix::swap(service::PROC.into(), c"/svc/char"), Err(Errno::EACCES), "a program that wants ports");
+    ensure!(told(service::PROC, topic::LOG)?.contains("wants memory that outlives it"), "the log of what it wants");
+    ensure_eq!(process(service::PROC)?.generation, before.generation, "the instance afterwards");
+    let fd = posix::open(c"/tmp/kept", open::RDWR | open::CREAT | open::TRUNC, 0o600)?;
+    posix::write(fd, b"kept")?;
+    for (mode, errno, said) in [
+        (b"quit", Errno::EIO, "the new program has failed"),
+        (b"old ", Errno::EIO, "the new program has failed"),
+        (b"mute", Errno::ETIMEDOUT, "the new program has failed"),
+        (b"junk", Errno::ETIMEDOUT, "the new program has failed"),
+    ] {
+        for number in [service::VFS, service::TIME] {
+            let Ok(before) = process(number) else { continue };
+            let name = alloc::string::String::from_utf8_lossy(mode);
+            {
+                let _file = write_file(c"/ktest.elf", &rogue(mode)?)?;
+                ensure_eq!(posix::swap(number.into(), c"/ktest.elf"), Err(errno), "`{name}` as service {number}");
+            }
+            let after = process(number)?;
+            ensure_eq!(after.checksum, before.checksum, "the program after `{name}` as service {number}");
+            ensure!(told(number, topic::LOG)?.contains(said), "the log of service {number} after `{name}`");
+            let mut bytes = [0; 4];
+            ensure_eq!(posix::pread(fd, &mut bytes, 0), Ok(4), "bytes of the file after `{name}`");
+            ensure_eq!(&bytes, b"kept", "the file after `{name}` as service {number}");
+            ensure!(posix::clock_gettime(0)?.sec > 1_000_000_000, "the date after `{name}`");
+        }
+    }
+    posix::close(fd)?;
+    Ok(posix::unlink(c"/tmp/kept")?)
+}
+
+/// Programs that say they are ready and then die, hang in a request, or use up their memory: within two seconds the
+/// former one serves again, and the request that was in progress is answered.
+fn programs_that_fail_later_are_taken_back() -> Verdict {
+    process(service::PING)?;
+    let ping = || parley_proto::ping::ping(&mut parley_rt::Trap, 1, 2, 3, 4, 5, 6);
+    for mode in [b"loop", b"spin", b"leak"] {
+        let before = process(service::PING)?;
+        let name = alloc::string::String::from_utf8_lossy(mode);
+        let _file = write_file(c"/ktest.elf", &rogue(mode)?)?;
+        posix::swap(service::PING.into(), c"/ktest.elf")?;
+        ensure_eq!(ping(), Ok(21), "the answer of who takes `{name}`'s place");
+        let after = process(service::PING)?;
+        ensure_eq!(after.checksum, before.checksum, "the program after `{name}`");
+    }
+    let log = told(service::PING, topic::LOG)?;
+    ensure!(log.contains("hangs: no heartbeat") && log.contains(" pages; killing it"), "the log: {log}");
+    Ok(())
+}
+
+/// A program that spoils the state and then says that it is ready: the former one goes on from the state before the swap.
+fn spoilt_state_is_not_used() -> Verdict {
+    process(service::VFS)?;
+    let fd = posix::open(c"/tmp/kept", open::RDWR | open::CREAT | open::TRUNC, 0o600)?;
+    posix::write(fd, b"kept")?;
+    let _file = write_file(c"/ktest.elf", &rogue(b"junR")?)?;
+    let swapped = posix::swap(service::VFS.into(), c"/ktest.elf");
+    ensure!(matches!(swapped, Ok(()) | Err(Errno::EIO)), "the swap: {swapped:?}");
+    let mut bytes = [0; 4];
+    ensure_eq!(posix::pread(fd, &mut bytes, 0), Ok(4), "bytes of the file");
+    ensure_eq!(&bytes, b"kept", "the file");
+    ensure!(told(service::VFS, topic::LOG)?.contains("before the swap"), "the log");
     posix::close(fd)?;
     Ok(posix::unlink(c"/tmp/kept")?)
 }

@@ -7,6 +7,7 @@
 mod c;
 mod cargo;
 mod linux;
+mod manifest;
 mod strip;
 
 use std::collections::BTreeMap;
@@ -101,6 +102,8 @@ impl Guest {
             let read = std::fs::read(file).with_context(|| format!("cannot read {}", file.display()));
             self.archive.insert(path, read?);
         }
+        let services = manifest::read(&workspace.root.join(manifest::FILE), |path| self.programs.contains_key(path))?;
+        self.archive.insert(parley_manifest::PATH, manifest::encode(&services)?);
         Ok(())
     }
 }

@@ -2,6 +2,7 @@
 
 mod build;
 mod compare;
+mod demo;
 mod doctor;
 mod exec;
 mod fuzz;
@@ -23,6 +24,7 @@ use crate::qemu::{Accel, AccelChoice};
 #[derive(Subcommand)]
 pub enum Command {
     Compare(compare::Compare),
+    Demo(demo::Demo),
     Test(test::Test),
     Run(run::Run),
     Exec(exec::Exec),
@@ -41,6 +43,7 @@ impl Command {
     pub fn run(self) -> Result<u8> {
         match self {
             Command::Compare(command) => command.run(),
+            Command::Demo(command) => command.run(),
             Command::Test(command) => command.run(),
             Command::Run(command) => command.run(),
             Command::Exec(command) => command.run(),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 
 use super::Case;
 use crate::archive::Archive;
@@ -24,13 +24,21 @@ struct Breakage {
     spoil: fn(Archive) -> Result<Vec<u8>>,
 }
 
-const BREAKAGES: [Breakage; 6] = [
+const BREAKAGES: [Breakage; 9] = [
     Breakage { name: "truncated", word: "archive", harmless_in_mono: false, spoil: truncated },
     Breakage { name: "foreign", word: "archive", harmless_in_mono: false, spoil: |_| Ok(noise(64 * 1024)) },
     Breakage { name: "empty", word: "archive", harmless_in_mono: false, spoil: |_| Ok(Vec::new()) },
     Breakage { name: "no-init", word: "init", harmless_in_mono: false, spoil: |archive| without(archive, "init") },
     Breakage { name: "no-vfs", word: "vfs", harmless_in_mono: true, spoil: |archive| without(archive, "svc/vfs") },
     Breakage { name: "init-no-elf", word: "init", harmless_in_mono: false, spoil: init_is_text },
+    Breakage { name: "init-dies", word: "init died", harmless_in_mono: false, spoil: init_dies },
+    Breakage {
+        name: "no-manifest",
+        word: "svc/manifest",
+        harmless_in_mono: false,
+        spoil: |archive| without(archive, "svc/manifest"),
+    },
+    Breakage { name: "bad-manifest", word: "checksum", harmless_in_mono: false, spoil: manifest_is_damaged },
 ];
 
 /// All of them on one kernel.
@@ -65,7 +73,8 @@ fn check(rig: &Rig, kernel: Kernel, breakage: Breakage) -> Result<()> {
 /// Whether a line that announces trouble has the word; `init` alone is in many a good line.
 fn says(outcome: &Outcome, word: &str) -> bool {
     let console = String::from_utf8_lossy(&outcome.stdout);
-    let trouble = ["panic", "error", "cannot", "no ", "not ", "missing", "truncated", "empty", "bad", "broken"];
+    let trouble =
+        ["panic", "error", "cannot", "no ", "not ", "missing", "truncated", "empty", "bad", "broken", "damaged"];
     outcome.log.lines().chain(console.lines()).any(|line| {
         let line = line.to_lowercase();
         line.contains(word) && trouble.iter().any(|sign| line.contains(sign))
@@ -86,6 +95,22 @@ fn without(mut archive: Archive, path: &str) -> Result<Vec<u8>> {
 
 fn init_is_text(mut archive: Archive) -> Result<Vec<u8>> {
     archive.insert("init", b"#!/bin/sh\necho not an ELF file\n".to_vec());
+    archive.to_bytes()
+}
+
+/// A server as the first process: it has no endpoint, and says so with an exception.
+fn init_dies(mut archive: Archive) -> Result<Vec<u8>> {
+    let server = archive.contents("svc/proc").context("the archive has no svc/proc")?.to_vec();
+    archive.insert("init", server);
+    archive.to_bytes()
+}
+
+/// One bit of it is another.
+fn manifest_is_damaged(mut archive: Archive) -> Result<Vec<u8>> {
+    let mut bytes = archive.contents(parley_manifest::PATH).context("the archive has no manifest")?.to_vec();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 4;
+    archive.insert(parley_manifest::PATH, bytes);
     archive.to_bytes()
 }
 

@@ -1,7 +1,8 @@
 //! What `exec` promises: exact output, the exit status, added files; Linux programs unmodified.
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Context, Result, bail, ensure};
 
+use super::super::demo;
 use super::Case;
 use crate::guest::{Job, Outcome, Rig};
 use crate::kernel::Kernel;
@@ -18,6 +19,7 @@ pub fn cases(kernel: Kernel) -> Vec<Case<Rig>> {
         program(kernel, "linux-enosys", b"", 0),
         program(kernel, "c-exit", b"", 42),
         Case::one(format!("{kernel}/exec-add"), move |rig: &Rig| added(rig, kernel).into()),
+        Case::one(format!("{kernel}/driver-bug"), move |rig: &Rig| driver_bug(rig, kernel).into()),
         Case::one(format!("{kernel}/exec-missing"), move |rig: &Rig| missing(rig, kernel).into()),
     ]
 }
@@ -44,6 +46,12 @@ fn missing(rig: &Rig, kernel: Kernel) -> Result<()> {
     let status = rig.status(kernel, &outcome)?;
     ensure!(status != 0, "a program that is not there exited with 0");
     Ok(())
+}
+
+/// What `cargo xtask demo` shows.
+fn driver_bug(rig: &Rig, kernel: Kernel) -> Result<()> {
+    let outcome = exec(rig, kernel, &demo::PROGRAM, |_| ())?;
+    demo::judge(kernel, &outcome).with_context(|| rig.explain(kernel, &outcome))
 }
 
 fn exec(rig: &Rig, kernel: Kernel, program: &[&str], change: impl FnOnce(&mut Job)) -> Result<Outcome> {

@@ -1,0 +1,51 @@
+//! What every server does for its supervisor, beside its service.
+//!
+//! It says when it is ready, and answers heartbeats from its own loop, which is what proves that the loop goes round.
+//! With each answer it leaves how many requests it has served in a page that init holds.
+
+use core::sync::atomic::{AtomicU64, Ordering};
+
+use parley_abi::call::{HANG_BIT, HEARTBEAT_BIT};
+use parley_abi::slot::{self, service};
+
+use crate::args::Args;
+use crate::sys;
+
+/// Requests that this instance has served.
+static SERVED: AtomicU64 = AtomicU64::new(0);
+
+/// One more. A server has one thread that counts, so that this is one instruction.
+#[inline(always)]
+pub(crate) fn count_request() {
+    SERVED.store(SERVED.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
+}
+
+/// Tells init that this service is ready. init tells services by the bit that is their number.
+pub(crate) fn say_ready() {
+    say(0);
+}
+
+/// Takes init's bits out of a notification and does what they ask for; what is left is for the service.
+pub(crate) fn attend(bits: u64) -> u64 {
+    if bits & HANG_BIT != 0 {
+        // What `svc hang` wants to see.
+        loop {
+            core::hint::spin_loop();
+        }
+    }
+    if bits & HEARTBEAT_BIT != 0 {
+        // EBADF: nobody wants to know.
+        let _ = sys::mem_write(slot::VITALS, 0, &SERVED.load(Ordering::Relaxed).to_le_bytes());
+        say(32);
+    }
+    bits & !(HANG_BIT | HEARTBEAT_BIT)
+}
+
+/// Sets this service's bit of init's, counted from `first`.
+fn say(first: usize) {
+    let name = Args::of_process().map_or("", |args| args.name());
+    if let Some(number) = service::NAMES.iter().position(|known| *known == name) {
+        // EPERM: it is no service, and only has the name of one.
+        let _ = sys::notify(slot::INIT, 1 << (first + number));
+    }
+}
