@@ -45,8 +45,6 @@ calls! {
     COPY_IN = 6 "copy_in",
     /// Copy the buffer rdx of r9 bytes to lease r10 at offset r8 of request rsi. As COPY_IN.
     COPY_OUT = 7 "copy_out",
-    /// The server has forgotten connection badge rsi of its endpoint rdi after CLOSED.
-    CONN_FREE = 8 "conn_free",
     /// Interrupt the pending call of thread handle rdi: its server receives CANCEL. ESRCH if it does
     /// not wait, or waits for what becomes of its fault.
     CANCEL = 9 "cancel",

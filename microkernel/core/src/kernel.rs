@@ -134,7 +134,7 @@ impl Core {
     /// A claim of the running thread to its own memory.
     #[inline(always)]
     pub fn claim(&self, address: u64, len: u64) -> Claim {
-        Claim { root: self.root, address, len }
+        Claim::new(self.root, address, len)
     }
 
     /// Accounts for a copy.

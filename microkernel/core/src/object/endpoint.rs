@@ -85,7 +85,7 @@ pub struct Event {
     pub label: u32,
     /// Words of a request or of a submission's answer; the notification bits.
     pub words: Words,
-    /// Of a request, or the cookie of a submission.
+    /// Of a request or a closed connection, or the cookie of a submission.
     pub token: Token,
     /// Of a request or a closed connection.
     pub badge: u64,
@@ -239,10 +239,7 @@ impl Core {
         if bits != 0 {
             return Some(Event { words: [bits, 0, 0, 0, 0, 0], ..Event::of(event::NOTIFIED) });
         }
-        if let Some(badge) = self.next_closed(at) {
-            return Some(Event { badge, ..Event::of(event::CLOSED) });
-        }
-        self.next_submission(at)
+        self.next_closed(at).or_else(|| self.next_submission(at))
     }
 
     /// Hands an event to a thread that is no longer in the endpoint's list of receivers.

@@ -78,7 +78,6 @@ impl Core {
             call::NOTIFY => self.sys_notify(),
             call::COPY_IN => self.copy_lease(false),
             call::COPY_OUT => self.copy_lease(true),
-            call::CONN_FREE => self.sys_conn_free(),
             call::CANCEL => self.sys_cancel(),
             call::REQUESTS => self.sys_requests(),
             call::PUT_BACK => self.sys_put_back(),

@@ -123,6 +123,12 @@ global_asm!(
     "9:",
     restore_args!(),
     "jmp parley_fast_row",
+    // Nor is it a message.
+    ".global parley_no_message",
+    "parley_no_message:",
+    "mov rsp, [rip + {cpu} + {rsp0}]",
+    restore_args!(),
+    "jmp parley_posix_entry",
     ".popsection",
     cpu = sym CPU,
     on_left = sym on_left,
@@ -159,6 +165,7 @@ const _: () = assert!(PER_PAGE == 256 && size_of::<Handle>() == 16);
 
 unsafe extern "C" {
     fn parley_not_linked();
+    fn parley_no_message();
 }
 
 /// Stands where a service has no function: gives up the call that is being made, and serves the row in another way.
@@ -168,6 +175,15 @@ unsafe extern "C" {
 #[unsafe(naked)]
 pub unsafe extern "sysv64" fn not_linked(_: &mut Core, _: &Rows, _: u64) -> i64 {
     core::arch::naked_asm!("jmp {}", sym parley_not_linked)
+}
+
+/// Stands where a row is no message, or opens something: as [`not_linked`], and nothing but the core's own way is left.
+///
+/// # Safety
+/// As [`not_linked`].
+#[unsafe(naked)]
+pub unsafe extern "sysv64" fn no_message(_: &mut Core, _: &Rows, _: u64) -> i64 {
+    core::arch::naked_asm!("jmp {}", sym parley_no_message)
 }
 
 extern "sysv64" fn on_left(core: &mut Core) {
