@@ -105,13 +105,13 @@ impl Endpoint {
     }
 
     /// Nobody calls, and nothing has happened.
-    #[inline(always)]
+    #[inline]
     fn is_quiet(&self) -> bool {
         self.bits == 0 && self.untold == 0 && self.events.is_empty() && self.callers.is_empty()
     }
 
     /// The thread that the door names.
-    #[inline(always)]
+    #[inline]
     fn at_door(&self) -> Option<Ref<Thread>> {
         (self.door.place != 0).then_some(self.door)
     }
@@ -124,7 +124,7 @@ impl Endpoint {
     }
 
     /// A thread waits here from now on; `alone` if it has no deadline.
-    #[inline(always)]
+    #[inline]
     pub fn add_receiver(&mut self, threads: &mut Slab<Thread>, at: Ref<Thread>, alone: bool) {
         if alone && self.at_door().is_none() && self.receivers.is_empty() && self.is_quiet() {
             self.door = at;
@@ -138,7 +138,7 @@ impl Endpoint {
     }
 
     /// Takes out the thread that has waited longest.
-    #[inline(always)]
+    #[inline]
     pub fn take_receiver(&mut self, threads: &mut Slab<Thread>) -> Option<Ref<Thread>> {
         match self.at_door() {
             Some(at) => {

@@ -67,7 +67,7 @@ impl Core {
     }
 
     /// The table of the core's calls.
-    #[inline(always)]
+    #[inline]
     fn dispatch(&mut self, number: u16, flags: Flags, label: u32) -> Result<Done, Errno> {
         match number {
             call::NULL => Ok(Done::Value(0)),
