@@ -37,7 +37,7 @@ pub struct Copied {
 }
 
 /// Bytes from `address` to the end of its page.
-#[inline]
+#[inline(always)]
 fn to_page_end(address: u64) -> usize {
     PAGE - (address as usize % PAGE)
 }
@@ -63,7 +63,7 @@ impl Claim {
     ///
     /// # Safety
     /// They lie within a user page in the direct map.
-    #[inline]
+    #[inline(always)]
     unsafe fn cut(&mut self, at: *const u8, bytes: usize) -> usize {
         if !self.text {
             return bytes;
@@ -102,7 +102,7 @@ impl Claim {
 
     /// Copies `from` to user memory, as far as the shorter of the two goes. A fault after some bytes is
     /// a short copy.
-    #[inline]
+    #[inline(always)]
     pub fn copy_out(self, from: &[u8]) -> Result<Copied, Fault> {
         let bytes = self.len.min(from.len() as u64) as usize;
         if bytes == 0 || bytes > to_page_end(self.address) {
@@ -162,7 +162,7 @@ pub enum Side {
 
 /// Copies between two address spaces, at most `limit` bytes. A fault after some bytes is a short copy, unless it is
 /// text. `leaves` remember where the page tables of source and destination are.
-#[inline]
+#[inline(always)]
 pub fn copy_between(
     mut from: Claim,
     mut to: Claim,
@@ -195,7 +195,7 @@ pub fn copy_between(
 impl Core {
     /// Copies `from` to the current thread's memory, as far as the shorter of the two goes. A fault after some bytes is
     /// a short copy. Bytes copied, or EFAULT, negated.
-    #[inline]
+    #[inline(always)]
     pub fn copy_to_current(&mut self, address: u64, len: u64, from: &[u8]) -> i64 {
         let bytes = len.min(from.len() as u64) as usize;
         if bytes <= to_page_end(address)
@@ -222,7 +222,7 @@ impl Core {
 ///
 /// # Safety
 /// `from` is readable and `to` is writable for `bytes` bytes.
-#[inline]
+#[inline(always)]
 unsafe fn copy(to: *mut u8, from: *const u8, bytes: usize) -> u64 {
     let (words, rest) = (bytes / 8, bytes % 8);
     if cfg!(miri) {

@@ -25,7 +25,7 @@ pub enum Sent {
 impl Core {
     /// Sends the current thread's request on the connection in `slot`. EBADF, EPERM: no such connection.
     /// ESTALE: its endpoint is gone. EMFILE, ENOMEM: no room for the handle it accepts. EDEADLK.
-    #[inline]
+    #[inline(always)]
     pub fn send(&mut self, slot: u64, how: How, row: Packed, deadline: u64) -> Result<Sent, Errno> {
         let at: Ref<Connection> = self.object(slot, kind::CONNECTION, Rights::CALL)?;
         let connection = self.connections.get(at).ok_or(Errno::ESTALE)?;
@@ -34,7 +34,7 @@ impl Core {
     }
 
     /// Writes down what the current thread asks of whom, and returns the thread.
-    #[inline]
+    #[inline(always)]
     pub fn note_request(&mut self, endpoint: Ref<Endpoint>, badge: u64, how: How, row: Packed) -> Ref<Thread> {
         let thread = self.threads.live(self.current);
         thread.waits_for = endpoint;
@@ -43,7 +43,7 @@ impl Core {
     }
 
     /// As [`Core::send`], to an endpoint that has been found.
-    #[inline]
+    #[inline(always)]
     pub fn send_to(
         &mut self,
         endpoint: Ref<Endpoint>,
@@ -71,7 +71,7 @@ impl Core {
     }
 
     /// Hands the current thread's request to a receiver and switches to it, or queues it.
-    #[inline]
+    #[inline(always)]
     fn send_to_threads(&mut self, endpoint: Ref<Endpoint>, caller: Ref<Thread>, deadline: u64) -> Result<(), Errno> {
         let receiver = self.endpoints.live(endpoint).take_receiver(&mut self.threads);
         match receiver {
@@ -179,7 +179,7 @@ impl Core {
 
     /// Puts a request into the registers of a receiver, which is in no queue any more, and lets it work in the
     /// caller's turn.
-    #[inline]
+    #[inline(always)]
     pub fn deliver_request(&mut self, endpoint: Ref<Endpoint>, caller: Ref<Thread>, receiver: Ref<Thread>) {
         let thread = self.threads.live(caller);
         thread.state = State::Awaiting;

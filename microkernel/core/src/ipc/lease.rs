@@ -19,7 +19,7 @@ use super::reply::MOST_BYTES;
 
 impl Core {
     /// Buffer `number` of a request. EACCES: there is none, or not for this direction.
-    #[inline]
+    #[inline(always)]
     pub fn lease(&self, caller: Ref<Thread>, number: u64, write: bool) -> Result<Claim, Errno> {
         let thread = self.threads.peek(caller);
         if thread.request.how.kind == Kind::Fault {
@@ -54,7 +54,7 @@ impl Core {
     }
 
     /// The first buffer that may be written: where reply data goes.
-    #[inline]
+    #[inline(always)]
     pub fn writable_lease(&self, caller: Ref<Thread>) -> Result<Claim, Errno> {
         let thread = self.threads.peek(caller);
         let row = thread.request.row;

@@ -48,7 +48,7 @@ impl Core {
 
     /// Gives the current thread its next event, or lets it wait for one. `resumed` has been answered and
     /// goes on: at once, if the server waits and nobody is more urgent.
-    #[inline]
+    #[inline(always)]
     fn receive(&mut self, at: Ref<Endpoint>, deadline: u64, resumed: Option<Ref<Thread>>) {
         let server = self.current;
         if self.take_pending(at, server) {
@@ -92,7 +92,7 @@ impl Core {
     }
 
     /// Hands over an event or a queued request. False: there is none.
-    #[inline]
+    #[inline(always)]
     fn take_pending(&mut self, at: Ref<Endpoint>, server: Ref<Thread>) -> bool {
         let endpoint = &mut self.endpoints[at];
         if (endpoint.bits != 0 || endpoint.untold != 0 || !endpoint.events.is_empty())

@@ -17,7 +17,7 @@ pub const MOST_BYTES: usize = 8 * parley_abi::PAGE;
 
 impl Core {
     /// The caller that waits for an answer to `token` from `endpoint`. ESTALE.
-    #[inline]
+    #[inline(always)]
     pub fn awaiting(&self, endpoint: Ref<Endpoint>, token: Token) -> Result<Ref<Thread>, Errno> {
         let caller = self.threads.at_place(token.thread()).ok_or(Errno::ESTALE)?;
         let thread = &self.threads[caller];
@@ -28,7 +28,7 @@ impl Core {
     /// Answers a request. The caller can go on, but is in no queue yet; `None` if there is no thread to go on.
     /// ESTALE: no such request. EFAULT, EACCES, EINVAL: the data or the handle could not be handed over;
     /// nothing happened, and the token is still good.
-    #[inline]
+    #[inline(always)]
     pub fn reply(
         &mut self,
         endpoint: Ref<Endpoint>,
@@ -93,7 +93,7 @@ impl Core {
     }
 
     /// Writes an answer into the caller's registers. `None`: it was a fault, and the answer is to stop.
-    #[inline]
+    #[inline(always)]
     pub fn complete(&mut self, caller: Ref<Thread>, label: u32, result: i64, words: Words) -> Option<Ref<Thread>> {
         self.deadlines.clear(&mut self.threads, caller);
         if self.threads.live(caller).request.how.reserved {

@@ -125,6 +125,11 @@ impl<T: Object> Slab<T> {
     /// Bytes of one object, for quotas.
     pub const COST: u64 = size_of::<Slot<T>>() as u64;
 
+    /// Whether there is a free slot.
+    pub fn has_room(&self) -> bool {
+        self.free != 0
+    }
+
     /// Puts `value` into a free slot. `None`: out of memory.
     pub fn insert(&mut self, frames: &mut Frames, value: T) -> Option<Ref<T>> {
         self.insert_after(frames, |_| value)
@@ -166,7 +171,8 @@ impl<T: Object> Slab<T> {
         (missing as u64).next_multiple_of(parley_abi::PAGE as u64)
     }
 
-    fn grow(&mut self, frames: &mut Frames) -> Option<()> {
+    /// Adds a free slot. `None`: out of memory; pages that it got stay the table's.
+    pub fn grow(&mut self, frames: &mut Frames) -> Option<()> {
         while self.window.bytes() < (self.len as usize + 1) * size_of::<Slot<T>>() {
             self.window.grow(frames)?;
         }

@@ -64,7 +64,7 @@ pub struct List {
 
 impl List {
     /// Whether there is no news.
-    #[inline]
+    #[inline(always)]
     pub fn is_empty(&self) -> bool {
         self.first == Ref::NONE
     }
