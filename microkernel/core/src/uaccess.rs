@@ -161,15 +161,14 @@ pub enum Side {
 }
 
 /// Copies between two address spaces, at most `limit` bytes. A fault after some bytes is a short copy, unless it is
-/// text. `leaves` remember where the page tables of source and destination are.
+/// text. The leaves remember where the page tables of source and destination are.
 #[inline(always)]
 pub fn copy_between(
-    mut from: Claim,
-    mut to: Claim,
+    (mut from, read): (Claim, &mut paging::Leaf),
+    (mut to, written): (Claim, &mut paging::Leaf),
     limit: usize,
-    leaves: &mut [paging::Leaf; 2],
 ) -> Result<Copied, Side> {
-    let ([read, written], mut done) = (leaves, Copied::default());
+    let mut done = Copied::default();
     while from.len > 0 && to.len > 0 && done.bytes < limit {
         let source = read.lookup(from.root, from.address, false).ok_or(Side::From);
         let target = written.lookup(to.root, to.address, true).ok_or(Side::To);
@@ -282,6 +281,10 @@ mod tests {
         Claim::new(root, BASE.wrapping_add(offset), len)
     }
 
+    fn copy_whole(from: Claim, to: Claim, limit: usize) -> Result<Copied, Side> {
+        copy_between((from, &mut Default::default()), (to, &mut Default::default()), limit)
+    }
+
     #[test]
     fn bytes_cross_page_borders() {
         let mut frames = host_frames(32);
@@ -314,7 +317,7 @@ mod tests {
         claim(root, 0, 3 * PAGE as u64).copy_out(&[0xff; 2 * PAGE]).unwrap();
         let bytes_of = |text: Claim| {
             let copied = text.copy_in(&mut [1; 8000], &mut Default::default()).map(|copied| copied.bytes as u64);
-            let between = copy_between(text, claim(other, 5, 8000), 8000, &mut Default::default());
+            let between = copy_whole(text, claim(other, 5, 8000), 8000);
             assert_eq!(between.ok().map(|copied| copied.bytes as u64), copied.ok());
             copied
         };
@@ -357,7 +360,7 @@ mod tests {
             claim(a, 0, bytes.len() as u64).copy_out(&bytes).unwrap();
             let (readable, writable) = (3 * PAGE as u64, 2 * PAGE as u64);
             let expect = len.min(limit as u64).min(readable.saturating_sub(from)).min(writable.saturating_sub(to));
-            match copy_between(claim(a, from, len), claim(b, to, len), limit, &mut Default::default()) {
+            match copy_whole(claim(a, from, len), claim(b, to, len), limit) {
                 Ok(done) => proptest::prop_assert_eq!(done.bytes as u64, expect),
                 Err(_) => proptest::prop_assert!(expect == 0 && len > 0 && limit > 0),
             }

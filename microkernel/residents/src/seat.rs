@@ -51,7 +51,7 @@ impl Host for Seat<'_> {
     fn copy_in(&mut self, token: Token, lease: u8, offset: u64, into: &mut [u8]) -> Result<usize, Errno> {
         let caller = self.caller(token)?;
         let part = self.core.lease(caller, lease as u64, false)?.part(offset, into.len() as u64);
-        let copied = part.copy_in(into, &mut self.core.leaves[0]).map_err(|_| Errno::EFAULT)?;
+        let copied = part.copy_in(into, &mut self.core.leaves[1]).map_err(|_| Errno::EFAULT)?;
         self.core.count_copy(copied);
         Ok(copied.bytes)
     }

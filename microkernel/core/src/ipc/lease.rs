@@ -75,8 +75,10 @@ impl Core {
         let caller = self.awaiting(endpoint, Token(token))?;
         let theirs = self.lease(caller, number, write)?.part(offset, len);
         let mine = self.claim(buffer, len);
+        let [my_leaf, their_leaf] = &mut self.leaves;
+        let (mine, theirs) = ((mine, my_leaf), (theirs, their_leaf));
         let (from, to, their_side) = if write { (mine, theirs, Side::To) } else { (theirs, mine, Side::From) };
-        let copied = copy_between(from, to, MOST_BYTES, &mut self.leaves);
+        let copied = copy_between(from, to, MOST_BYTES);
         let copied = copied.map_err(|side| if side == their_side { Errno::EFAULT } else { Errno::EINVAL })?;
         self.count_copy(copied);
         Ok(Done::Value(copied.bytes as i64))

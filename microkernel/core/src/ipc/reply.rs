@@ -63,7 +63,8 @@ impl Core {
     #[inline(never)]
     pub fn reply_data(&mut self, caller: Ref<Thread>, from: Claim) -> Result<i64, Errno> {
         let to = self.writable_lease(caller)?;
-        let copied = copy_between(from, to, MOST_BYTES, &mut self.leaves).map_err(|side| match side {
+        let [mine, theirs] = &mut self.leaves;
+        let copied = copy_between((from, mine), (to, theirs), MOST_BYTES).map_err(|side| match side {
             Side::From => Errno::EINVAL,
             Side::To => Errno::EFAULT,
         })?;
