@@ -2,7 +2,7 @@
 //!
 //! Numbers start at [`FIRST`]; below lie the POSIX numbers, whose meaning is a process's call table
 //! ([`crate::row`]). Every call returns a value or a negated [`crate::Errno`] in rax and, unless said
-//! otherwise, changes no other register but rcx and r11. Long ones (`map`, `mem_read`, `mem_write`, `revoke`,
+//! otherwise, changes no other register but rcx and r11. Long ones (`check`, `map`, `mem_read`, `mem_write`, `revoke`,
 //! `table_create`) are made again until they are done, and count their arguments on meanwhile. Arguments: `handle` in
 //! rdi, then rsi, rdx, r10, r8, r9. Common errors: EBADF (no such handle, or not of the kind), EPERM (the
 //! handle lacks the right), EINVAL (an argument is out of range), ENOMEM (the quota is used up), EFAULT (a
@@ -158,7 +158,8 @@ calls! {
     /// Go on taking apart what has no handles left. Calls that drop handles continue as this one until
     /// nothing is left to do; it can also be made by itself, and then does nothing.
     REAP = 22 "reap",
-    /// Verify the core's own invariants, with system handle rdi. 0, or the number of the first that fails.
+    /// Verify the core's own invariants after number rsi, with system handle rdi (MANAGE). 0, or the number of the first
+    /// that fails. Others run between one and the next; each looks at every object there is, and takes as long.
     CHECK = 75 "check",
     /// Switch the trace to mode rsi ([`crate::trace::mode`]), with system handle rdi (MANAGE). ENOMEM: no
     /// memory for its ring.
@@ -206,7 +207,7 @@ bitflags::bitflags! {
         const WRITE = 1 << 5;
         /// Memory: map for execution. System: power, interrupts, ports.
         const EXECUTE = 1 << 6;
-        /// Space, thread, quota: change it. System: trace what everybody does.
+        /// Space, thread, quota: change it. System: trace what everybody does, verify the core.
         const MANAGE = 1 << 7;
     }
 }
