@@ -66,9 +66,10 @@ calls! {
     /// Drop handle rdi.
     HANDLE_DROP = 16 "handle_drop",
     /// Copy handle rdi to slot rsi of the own table (which must be free; u64::MAX: lowest free slot from
-    /// [`crate::slot::FREE`]), keeping rights rdx only. Returns the slot.
+    /// [`crate::slot::FREE`]), keeping rights rdx only. Bits 8 to 15 of rdx, if they are not 0, are one more than the
+    /// ceiling of a thread's handle, if that is not lower already. Returns the slot.
     HANDLE_COPY = 17 "handle_copy",
-    /// Copy handle rsi to slot rdx of the table of space rdi, keeping rights r10 only.
+    /// Copy handle rsi to slot rdx of the table of space rdi, keeping rights r10 only: as HANDLE_COPY.
     HANDLE_GRANT = 18 "handle_grant",
     /// Move handle rsi to slot rdx of the table of space rdi, keeping rights r10 only: as HANDLE_GRANT, and the
     /// own slot is free. The only way to hand on an interrupt, of which there is one handle.
@@ -118,7 +119,8 @@ calls! {
     THREAD_START = 45 "thread_start",
     /// Stop thread rdi for good.
     THREAD_KILL = 46 "thread_kill",
-    /// Set the priority of thread rdi to rsi, at most the caller's own.
+    /// Set the priority of thread rdi to rsi, at most the ceiling of the handle: what its maker's priority was, unless a
+    /// copy was given less. EPERM.
     THREAD_PRIORITY = 47 "thread_priority",
     /// Set the FS base of the calling thread to rdi (a user address). What a program puts there, or into the GS
     /// base, by instructions of its own is lost when another thread runs.
