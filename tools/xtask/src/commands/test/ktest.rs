@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use super::{Case, Named, Verdict};
+use crate::cmdline;
 use crate::guest::{Job, Outcome, Rig};
 use crate::kernel::Kernel;
 use crate::qemu::End;
@@ -42,6 +43,7 @@ const TIMED: &[&str] = &[
     "destroying_quotas_keeps_nobody_waiting",
     "destroying_endpoints_keeps_nobody_waiting",
     "destroying_memory_keeps_nobody_waiting",
+    "checking_lets_others_run_between_invariants",
     "costs_nothing_when_off",
 ];
 
@@ -50,6 +52,16 @@ pub fn counted_case(kernel: Kernel) -> Case<Rig> {
     let prefix = format!("{kernel}/counted/");
     let suite = Suite { case: format!("{kernel}/ktest-counted"), prefix, closing: "ktest: " };
     Case::several(suite.case.clone(), move |rig| run(rig, kernel, &suite, TIMED, &[], true))
+}
+
+/// Tests that need interrupts and ports.
+const HARDWARE: &[&str] = &["/bin/ktest", "interrupts_leak_nothing", "port_grants_leak_nothing"];
+
+/// Those of ktest's that need interrupts and ports, on one kernel, which lets the program have them.
+pub fn hardware_case(kernel: Kernel) -> Case<Rig> {
+    let prefix = format!("{kernel}/hardware/");
+    let suite = Suite { case: format!("{kernel}/ktest-hardware"), prefix, closing: "ktest: " };
+    guest_case_with(kernel, suite, HARDWARE, &[cmdline::HARDWARE])
 }
 
 /// All of the program's on one kernel.
