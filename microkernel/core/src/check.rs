@@ -210,3 +210,6 @@ fn endpoints_list_what_is_closing(core: &Core) -> bool {
         untold == core.endpoints[at].untold
     })
 }
+
+#[cfg(test)]
+mod tests;
