@@ -156,6 +156,7 @@ fn machine_cases(workspace: &Workspace) -> Result<Vec<Case<Rig>>> {
         cases.push(ktest::case(kernel));
         cases.push(ktest::counted_case(kernel));
         cases.push(ktest::hardware_case(kernel));
+        cases.extend(ktest::processor_cases(kernel));
         cases.extend(ring0::cases(kernel));
         cases.push(c_posix::case(kernel));
         cases.push(fuzz_cases::case(kernel));
