@@ -7,9 +7,9 @@
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use parley_abi::Errno;
 use parley_abi::call::{Rights, prot};
 use parley_abi::row::{ROWS, Row};
+use parley_abi::{Errno, PAGE};
 use parley_programs::threads::own_priority;
 use parley_rt::sys::{self, Event, NewThread, Reply};
 
@@ -25,6 +25,7 @@ tests![
     destroying_quotas_keeps_nobody_waiting,
     destroying_endpoints_keeps_nobody_waiting,
     destroying_memory_keeps_nobody_waiting,
+    freeing_memory_keeps_nobody_waiting,
     checking_lets_others_run_between_invariants
 ];
 
@@ -131,6 +132,21 @@ fn destroying_endpoints_keeps_nobody_waiting() -> Verdict {
     watch(|scope| {
         let made: Result<Vec<u32>, Errno> = (0..MANY).map(|_| sys::endpoint_create(scope.quota())).collect();
         made?.into_iter().try_for_each(sys::handle_drop)
+    })
+}
+
+/// The last handle to memory with many pages, all of which are there.
+fn freeing_memory_keeps_nobody_waiting() -> Verdict {
+    const PAGES: u64 = 512;
+    let page = [1; PAGE];
+    watch(move |scope| {
+        scope.destroy()?; // its pages are needed
+        let payer = Scope::of(PAGES + 8)?;
+        let mem = sys::mem_create(payer.quota(), PAGES)?;
+        for number in 0..PAGES {
+            sys::mem_write(mem, number * PAGE as u64, &page)?;
+        }
+        sys::handle_drop(mem)
     })
 }
 

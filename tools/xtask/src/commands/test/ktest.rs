@@ -43,8 +43,10 @@ const TIMED: &[&str] = &[
     "destroying_quotas_keeps_nobody_waiting",
     "destroying_endpoints_keeps_nobody_waiting",
     "destroying_memory_keeps_nobody_waiting",
+    "freeing_memory_keeps_nobody_waiting",
     "checking_lets_others_run_between_invariants",
     "costs_nothing_when_off",
+    "servers_pay_nothing_for_it",
 ];
 
 /// Those of ktest's that are about time, on one kernel, with instructions counted.
