@@ -28,14 +28,14 @@ tests![
 ];
 
 /// A thread that counts until it is told to stop.
-struct Spinner {
-    thread: Thread,
+pub(super) struct Spinner {
+    pub(super) thread: Thread,
     count: Arc<AtomicU64>,
     stop: Arc<AtomicBool>,
 }
 
 impl Spinner {
-    fn start(priority: u8) -> Result<Spinner, Errno> {
+    pub(super) fn start(priority: u8) -> Result<Spinner, Errno> {
         let (count, stop) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
         let (counter, flag) = (count.clone(), stop.clone());
         let thread = Thread::with_priority(priority, move || {
@@ -45,17 +45,17 @@ impl Spinner {
         })?;
         Ok(Spinner { thread, count, stop })
     }
-    fn count(&self) -> u64 {
+    pub(super) fn count(&self) -> u64 {
         self.count.load(Ordering::Relaxed)
     }
-    fn stop(self) -> Verdict {
+    pub(super) fn stop(self) -> Verdict {
         self.stop.store(true, Ordering::Relaxed);
         self.thread.join()
     }
 }
 
 /// Does nothing, without the processor, for some milliseconds.
-fn rest(milliseconds: u64) -> Verdict {
+pub(super) fn rest(milliseconds: u64) -> Verdict {
     let scope = Scope::of(16)?;
     sys::reply_recv(scope.endpoint()?, &Reply::NONE, within(milliseconds))?;
     Ok(())
@@ -215,7 +215,7 @@ fn an_idle_machine_is_left_alone() -> Verdict {
 }
 
 /// Processor time of a thread, in nanoseconds.
-fn cpu_time(handle: u32) -> Verdict<u64> {
+pub(super) fn cpu_time(handle: u32) -> Verdict<u64> {
     let (_, _, number) = sys::handle_info(handle)?;
     let mut info = ThreadInfo::default();
     sys::thread_info(number, &mut info)?;
