@@ -28,7 +28,8 @@ pub use object::{
     space_name, space_table, table_create,
 };
 pub use thread::{
-    NewThread, set_fs_base, thread_create, thread_exit, thread_kill, thread_priority, thread_start, yield_now,
+    NewThread, set_fs_base, thread_capped, thread_create, thread_exit, thread_kill, thread_priority, thread_start,
+    yield_now,
 };
 
 /// The registers that a call can change, after it.
