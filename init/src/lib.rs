@@ -23,7 +23,6 @@ pub mod image;
 pub mod loader;
 pub mod manifest;
 pub mod programs;
-pub mod pulse;
 pub mod report;
 pub mod server;
 pub mod services;

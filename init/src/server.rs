@@ -107,8 +107,8 @@ impl parley_proto::Service for Init {
     }
 
     fn alarm(&mut self, host: &mut dyn Host) {
+        self.beat(host); // first: who hangs on trial is not taken for proven
         self.end_trials(host);
-        self.beat(host);
         self.tend_drivers();
         self.set_alarm(host);
     }

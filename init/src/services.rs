@@ -29,8 +29,6 @@ use crate::swap::{Saved, Trial};
 use crate::table::{self, INIT, Role};
 use crate::watch::Watch;
 
-/// Instances in a row that die before they are ready, until their state is thought to be the reason.
-const HOPELESS: u32 = 2;
 /// Exit status of an instance that `init::control` killed.
 const KILLED: i32 = crate::supervise::KILLED.cast_signed();
 
@@ -327,10 +325,8 @@ impl Init {
             host.reply(token, why.negated());
             return;
         }
-        let record = &mut self.services[usize::from(number)].record;
-        record.unready += 1;
-        let is_hopeless = record.unready == HOPELESS;
         let was_ready = self.service(number).ready;
+        let is_hopeless = self.service_mut(number).record.is_hopeless(was_ready);
         let fallback =
             if was_ready { Saved::default() } else { core::mem::take(&mut self.service_mut(number).fallback) };
         if !fallback.is_empty() {

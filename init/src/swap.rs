@@ -65,6 +65,13 @@ pub struct Trial {
     saved: Saved,
 }
 
+impl Trial {
+    /// The program has to answer a heartbeat by `until`: it is not believed before that, however late init is.
+    pub(crate) fn must_answer(&mut self, until: u64) {
+        self.until = self.until.max(until + 1);
+    }
+}
+
 impl Init {
     /// Some service's new program is not ready yet: nobody knows whether it ever answers, so init must not ask it.
     pub(crate) fn is_unsettled(&self) -> bool {
@@ -260,4 +267,19 @@ fn read(path: &CStr) -> Result<Vec<u8>, Errno> {
         read_exactly(&mut file, offset, chunk)?;
     }
     Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// init looked up late, after the probation would have ended: the one that was only asked now has proved nothing.
+    #[test]
+    fn who_has_still_to_answer_stays_on_trial() {
+        let mut trial = Trial { former: None, token: None, until: 30, saved: Saved::default() };
+        trial.must_answer(50);
+        assert_eq!(trial.until, 51, "later than the moment at which it counts as hung");
+        trial.must_answer(40);
+        assert_eq!(trial.until, 51);
+    }
 }

@@ -243,7 +243,7 @@ pub struct ThreadInfo {
     pub space: u32,
     /// See [`state`].
     pub state: u32,
-    /// Priority it was given, 0 (idle) to 31. While it serves a request it runs at the caller's.
+    /// Priority it was given, 0 (idle) to 31. While it serves a request it runs at the caller's, unless it was given 31.
     pub priority: u32,
     /// Endpoint it waits for, or u32::MAX.
     pub waits_for: u32,
