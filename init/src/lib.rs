@@ -26,10 +26,12 @@ pub mod programs;
 pub mod report;
 pub mod server;
 pub mod services;
+pub mod shared;
 pub mod stack;
 pub mod supervise;
 pub mod swap;
 pub mod table;
+pub mod undertaker;
 pub mod watch;
 
 pub use server::Init;

@@ -24,6 +24,8 @@ use crate::table::{self, INIT, Role, Table, Waited};
 pub struct Init {
     pub(crate) info: &'static boot::Info,
     pub(crate) archive: Archive<'static>,
+    /// The programs of services in it, by number: looking for one takes long.
+    pub(crate) files: [Option<&'static [u8]>; service::COUNT],
     pub(crate) manifest: &'static Manifest,
     /// The call table that all processes share.
     pub(crate) call_table: u32,
@@ -52,6 +54,7 @@ impl Init {
             info,
             manifest: manifest::of(&archive),
             archive,
+            files: Default::default(),
             call_table,
             services: Default::default(),
             table: Table::default(),

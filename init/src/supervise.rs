@@ -142,9 +142,10 @@ mod tests {
     #[test]
     fn only_deaths_before_readiness_condemn_the_state() {
         let mut record = Record::default();
-        assert_eq!([true, false, true, false, false].map(|ready| record.is_hopeless(ready)), [
-            false, false, false, false, true
-        ]);
+        assert_eq!(
+            [true, false, true, false, false].map(|ready| record.is_hopeless(ready)),
+            [false, false, false, false, true]
+        );
     }
 
     #[test]

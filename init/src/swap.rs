@@ -103,6 +103,7 @@ impl Init {
         let until = sys::clock() + PATIENCE;
         let service = self.service_mut(number);
         let former = service.program.replace(program);
+        service.shared = None;
         service.fallback = Saved::default();
         service.trial = Some(Trial { former, token: Some(cx.token), until, saved });
         self.note(number, format_args!("another program takes over"));
@@ -188,6 +189,7 @@ impl Init {
         let entry = self.entry(number);
         self.tell(Warn, number, format_args!("the new program has failed: {why}; the former one goes on"));
         self.service_mut(number).program = trial.former;
+        self.service_mut(number).shared = None;
         match trial.token {
             // Nobody has been answered since: as if nothing had happened.
             Some(_) => self.put_state_back(number, &trial.saved),
