@@ -22,6 +22,7 @@ pub mod history;
 pub mod image;
 pub mod loader;
 pub mod manifest;
+pub mod prepare;
 pub mod programs;
 pub mod report;
 pub mod server;

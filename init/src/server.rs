@@ -15,6 +15,7 @@ use crate::archive::Archive;
 use crate::console;
 use crate::loader::Process;
 use crate::manifest;
+use crate::prepare::Preparing;
 use crate::programs::path;
 use crate::services::{Service, numbers};
 use crate::stack::{ARGUMENTS, Facts};
@@ -37,6 +38,8 @@ pub struct Init {
     pub(crate) shell_since: u64,
     /// Shells that have ended at once, in a row.
     pub(crate) useless_shells: u32,
+    /// The program of the next swap.
+    pub(crate) preparing: Option<Preparing>,
     /// Requests that wait until a swap is over.
     pub(crate) held: Vec<Token>,
     /// The text of `init::report`, on its way out.
@@ -61,6 +64,7 @@ impl Init {
             exec: false,
             shell_since: 0,
             useless_shells: 0,
+            preparing: None,
             held: Vec::new(),
             text: Default::default(),
         }
@@ -112,6 +116,7 @@ impl parley_proto::Service for Init {
     fn alarm(&mut self, host: &mut dyn Host) {
         self.beat(host); // first: who hangs on trial is not taken for proven
         self.end_trials(host);
+        self.prepare(host);
         self.tend_drivers();
         self.set_alarm(host);
     }

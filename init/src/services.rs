@@ -441,7 +441,7 @@ impl Init {
         let number = self.changeable(number)?;
         let (service, entry) = (&self.services[usize::from(number)], self.entry(number));
         let pid = service.record.pid;
-        if self.is_unsettled() {
+        if self.is_swapping() {
             return Err(Errno::EBUSY);
         }
         match verb {
