@@ -25,7 +25,7 @@ pub use machine::{
 pub use memory::{map, mem_create, mem_read, mem_write, quota_create, quota_destroy, quota_info, space_create, unmap};
 pub use object::{
     LOWEST_FREE, endpoint_create, handle_copy, handle_drop, handle_grant, handle_info, handle_move, space_faults,
-    space_name, space_table, table_create,
+    space_name, space_table, space_threads, table_create,
 };
 pub use thread::{
     NewThread, set_fs_base, thread_capped, thread_create, thread_exit, thread_kill, thread_priority, thread_start,
