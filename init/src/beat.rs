@@ -8,7 +8,6 @@ use parley_rt::sys;
 
 use crate::console::Level::Warn;
 use crate::manifest::Entry;
-use crate::pulse;
 use crate::server::Init;
 use crate::watch::Due;
 
@@ -23,6 +22,9 @@ impl Init {
                 Due::Ask => {
                     let service = self.service_mut(entry.number);
                     service.watch.asked(now, entry.heartbeat);
+                    if let Some(trial) = &mut service.trial {
+                        trial.must_answer(now + entry.heartbeat);
+                    }
                     if let Some(endpoint) = &service.endpoint {
                         // ESTALE: it was given up.
                         let _ = sys::notify(endpoint.slot(), HEARTBEAT_BIT);
@@ -30,14 +32,6 @@ impl Init {
                 }
                 Due::Hung => self.hung(host, entry),
             }
-        }
-    }
-
-    /// Starts the thread that keeps init awake, if there is anybody to be watched.
-    pub fn start_pulse(&self) {
-        let is_watched = |entry: &Entry| entry.heartbeat != 0 && !self.service(entry.number).resident;
-        if self.manifest.services.iter().any(is_watched) {
-            pulse::start();
         }
     }
 

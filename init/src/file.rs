@@ -15,6 +15,10 @@ pub trait Source {
     fn is_empty(&self) -> bool {
         self.len() == 0
     }
+    /// All of it, if it is in memory.
+    fn bytes(&self) -> Option<&[u8]> {
+        None
+    }
     /// Reads from `offset`; 0 bytes past the end. Errors: the file system's.
     fn read_at(&mut self, offset: u64, into: &mut [u8]) -> Result<usize, Errno>;
 }
@@ -22,6 +26,10 @@ pub trait Source {
 impl Source for &[u8] {
     fn len(&self) -> u64 {
         <[u8]>::len(self) as u64
+    }
+
+    fn bytes(&self) -> Option<&[u8]> {
+        Some(self)
     }
 
     fn read_at(&mut self, offset: u64, into: &mut [u8]) -> Result<usize, Errno> {

@@ -21,6 +21,11 @@ impl Handle {
         self.0
     }
 
+    /// The slot, of which the caller has charge from now on.
+    pub fn give(self) -> u32 {
+        core::mem::ManuallyDrop::new(self).0
+    }
+
     /// A connection to `endpoint`. Errors: see [`parley_abi::call::MINT`].
     pub fn mint(endpoint: u32, badge: u64) -> Result<Handle, Errno> {
         sys::mint(endpoint, badge, Rights::CALL).map(Handle)
@@ -52,6 +57,11 @@ impl Quota {
     /// The handle.
     pub const fn handle(&self) -> &Handle {
         &self.0
+    }
+
+    /// The slot, of which, and of the quota, the caller has charge from now on.
+    pub fn give(self) -> u32 {
+        core::mem::ManuallyDrop::new(self).0.0
     }
 }
 

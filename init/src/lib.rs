@@ -22,15 +22,17 @@ pub mod history;
 pub mod image;
 pub mod loader;
 pub mod manifest;
+pub mod prepare;
 pub mod programs;
-pub mod pulse;
 pub mod report;
 pub mod server;
 pub mod services;
+pub mod shared;
 pub mod stack;
 pub mod supervise;
 pub mod swap;
 pub mod table;
+pub mod undertaker;
 pub mod watch;
 
 pub use server::Init;

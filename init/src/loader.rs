@@ -44,20 +44,35 @@ impl Process {
         priority: u8,
     ) -> Result<Process, Errno> {
         let image = Image::read(file)?;
-        let stack = stack::build(&image, args, facts)?;
+        Process::of_image(file, &image, &[], args, facts, (pages, priority))
+    }
+
+    /// As [`Process::load`], of a program that has been looked at, and of which these parts are in memory already.
+    pub fn of_image(
+        file: &mut impl Source,
+        image: &Image,
+        ready: &[Option<Handle>],
+        args: &[u8],
+        facts: &Facts,
+        (pages, priority): (u64, u8),
+    ) -> Result<Process, Errno> {
+        let stack = stack::build(image, args, facts)?;
         let pages = affordable(pages)?;
         if image.pages() > pages {
             return Err(Errno::ENOMEM);
         }
         let quota = Quota::new(pages)?;
         let space = Handle::new(sys::space_create(quota.handle().slot())?);
-        for segment in image.segments() {
-            map_segment(&quota, &space, file, segment)?;
+        for (index, segment) in image.segments().iter().enumerate() {
+            match ready.get(index) {
+                Some(Some(mem)) => map(&space, mem, segment.address, segment.pages, segment.prot)?,
+                _ => map(&space, &fill(&quota, file, segment)?, segment.address, segment.pages, segment.prot)?,
+            }
         }
         map_stack(&quota, &space, &stack)?;
         space.grant(&space, slot::SPACE, Rights::MANAGE)?;
         quota.handle().grant(&space, slot::QUOTA, Rights::MANAGE)?;
-        let thread = thread(&quota, &space, &image, &stack, priority)?;
+        let thread = thread(&quota, &space, image, &stack, priority)?;
         Ok(Process { quota, space, thread })
     }
 
@@ -83,8 +98,15 @@ fn affordable(pages: u64) -> Result<u64, Errno> {
     }
 }
 
-fn map_segment(quota: &Quota, space: &Handle, file: &mut impl Source, segment: &Segment) -> Result<(), Errno> {
+/// Memory with what the file has for a segment. Errors: see [`Process::load`].
+pub fn fill(quota: &Quota, file: &mut impl Source, segment: &Segment) -> Result<Handle, Errno> {
     let mem = Handle::new(sys::mem_create(quota.handle().slot(), segment.pages)?);
+    if let Some(bytes) = file.bytes() {
+        let start = segment.offset as usize;
+        let part = bytes.get(start..start + segment.bytes as usize).ok_or(Errno::ENOEXEC)?;
+        sys::mem_write(mem.slot(), segment.skip, part)?;
+        return Ok(mem);
+    }
     let mut chunk = Vec::new();
     chunk.try_reserve_exact(CHUNK).map_err(|_| Errno::ENOMEM)?;
     let mut done = 0;
@@ -94,7 +116,7 @@ fn map_segment(quota: &Quota, space: &Handle, file: &mut impl Source, segment: &
         sys::mem_write(mem.slot(), segment.skip + done, &chunk)?;
         done += chunk.len() as u64;
     }
-    map(space, &mem, segment.address, segment.pages, segment.prot)
+    Ok(mem)
 }
 
 fn map_stack(quota: &Quota, space: &Handle, stack: &stack::Stack) -> Result<(), Errno> {

@@ -14,7 +14,7 @@ fn start() -> Init {
     boot::own_endpoint(); // faults and requests of all that follows arrive here
     let mut init = Init::new(info, archive);
     init.start_services(); // in the order of the manifest
-    init.start_pulse(); // so that nothing can keep init from looking at the clock
+    init.start_undertaker(); // takes apart what is left of those that end
     init.connect(); // from here on init makes POSIX calls itself
     init.open_console(); // descriptors 0, 1 and 2, inherited by every program
     init.start_first(program); // the shell, or the program of the command line

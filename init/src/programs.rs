@@ -21,6 +21,7 @@ use crate::manifest::{PERSON_SYSTEM, PROGRAM_SYSTEM};
 use crate::report::Fault;
 use crate::server::Init;
 use crate::table::{self, Ended, INIT, Role};
+use crate::undertaker;
 
 /// The shell.
 const SHELL: &CStr = c"/bin/sh";
@@ -135,7 +136,10 @@ impl Init {
     /// Destroys what a process had; says what it was for and who waits for it.
     fn take_down(&mut self, pid: u32, status: i32) -> Option<(Role, Vec<(Token, i64)>)> {
         let Ended { handles, role, answers } = self.table.end(pid, status)?;
-        drop(handles);
+        match role {
+            Role::Service(_) => undertaker::bury(handles),
+            Role::Program | Role::First => drop(handles),
+        }
         Some((role, answers))
     }
 

@@ -15,6 +15,7 @@ use crate::archive::Archive;
 use crate::console;
 use crate::loader::Process;
 use crate::manifest;
+use crate::prepare::Preparing;
 use crate::programs::path;
 use crate::services::{Service, numbers};
 use crate::stack::{ARGUMENTS, Facts};
@@ -24,6 +25,8 @@ use crate::table::{self, INIT, Role, Table, Waited};
 pub struct Init {
     pub(crate) info: &'static boot::Info,
     pub(crate) archive: Archive<'static>,
+    /// The programs of services in it, by number: looking for one takes long.
+    pub(crate) files: [Option<&'static [u8]>; service::COUNT],
     pub(crate) manifest: &'static Manifest,
     /// The call table that all processes share.
     pub(crate) call_table: u32,
@@ -35,6 +38,8 @@ pub struct Init {
     pub(crate) shell_since: u64,
     /// Shells that have ended at once, in a row.
     pub(crate) useless_shells: u32,
+    /// The program of the next swap.
+    pub(crate) preparing: Option<Preparing>,
     /// Requests that wait until a swap is over.
     pub(crate) held: Vec<Token>,
     /// The text of `init::report`, on its way out.
@@ -52,12 +57,14 @@ impl Init {
             info,
             manifest: manifest::of(&archive),
             archive,
+            files: Default::default(),
             call_table,
             services: Default::default(),
             table: Table::default(),
             exec: false,
             shell_since: 0,
             useless_shells: 0,
+            preparing: None,
             held: Vec::new(),
             text: Default::default(),
         }
@@ -107,8 +114,9 @@ impl parley_proto::Service for Init {
     }
 
     fn alarm(&mut self, host: &mut dyn Host) {
+        self.beat(host); // first: who hangs on trial is not taken for proven
         self.end_trials(host);
-        self.beat(host);
+        self.prepare(host);
         self.tend_drivers();
         self.set_alarm(host);
     }

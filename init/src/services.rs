@@ -24,13 +24,13 @@ use crate::log;
 use crate::manifest::{BASE_PAGES, Entry, From, Start, Then};
 use crate::report::Text;
 use crate::server::Init;
+use crate::shared::Shared;
 use crate::supervise::{Reason, Record, Sequel, State};
 use crate::swap::{Saved, Trial};
 use crate::table::{self, INIT, Role};
+use crate::undertaker;
 use crate::watch::Watch;
 
-/// Instances in a row that die before they are ready, until their state is thought to be the reason.
-const HOPELESS: u32 = 2;
 /// Exit status of an instance that `init::control` killed.
 const KILLED: i32 = crate::supervise::KILLED.cast_signed();
 
@@ -54,6 +54,8 @@ pub struct Service {
     pub(crate) resident: bool,
     /// What instances are made of; `None`: the file in the boot archive.
     pub(crate) program: Option<Vec<u8>>,
+    /// What instances of the program have in common, once there was one.
+    pub(crate) shared: Option<Shared>,
     /// It has not been that for long.
     pub(crate) trial: Option<Trial>,
     pub(crate) record: Record,
@@ -137,6 +139,7 @@ impl Init {
     pub fn start_services(&mut self) {
         for entry in &self.manifest.services {
             let number = usize::from(entry.number);
+            self.files[number] = self.archive.find(&entry.program);
             let made = match is_resident(self.info, entry.number) {
                 true => Service::resident(entry.number),
                 false => Service::new(entry),
@@ -152,6 +155,13 @@ impl Init {
             if !self.services[number].resident && entry.start == Start::Boot {
                 self.start_instance(entry);
             }
+        }
+    }
+
+    /// Starts the thread that takes dead services apart, if there is one that could die.
+    pub fn start_undertaker(&self) {
+        if self.services.iter().any(|service| !service.resident) {
+            undertaker::start();
         }
     }
 
@@ -173,7 +183,7 @@ impl Init {
     fn program(&self, entry: &Entry) -> Option<&[u8]> {
         match &self.service(entry.number).program {
             Some(program) => Some(program),
-            None => self.archive.find(&entry.program),
+            None => self.files[usize::from(entry.number)],
         }
     }
 
@@ -208,14 +218,18 @@ impl Init {
 
     pub(crate) fn try_start_instance(&mut self, entry: &'static Entry) -> Result<(), Errno> {
         let pid = self.table.reserve()?;
+        self.read_program(entry)?;
         let mut program = self.program(entry).ok_or(Errno::ENOENT)?;
+        let shared = self.service(entry.number).shared.as_ref().ok_or(Errno::ENOENT)?;
         let mut facts = self.facts(pid);
         facts.state_pages = if self.services[usize::from(entry.number)].state.is_some() { entry.state } else { 0 };
         facts.pm_timer = entry.pm_timer.then_some(self.info.pm_timer);
         facts.archive_len = entry.archive.then_some(self.info.archive_len);
         let mut args = [0; 16];
         args[..entry.name.len()].copy_from_slice(entry.name.as_bytes());
-        let process = Process::load(&mut program, &args[..entry.name.len() + 1], &facts, entry.pages, entry.priority)?;
+        let args = &args[..entry.name.len() + 1];
+        let (image, wants) = (&shared.image, (entry.pages, entry.priority));
+        let process = Process::of_image(&mut program, image, &shared.parts, args, &facts, wants)?;
         self.entrust(entry, &process.space)?;
         let init = Rights::CALL.union(Rights::NOTIFY); // it says when it is ready
         self.equip(&process, pid, INIT, (init, false), self.callable(entry))?;
@@ -229,6 +243,16 @@ impl Init {
         (service.ready, service.watch) = (false, Watch::started(now));
         let generation = service.record.generation;
         self.note(entry.number, format_args!("instance {generation} started as process {pid}"));
+        Ok(())
+    }
+
+    /// Sees to it that what instances of the program have in common is in memory. ENOENT: there is no program. Other errors:
+    /// see [`Shared::of`].
+    fn read_program(&mut self, entry: &Entry) -> Result<(), Errno> {
+        if self.service(entry.number).shared.is_none() {
+            let shared = Shared::of(self.program(entry).ok_or(Errno::ENOENT)?)?;
+            self.service_mut(entry.number).shared = Some(shared);
+        }
         Ok(())
     }
 
@@ -327,10 +351,8 @@ impl Init {
             host.reply(token, why.negated());
             return;
         }
-        let record = &mut self.services[usize::from(number)].record;
-        record.unready += 1;
-        let is_hopeless = record.unready == HOPELESS;
         let was_ready = self.service(number).ready;
+        let is_hopeless = self.service_mut(number).record.is_hopeless(was_ready);
         let fallback =
             if was_ready { Saved::default() } else { core::mem::take(&mut self.service_mut(number).fallback) };
         if !fallback.is_empty() {
@@ -342,7 +364,12 @@ impl Init {
             self.forget_state(number);
         }
         let record = &mut self.services[usize::from(number)].record;
-        match record.died(status, sys::clock(), &entry.restart) {
+        let before = record.deaths[0];
+        let sequel = record.died(status, sys::clock(), &entry.restart);
+        if before != 0 && record.deaths[0] - before <= entry.restart.within {
+            self.service_mut(number).shared = None; // perhaps it is damaged
+        }
+        match sequel {
             Sequel::Restart => {
                 let from = match entry.restart.from {
                     From::State => "starting it again from its state",
@@ -391,7 +418,7 @@ impl Init {
     /// Ends the instance of a service, without telling it. Returns whether there was one.
     pub(crate) fn end_instance(&mut self, number: u8, status: i32) -> bool {
         let pid = self.services[usize::from(number)].record.pid;
-        let ended = self.table.end(pid, status);
+        let ended = self.table.end(pid, status).map(|ended| undertaker::bury(ended.handles));
         if ended.is_some() {
             let service = self.service_mut(number);
             service.record.ended(status);
@@ -414,7 +441,7 @@ impl Init {
         let number = self.changeable(number)?;
         let (service, entry) = (&self.services[usize::from(number)], self.entry(number));
         let pid = service.record.pid;
-        if self.is_unsettled() {
+        if self.is_swapping() {
             return Err(Errno::EBUSY);
         }
         match verb {

@@ -12,6 +12,9 @@ use parley_manifest::Restart;
 /// Deaths that a policy can count.
 pub const DEATHS: usize = parley_manifest::DEATHS as usize;
 
+/// Instances in a row that die before they are ready, until their state is thought to be the reason.
+const HOPELESS: u32 = 2;
+
 /// How a service is. The numbers are those of [`parley_abi::info::ServiceInfo::state`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(u32)]
@@ -85,6 +88,13 @@ impl Record {
         self.since = now;
     }
 
+    /// An instance has died, and perhaps it had said that it was `ready`. True: so many in a row have died before they
+    /// were that their state is thought to be the reason.
+    pub fn is_hopeless(&mut self, ready: bool) -> bool {
+        self.unready = if ready { 0 } else { self.unready + 1 };
+        self.unready == HOPELESS
+    }
+
     /// The instance has ended with `status`, on its own.
     pub fn died(&mut self, status: i32, now: u64, policy: &Restart) -> Sequel {
         self.ended(status);
@@ -126,6 +136,16 @@ mod tests {
         assert_eq!(record.died(270, 60, &POLICY), Sequel::Restart);
         assert_eq!(record.died(270, 110, &POLICY), Sequel::GiveUp);
         assert_eq!((record.state, record.generation), (State::Failed, 2));
+    }
+
+    /// A death in service and one before the next instance was ready say nothing about the state.
+    #[test]
+    fn only_deaths_before_readiness_condemn_the_state() {
+        let mut record = Record::default();
+        assert_eq!(
+            [true, false, true, false, false].map(|ready| record.is_hopeless(ready)),
+            [false, false, false, false, true]
+        );
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //!
 //! What a service knows outlives its process (`libipc/rt`, `durable`), and so do its endpoint and its callers. So a swap
 //! is a death at an instant that init chooses, with another program as the heir: the new one is read and checked while
-//! the old one serves, then the old one ends, and the new one takes over state and requests. It says when it is ready
+//! the old one serves ([`crate::prepare`]), then the old one ends, and the new one takes over state and requests. It says when it is ready
 //! to serve. If it does not within [`PATIENCE`], or dies, the former program goes on as if nothing had happened. If it dies
 //! within [`PROBATION`] after that, the former one takes over from what it left, in which all is that was answered since.
 //! Callers wait meanwhile; no request is lost either way.
@@ -13,7 +13,7 @@
 //! program cannot use what the new one left: then what was answered since is lost, and contents are as they are now.
 
 use alloc::vec::Vec;
-use core::ffi::CStr;
+use core::ops::Range;
 
 use parley_abi::Errno;
 use parley_abi::call::Rights;
@@ -25,44 +25,59 @@ use parley_rt::durable::essence;
 use parley_rt::sys;
 
 use crate::console::Level::Warn;
-use crate::file::{File, Source};
-use crate::image::{Image, read_exactly};
 use crate::manifest::Start;
+use crate::prepare::Preparing;
 use crate::programs::path;
 use crate::server::Init;
 use crate::services::numbers;
+use crate::shared::Shared;
 use crate::supervise::State;
 
 /// How long a new program may take until it is ready, in nanoseconds.
 const PATIENCE: u64 = 1_000_000_000;
 /// How long after that its death still brings the former one back, at least, in nanoseconds.
 const PROBATION: u64 = 2_000_000_000;
-/// Bytes that are copied at a time.
-const CHUNK: usize = 32 << 10;
-/// Largest program, in bytes.
-const LARGEST: u64 = 4 << 20;
-/// What was copied of a state: places in the memory object, and what was there.
+/// What was copied of a state.
 #[derive(Debug, Default)]
-pub struct Saved(Vec<(u64, Vec<u8>)>);
+pub struct Saved {
+    /// Places in the memory object.
+    ranges: [Range<usize>; 2],
+    /// What was there, one after the other.
+    bytes: Vec<u8>,
+}
 
 impl Saved {
+    /// Nothing, with room for `length` bytes. ENOMEM.
+    fn with_room(length: usize) -> Result<Saved, Errno> {
+        let mut saved = Saved::default();
+        saved.bytes.try_reserve_exact(length).map_err(|_| Errno::ENOMEM)?;
+        Ok(saved)
+    }
+
     /// There is nothing.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.bytes.is_empty()
     }
 }
 
 /// A program that has taken over and may still have to go.
 #[derive(Debug)]
 pub struct Trial {
-    /// The program before it; `None` is the boot archive's.
-    former: Option<Vec<u8>>,
+    /// The program before it; `None` is the boot archive's. What its instances have in common.
+    former: (Option<Vec<u8>>, Option<Shared>),
     /// Who asked for the swap, until it is known to be one.
     token: Option<Token>,
     /// When the patience or the probation ends.
     until: u64,
     /// The state before it.
     saved: Saved,
+}
+
+impl Trial {
+    /// The program has to answer a heartbeat by `until`: it is not believed before that, however late init is.
+    pub(crate) fn must_answer(&mut self, until: u64) {
+        self.until = self.until.max(until + 1);
+    }
 }
 
 impl Init {
@@ -74,18 +89,33 @@ impl Init {
     /// What `init::swap` does; the answer comes when the new program is ready, or is not.
     pub(crate) fn swap(&mut self, cx: &mut Cx<'_>, number: u32, name: Text) -> Result<(), Errno> {
         let number = self.changeable(number)?;
-        if self.is_unsettled() {
+        if self.is_swapping() {
             return Err(Errno::EBUSY);
         }
-        if self.entry(number).start == Start::Load && self.service(number).record.state != State::Running {
-            return Err(Errno::ESRCH);
-        }
+        self.must_be_loaded(number)?;
         let mut buffer = [0; PATH_MAX];
-        let program = read(path(cx, name, &mut buffer)?)?;
-        let image = Image::read(&mut &program[..])?;
-        self.check_wants(number, image.wants)?;
+        self.preparing = Some(Preparing::new(number, cx.token, path(cx, name, &mut buffer)?)?);
+        self.set_alarm(cx.host);
+        Ok(())
+    }
+
+    /// ESRCH: it is a driver that is not loaded.
+    fn must_be_loaded(&self, number: u8) -> Result<(), Errno> {
+        let missing = self.entry(number).start == Start::Load && self.service(number).record.state != State::Running;
+        if missing { Err(Errno::ESRCH) } else { Ok(()) }
+    }
+
+    /// The program is there: from here on callers wait, until it is ready or the former one goes on.
+    pub(crate) fn take_over(
+        &mut self,
+        host: &mut dyn Host,
+        number: u8,
+        token: Token,
+        (program, shared, room): (Vec<u8>, Shared, Saved),
+    ) -> Result<(), Errno> {
+        self.must_be_loaded(number)?;
         self.end_instance(number, 0);
-        let saved = match self.save_state(number) {
+        let saved = match self.save_state(number, room) {
             Ok(saved) => saved,
             Err(errno) => {
                 self.tell(Warn, number, format_args!("cannot copy its state: {errno}; nothing is swapped"));
@@ -95,14 +125,14 @@ impl Init {
         };
         let until = sys::clock() + PATIENCE;
         let service = self.service_mut(number);
-        let former = service.program.replace(program);
+        let former = (service.program.replace(program), service.shared.replace(shared));
         service.fallback = Saved::default();
-        service.trial = Some(Trial { former, token: Some(cx.token), until, saved });
+        service.trial = Some(Trial { former, token: Some(token), until, saved });
         self.note(number, format_args!("another program takes over"));
         if let Err(errno) = self.try_start_instance(self.entry(number)) {
-            self.roll_back(cx.host, number, errno);
+            self.roll_back(host, number, errno);
         }
-        self.set_alarm(cx.host);
+        self.set_alarm(host);
         Ok(())
     }
 
@@ -151,7 +181,7 @@ impl Init {
     }
 
     /// EACCES: a program that wants this would lack something as service `number`, and the log says what.
-    fn check_wants(&mut self, number: u8, wants: u64) -> Result<(), Errno> {
+    pub(crate) fn check_wants(&mut self, number: u8, wants: u64) -> Result<(), Errno> {
         let entry = self.entry(number);
         let granted = [
             (!entry.ports.is_empty(), wants::PORTS),
@@ -180,7 +210,8 @@ impl Init {
         let Some(trial) = self.services[usize::from(number)].trial.take() else { return false };
         let entry = self.entry(number);
         self.tell(Warn, number, format_args!("the new program has failed: {why}; the former one goes on"));
-        self.service_mut(number).program = trial.former;
+        let service = self.service_mut(number);
+        (service.program, service.shared) = trial.former;
         match trial.token {
             // Nobody has been answered since: as if nothing had happened.
             Some(_) => self.put_state_back(number, &trial.saved),
@@ -196,30 +227,44 @@ impl Init {
         true
     }
 
+    /// Room for what [`Init::save_state`] will copy, as far as one can tell before. ENOMEM.
+    pub(crate) fn room_for_state(&self, number: u8) -> Result<Saved, Errno> {
+        let Some(ranges) = self.essence(number)? else { return Ok(Saved::default()) };
+        Saved::with_room(ranges.iter().map(ExactSizeIterator::len).sum())
+    }
+
     /// Copies what a new program could ruin of the service's state. ENOMEM.
-    fn save_state(&self, number: u8) -> Result<Saved, Errno> {
-        let mut saved = Saved::default();
-        let Some(state) = &self.service(number).state else { return Ok(saved) };
-        let length = self.entry(number).state as usize * PAGE;
-        let mut first = zeros(3 * PAGE)?;
-        sys::mem_read(state.slot(), 0, &mut first)?;
-        for range in essence(&first, length) {
-            let mut bytes = zeros(range.len())?;
-            for (chunk, offset) in bytes.chunks_mut(CHUNK).zip((range.start..).step_by(CHUNK)) {
-                sys::mem_read(state.slot(), offset as u64, chunk)?;
-            }
-            saved.0.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
-            saved.0.push((range.start as u64, bytes));
+    fn save_state(&self, number: u8, mut saved: Saved) -> Result<Saved, Errno> {
+        let (Some(state), Some(ranges)) = (&self.service(number).state, self.essence(number)?) else {
+            return Ok(saved);
+        };
+        for range in &ranges {
+            let start = saved.bytes.len();
+            saved.bytes.try_reserve_exact(range.len()).map_err(|_| Errno::ENOMEM)?;
+            saved.bytes.resize(start + range.len(), 0);
+            sys::mem_read(state.slot(), range.start as u64, &mut saved.bytes[start..])?;
         }
+        saved.ranges = ranges;
         Ok(saved)
+    }
+
+    /// The parts of the service's state that a new program could ruin; `None`: it has no state. Errors: none that could be.
+    fn essence(&self, number: u8) -> Result<Option<[Range<usize>; 2]>, Errno> {
+        let Some(state) = &self.service(number).state else { return Ok(None) };
+        let mut first = [0; 3 * PAGE];
+        sys::mem_read(state.slot(), 0, &mut first)?;
+        Ok(Some(essence(&first, self.entry(number).state as usize * PAGE)))
     }
 
     /// The next instance of a service finds this of its state as it was.
     pub(crate) fn put_state_back(&self, number: u8, saved: &Saved) {
         let Some(state) = &self.service(number).state else { return };
-        for (offset, bytes) in &saved.0 {
+        let mut rest = &saved.bytes[..];
+        for range in &saved.ranges {
+            let Some((bytes, others)) = rest.split_at_checked(range.len()) else { return };
             // The object is as long as it was, and this process does not map it.
-            let _ = sys::mem_write(state.slot(), *offset, bytes);
+            let _ = sys::mem_write(state.slot(), range.start as u64, bytes);
+            rest = others;
         }
     }
 
@@ -233,31 +278,26 @@ impl Init {
         }
     }
 
-    /// Asks to be woken for whatever is next: the end of a trial, or a heartbeat.
+    /// Asks to be woken for whatever is next: the end of a trial, a heartbeat, or a step of preparing a swap.
     pub(crate) fn set_alarm(&self, host: &mut dyn Host) {
         let trials = self.services.iter().filter_map(|service| service.trial.as_ref()).map(|trial| trial.until);
         let beats = self.services.iter().filter_map(|service| service.watch.alarm());
-        host.set_alarm(trials.chain(beats).min().unwrap_or(0));
+        let step = self.preparing.as_ref().map(|preparing| preparing.next);
+        host.set_alarm(trials.chain(beats).chain(step).min().unwrap_or(0));
     }
 }
 
-/// As many zeros. ENOMEM.
-fn zeros(length: usize) -> Result<Vec<u8>, Errno> {
-    let mut bytes = Vec::new();
-    bytes.try_reserve_exact(length).map_err(|_| Errno::ENOMEM)?;
-    bytes.resize(length, 0);
-    Ok(bytes)
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// A whole file. EFBIG: more than [`LARGEST`]. ENOMEM. Other errors: see [`File::open`].
-fn read(path: &CStr) -> Result<Vec<u8>, Errno> {
-    let mut file = File::open(path)?;
-    if file.len() > LARGEST {
-        return Err(Errno::EFBIG);
+    /// init looked up late, after the probation would have ended: the one that was only asked now has proved nothing.
+    #[test]
+    fn who_has_still_to_answer_stays_on_trial() {
+        let mut trial = Trial { former: (None, None), token: None, until: 30, saved: Saved::default() };
+        trial.must_answer(50);
+        assert_eq!(trial.until, 51, "later than the moment at which it counts as hung");
+        trial.must_answer(40);
+        assert_eq!(trial.until, 51);
     }
-    let mut bytes = zeros(file.len() as usize)?;
-    for (chunk, offset) in bytes.chunks_mut(CHUNK).zip((0..).step_by(CHUNK)) {
-        read_exactly(&mut file, offset, chunk)?;
-    }
-    Ok(bytes)
 }

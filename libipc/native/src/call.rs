@@ -45,8 +45,6 @@ calls! {
     COPY_IN = 6 "copy_in",
     /// Copy the buffer rdx of r9 bytes to lease r10 at offset r8 of request rsi. As COPY_IN.
     COPY_OUT = 7 "copy_out",
-    /// The server has forgotten connection badge rsi of its endpoint rdi after CLOSED.
-    CONN_FREE = 8 "conn_free",
     /// Interrupt the pending call of thread handle rdi: its server receives CANCEL. ESRCH if it does
     /// not wait, or waits for what becomes of its fault.
     CANCEL = 9 "cancel",
@@ -74,7 +72,8 @@ calls! {
     /// Move handle rsi to slot rdx of the table of space rdi, keeping rights r10 only: as HANDLE_GRANT, and the
     /// own slot is free. The only way to hand on an interrupt, of which there is one handle.
     HANDLE_MOVE = 23 "handle_move",
-    /// Kind (bits 0 to 7) and rights (bits 8 to 15) of handle rdi, the object number in bits 32 to 63.
+    /// Kind (bits 0 to 7) and rights (bits 8 to 15) of handle rdi, the object number in bits 32 to 63. Of a space, how many
+    /// threads it has in bits 16 to 31, 65535 for more.
     HANDLE_INFO = 19 "handle_info",
     /// Make a connection to endpoint rdi with badge rsi and rights rdx. Returns its slot.
     MINT = 20 "mint",
@@ -246,7 +245,7 @@ pub struct ThreadInfo {
     pub space: u32,
     /// See [`state`].
     pub state: u32,
-    /// Priority it was given, 0 (idle) to 31. While it serves a request it runs at the caller's.
+    /// Priority it was given, 0 (idle) to 31. While it serves a request it runs at the caller's, unless it was given 31.
     pub priority: u32,
     /// Endpoint it waits for, or u32::MAX.
     pub waits_for: u32,

@@ -10,6 +10,9 @@ use crate::object::thread::Thread;
 
 /// Priorities, 0 to 31; 31 is the most urgent.
 pub const PRIORITIES: usize = 32;
+/// A thread that was given this priority, the highest, keeps it while it serves somebody less urgent: the supervisor's
+/// work is never kept waiting by whom it supervises. Nobody who was given less can give it.
+pub const SUPERVISOR: u8 = PRIORITIES as u8 - 1;
 /// How long a thread runs while few others of its priority wait, in nanoseconds.
 pub const LONGEST_SLICE: u64 = 5_000_000;
 /// The same where many wait.

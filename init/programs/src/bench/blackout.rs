@@ -49,9 +49,11 @@ const CASES: [(u8, Option<&CStr>); 6] = [
 const SAMPLES: usize = 5;
 /// Nanoseconds between two calls, in which the other thread gets on.
 const NAP: u64 = 20_000;
+/// Nanoseconds from one blackout to the next: what the last one left behind is taken apart meanwhile.
+const REST: u64 = 5_000_000;
 /// What the vfs has to take over: so many open files, and bytes in one.
-const OPEN_FILES: usize = 900;
-const CONTENTS: usize = 512 << 10;
+const OPEN_FILES: usize = 1000;
+const CONTENTS: usize = 4 << 20;
 const PATH: &CStr = c"/tmp/blackout";
 /// Where the other thread's stack lies, and its pages.
 const STACK_AT: u64 = 0x32_0000_0000;
@@ -134,6 +136,7 @@ fn blackout(index: usize, nap: u32, call: impl Fn() -> Result<(), Errno>) -> Res
         sys::counters(&mut after)?;
         Ok::<_, Errno>((took, after.rep_extra - before.rep_extra))
     };
+    sys::reply_recv(nap, &Reply::NONE, sys::clock() + REST)?;
     round()?;
     let (calm, calm_repeated) = round()?;
     let mut longest = (0, 0);

@@ -15,8 +15,8 @@ use parley_abi::call::{NULL, ROW};
 use parley_abi::msg::{Deadline, Flags, Words, pack};
 
 pub use ipc::{
-    Event, Prepared, Reply, With, call, call_lending, cancel, conn_free, copy_in, copy_out, forward, mint, notify,
-    put_back, reply, reply_recv, requests, revoke, submit,
+    Event, Prepared, Reply, With, call, call_lending, cancel, copy_in, copy_out, forward, mint, notify, put_back,
+    reply, reply_recv, requests, revoke, submit,
 };
 pub use machine::{
     POWER_OFF, RESET, check, clock, counters, irq_ack, irq_bind, irq_create, log, log_read, mem_info, port_grant,
@@ -25,7 +25,7 @@ pub use machine::{
 pub use memory::{map, mem_create, mem_read, mem_write, quota_create, quota_destroy, quota_info, space_create, unmap};
 pub use object::{
     LOWEST_FREE, endpoint_create, handle_copy, handle_drop, handle_grant, handle_info, handle_move, space_faults,
-    space_name, space_table, table_create,
+    space_name, space_table, space_threads, table_create,
 };
 pub use thread::{
     NewThread, set_fs_base, thread_capped, thread_create, thread_exit, thread_kill, thread_priority, thread_start,

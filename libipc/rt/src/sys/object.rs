@@ -48,6 +48,12 @@ pub fn handle_info(handle: u32) -> Result<(u8, Rights, u32), Errno> {
     Ok((info as u8, Rights::from_bits_truncate((info >> 8) as u8), (info >> 32) as u32))
 }
 
+/// How many threads the address space in this slot has, at most 65535. Errors: see [`HANDLE_INFO`].
+pub fn space_threads(space: u32) -> Result<u16, Errno> {
+    // SAFETY: the call touches no memory of ours.
+    unsafe { checked(HANDLE_INFO, [u64::from(space), 0, 0, 0, 0, 0]) }.map(|info| (info >> 16) as u16)
+}
+
 /// Creates an endpoint; returns its slot. Errors: see [`ENDPOINT_CREATE`].
 pub fn endpoint_create(quota: u32) -> Result<u32, Errno> {
     // SAFETY: the call touches no memory of ours.

@@ -16,14 +16,13 @@ use crate::object::memory::Memory;
 use crate::object::region::Mapping;
 use crate::object::space::Space;
 use crate::object::thread::NewThread;
+use crate::sched::SUPERVISOR;
 
 /// Where init's stack ends, and how large it is.
 const STACK_TOP: u64 = 0x7ffe_0000_0000;
 const STACK_PAGES: u64 = 16;
 /// What lies on it at the start: no arguments, no environment, no auxiliary vector.
 const STACK_START: u64 = STACK_TOP - 48;
-/// Priority of init: above programs, below the services that it starts may be higher as it wishes.
-const PRIORITY: u8 = 31;
 /// Why init cannot be made, most of the time.
 const NO_MEMORY: &str = "no memory for init";
 /// Name of the program in the boot archive.
@@ -41,7 +40,7 @@ pub fn launch(core: &mut Core, composition: &Composition, facts: &Facts) {
     let bytes = unsafe { core::slice::from_raw_parts(core::ptr::from_ref(&info).cast(), size_of::<Info>()) };
     map_new(core, space, INFO_AT, 1, prot::READ, bytes);
     give_handles(core, space, facts);
-    let new = NewThread { space, quota: ROOT_QUOTA, entry, stack: STACK_START, argument: 0, priority: PRIORITY };
+    let new = NewThread { space, quota: ROOT_QUOTA, entry, stack: STACK_START, argument: 0, priority: SUPERVISOR };
     let thread = need(core.create_thread(new), NO_MEMORY);
     core.init = thread;
     need(core.start_thread(thread), "init does not start");

@@ -12,6 +12,7 @@ use crate::object::endpoint::{Binding, Endpoint};
 use crate::object::handle::{Handle, RESERVED};
 use crate::object::table::Packed;
 use crate::object::thread::{How, Kind, State, Thread};
+use crate::sched::SUPERVISOR;
 
 /// What became of a request.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -178,7 +179,7 @@ impl Core {
     }
 
     /// Puts a request into the registers of a receiver, which is in no queue any more, and lets it work in the
-    /// caller's turn.
+    /// caller's turn: at the caller's priority, unless it is the supervisor.
     #[inline(always)]
     pub fn deliver_request(&mut self, endpoint: Ref<Endpoint>, caller: Ref<Thread>, receiver: Ref<Thread>) {
         let thread = self.threads.live(caller);
@@ -193,7 +194,8 @@ impl Core {
         server.frame.set_words(&words);
         server.frame.r13 = token.0;
         server.frame.r15 = badge;
-        (server.serving, server.priority) = (token, priority);
+        server.serving = token;
+        server.priority = if server.base == SUPERVISOR { SUPERVISOR } else { priority };
     }
 
     /// Keeps a descriptor and a connection for the reply, on the caller's account, so that it can't fail.

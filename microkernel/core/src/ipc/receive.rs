@@ -8,6 +8,7 @@ use crate::kernel::Core;
 use crate::mem::slab::Ref;
 use crate::object::endpoint::{Endpoint, Event};
 use crate::object::thread::{State, Thread};
+use crate::sched::SUPERVISOR;
 use crate::syscall::Done;
 
 const KNOWN: Flags = CARRIES.union(Flags::CLOSE_ON_EXEC).union(Flags::NO_RECEIVE);
@@ -84,7 +85,9 @@ impl Core {
     fn wait_for_event(&mut self, at: Ref<Endpoint>, server: Ref<Thread>, deadline: u64) {
         self.threads[server].state = State::Receiving;
         self.threads[server].waits_for = at;
-        self.endpoints[at].add_receiver(&mut self.threads, server, deadline == 0);
+        // The short cuts hand priorities on, so the supervisor is never where they look.
+        let alone = deadline == 0 && self.threads[server].base != SUPERVISOR;
+        self.endpoints[at].add_receiver(&mut self.threads, server, alone);
         if deadline != 0 {
             self.deadlines.set(&mut self.threads, server, deadline);
             self.update_timer();

@@ -45,6 +45,7 @@ pub struct Window {
 
 impl Window {
     /// Window number `index`, in the address space with page-table root `root`, at most `limit` pages.
+    #[inline(never)]
     pub fn new(index: u64, root: Phys, limit: usize) -> Window {
         assert!(limit * PAGE <= WINDOW as usize, "a window is too small for its table");
         let base = if cfg!(target_os = "none") { start(index) } else { host_memory(limit) };

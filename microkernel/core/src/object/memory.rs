@@ -35,6 +35,14 @@ enum Backing {
     TwoLevels(Phys),
 }
 
+/// Frames of consecutive pages.
+pub enum Run<'a> {
+    /// Consecutive ones, from this on.
+    From(Phys),
+    /// These, until one that is 0.
+    List(&'a [u64]),
+}
+
 /// A memory object.
 #[derive(Default)]
 pub struct Memory {
@@ -99,6 +107,20 @@ impl Memory {
         }
     }
 
+    /// The frames from page `number` on, as far as they are found at once.
+    pub fn run(&self, number: u64) -> Run<'_> {
+        let number = number as usize;
+        match self.backing {
+            Backing::Contiguous(first) => Run::From(Phys(first.0 + (number * PAGE) as u64)),
+            Backing::Index(index) => Run::List(&listed(index)[number..]),
+            Backing::TwoLevels(top) => match listed(top)[number / ENTRIES] {
+                0 => Run::List(&[]),
+                index => Run::List(&listed(Phys(index))[number % ENTRIES..]),
+            },
+            Backing::None | Backing::Single(_) => Run::List(&[]),
+        }
+    }
+
     /// Frees one page of frames. False: none is left.
     fn free_step(&mut self, frames: &mut Frames) -> bool {
         match self.backing {
@@ -126,6 +148,12 @@ impl Memory {
             },
         }
     }
+}
+
+/// An index page, to be read.
+fn listed<'a>(index: Phys) -> &'a [u64; ENTRIES] {
+    // SAFETY: index pages belong to their memory object alone, which the caller borrows for as long as it reads.
+    unsafe { index.words() }
 }
 
 /// Entry `number` of an index page, made if it is missing.
@@ -238,7 +266,7 @@ impl Core {
         // SAFETY: the frame belongs to the object; ring 3 may map it as well, but it does not run now.
         let page: &mut [u8] = unsafe { core::slice::from_raw_parts_mut(frame.pointer(), PAGE) };
         let copied = match write {
-            true => user.copy_in(&mut page[from..]),
+            true => user.copy_in(&mut page[from..], &mut self.leaves[0]),
             false => user.copy_out(&page[from..]),
         };
         let copied = copied.map_err(|_| Errno::EFAULT)?;

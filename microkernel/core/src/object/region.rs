@@ -6,8 +6,9 @@ use parley_abi::{Errno, PAGE, USER_END, USER_START};
 use crate::arch::paging::{self, MapError};
 use crate::arch::tlb;
 use crate::kernel::Core;
+use crate::mem::frames::Phys;
 use crate::mem::slab::{Object, Ref, Slab};
-use crate::object::memory::Memory;
+use crate::object::memory::{Memory, Run};
 use crate::object::space::Space;
 
 /// How far a mapping is.
@@ -53,6 +54,8 @@ impl Region {
 const MAX_REGIONS: u32 = 256;
 /// Pages that one step maps or unmaps, so that no step is long.
 const STEP: u64 = 8;
+/// Pages that one step maps where frames and page table are there: a few instructions each.
+const RUN: u64 = 256;
 
 /// A wish to map, checked.
 #[derive(Clone, Copy)]
@@ -101,7 +104,7 @@ impl Object for Region {
 }
 
 impl Core {
-    /// Maps up to [`STEP`] pages of the wish. Returns how many are still to be mapped: the caller restarts
+    /// Maps up to [`STEP`] pages of the wish, or up to [`RUN`]. Returns how many are still to be mapped: the caller restarts
     /// its call with the rest. EINVAL. EEXIST: something is mapped there. ENOMEM.
     pub fn map_step(&mut self, wish: Mapping) -> Result<u64, Errno> {
         wish.check()?;
@@ -113,8 +116,10 @@ impl Core {
             return self.undo_step(failed, wish.pages);
         }
         let region = self.region_for(&wish)?;
-        let pages = wish.pages.min(STEP);
-        for number in 0..pages {
+        let run = self.map_run(&wish);
+        self.regions[region].pages += run;
+        let pages = if run == 0 { wish.pages.min(STEP) } else { run };
+        for number in run..pages {
             if let Err(errno) = self.map_page(&wish, number) {
                 self.regions[region].progress = Progress::Failed;
                 return match self.regions[region].pages {
@@ -197,6 +202,24 @@ impl Core {
         space.regions = at;
         self.memories[wish.memory].regions += 1;
         Ok(at)
+    }
+
+    /// Maps as many pages as have frames that lie in one list, and a page table. Returns how many.
+    fn map_run(&mut self, wish: &Mapping) -> u64 {
+        let root = self.spaces[wish.space].root.table();
+        let Some(table) = paging::last_table(root, wish.address) else { return 0 };
+        let flags = paging::user_flags(wish.prot);
+        let most = wish.pages.min(RUN) as usize;
+        match self.memories[wish.memory].run(wish.first) {
+            Run::From(first) => {
+                let frames = (first.0..).step_by(PAGE).take(most).map(Phys);
+                paging::map_run(table, wish.address, frames, flags)
+            }
+            Run::List(list) => {
+                let frames = list.iter().take(most).map_while(|&frame| (frame != 0).then_some(Phys(frame)));
+                paging::map_run(table, wish.address, frames, flags)
+            }
+        }
     }
 
     fn map_page(&mut self, wish: &Mapping, number: u64) -> Result<(), Errno> {

@@ -107,7 +107,12 @@ impl Core {
             return Err(Errno::EBADF);
         }
         let number = (handle.reference::<()>().place) as i64;
-        Ok(Done::Value(handle.kind as i64 | (handle.rights().bits() as i64) << 8 | number << 32))
+        let threads = match handle.kind {
+            kind::SPACE => self.spaces.get(handle.reference()).map_or(0, |space| space.threads.min(0xffff)),
+            _ => 0,
+        };
+        let what = handle.kind as i64 | (handle.rights().bits() as i64) << 8 | i64::from(threads) << 16;
+        Ok(Done::Value(what | number << 32))
     }
 
     pub(super) fn sys_quota_create(&mut self) -> Result<Done, Errno> {

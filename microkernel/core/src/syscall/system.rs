@@ -69,7 +69,7 @@ impl Core {
         let [system, address, len, ..] = self.args();
         self.system(system, Rights::WRITE)?;
         let mut bytes = [0; LOG_MOST];
-        let copied = self.claim(address, len).copy_in(&mut bytes).map_err(|_| Errno::EFAULT)?;
+        let copied = self.claim(address, len).copy_in(&mut bytes, &mut self.leaves[0]).map_err(|_| Errno::EFAULT)?;
         self.log_bytes(&bytes[..copied.bytes]);
         Ok(Done::Value(copied.bytes as i64))
     }

@@ -8,7 +8,7 @@ use parley_abi::row::Row;
 use parley_abi::{Errno, slot};
 use parley_rt::sys::{self, Event, LOWEST_FREE, NewThread, Reply};
 
-use crate::tool::client::answer;
+use crate::tool::client::{answer, forget};
 use crate::tool::machine::mem_info;
 use crate::tool::scope::Scope;
 use crate::tool::verdict::{Trouble, Verdict};
@@ -124,7 +124,7 @@ fn connections_leak_nothing() -> Verdict {
     repeat(&scope, || {
         sys::handle_drop(sys::mint(endpoint, 7, Rights::CALL)?)?;
         match sys::reply_recv(endpoint, &Reply::NONE, POLL)? {
-            Event::Closed { badge: 7 } => Ok(sys::conn_free(endpoint, 7)?),
+            closed @ Event::Closed { .. } => forget(endpoint, &closed, 7),
             other => Err(Trouble::Fail(alloc::format!("expected CLOSED, got {other:?}"))),
         }
     })

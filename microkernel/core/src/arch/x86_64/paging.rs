@@ -92,18 +92,28 @@ pub fn map(
     Ok(())
 }
 
+/// Maps frames from `address` on, in the last-level table that covers it, until they end, or the table, or something is
+/// mapped already. Returns how many.
+pub fn map_run(last: Phys, address: u64, frames: impl Iterator<Item = Phys>, flags: u64) -> u64 {
+    let mut mapped = 0;
+    for (entry, frame) in table(last)[index(address, 1)..].iter_mut().zip(frames) {
+        if *entry & PRESENT != 0 {
+            break;
+        }
+        *entry = frame.0 | flags;
+        mapped += 1;
+    }
+    mapped
+}
+
 /// The last-level table that covers `address`, if there is one.
 #[inline(always)]
-fn last_table(root: Phys, address: u64) -> Option<Phys> {
-    let mut at = root;
-    for level in [4, 3, 2] {
+pub fn last_table(root: Phys, address: u64) -> Option<Phys> {
+    let below = |at, level| {
         let entry = table(at)[index(address, level)];
-        if entry & PRESENT == 0 {
-            return None;
-        }
-        at = Phys(entry & ADDRESS);
-    }
-    Some(at)
+        if entry & PRESENT == 0 { None } else { Some(Phys(entry & ADDRESS)) }
+    };
+    below(below(below(root, 4)?, 3)?, 2) // a loop over levels costs twice as much where code is to be small
 }
 
 /// The last-level table that was looked up last, so that the next address near by needs no walk. Good until a table
