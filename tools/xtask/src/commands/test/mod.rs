@@ -10,6 +10,7 @@ mod c_posix;
 mod exec_cases;
 mod fuzz_cases;
 mod host_cases;
+mod image_cases;
 mod ktest;
 mod miri_cases;
 mod model_cases;
@@ -18,7 +19,6 @@ mod ring0;
 mod sessions;
 mod short_cuts;
 mod torture_cases;
-mod trace_sites;
 
 use anyhow::Result;
 use clap::Args;
@@ -168,7 +168,7 @@ fn machine_cases(workspace: &Workspace) -> Result<Vec<Case<Rig>>> {
         cases.extend(exec_cases::cases(kernel));
         cases.extend(sessions::cases(&scripts, kernel, Loader::Direct));
         cases.extend(bad_boot::cases(kernel));
-        cases.push(trace_sites::case(kernel));
+        cases.extend(image_cases::cases(kernel));
     }
     cases.push(short_cuts::ktest_case());
     cases.push(Case::one("micro/text", |rig: &Rig| check_text(&rig.guest).map(drop).into()));
