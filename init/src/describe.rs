@@ -3,6 +3,7 @@
 use core::fmt::{self, Write};
 
 use parley_abi::Errno;
+use parley_abi::call::Rights;
 use parley_abi::info::topic;
 use parley_abi::slot::service;
 
@@ -34,7 +35,12 @@ fn policy(entry: &Entry, out: &mut Text) -> fmt::Result {
     };
     writeln!(out, "   started: {start}, from {}, priority {}", entry.program, entry.priority)?;
     writeln!(out, "    memory: {} KiB, state that outlives it: {} KiB", entry.pages * 4, entry.state * 4)?;
-    write!(out, "      uses: system {:?}", entry.rights())?;
+    let rights = entry.rights();
+    out.write_str(match (rights.contains(Rights::WRITE), rights.contains(Rights::READ)) {
+        (true, true) => "      uses: the kernel log, which it reads as well",
+        (true, false) => "      uses: the kernel log",
+        (false, _) => "      uses: no kernel log",
+    })?;
     for ports in &entry.ports {
         write!(out, ", ports {:#x} to {:#x}", ports.first, u32::from(ports.first) + u32::from(ports.count) - 1)?;
     }

@@ -86,8 +86,8 @@ impl Init {
                 Ok(Event::Request { token, .. }) => {
                     let _ = sys::reply(endpoint, &Reply::done(token, Errno::ENXIO.negated()));
                 }
-                Ok(Event::Closed { badge }) => {
-                    let _ = sys::conn_free(endpoint, badge);
+                Ok(Event::Closed { token, .. }) => {
+                    let _ = sys::reply(endpoint, &Reply::done(token, 0));
                 }
                 Ok(Event::Timeout) | Err(_) => return,
                 Ok(_) => {}

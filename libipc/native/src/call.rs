@@ -2,7 +2,7 @@
 //!
 //! Numbers start at [`FIRST`]; below lie the POSIX numbers, whose meaning is a process's call table
 //! ([`crate::row`]). Every call returns a value or a negated [`crate::Errno`] in rax and, unless said
-//! otherwise, changes no other register but rcx and r11. Long ones (`map`, `mem_read`, `mem_write`, `revoke`,
+//! otherwise, changes no other register but rcx and r11. Long ones (`check`, `map`, `mem_read`, `mem_write`, `revoke`,
 //! `table_create`) are made again until they are done, and count their arguments on meanwhile. Arguments: `handle` in
 //! rdi, then rsi, rdx, r10, r8, r9. Common errors: EBADF (no such handle, or not of the kind), EPERM (the
 //! handle lacks the right), EINVAL (an argument is out of range), ENOMEM (the quota is used up), EFAULT (a
@@ -45,8 +45,6 @@ calls! {
     COPY_IN = 6 "copy_in",
     /// Copy the buffer rdx of r9 bytes to lease r10 at offset r8 of request rsi. As COPY_IN.
     COPY_OUT = 7 "copy_out",
-    /// The server has forgotten connection badge rsi of its endpoint rdi after CLOSED.
-    CONN_FREE = 8 "conn_free",
     /// Interrupt the pending call of thread handle rdi: its server receives CANCEL. ESRCH if it does
     /// not wait, or waits for what becomes of its fault.
     CANCEL = 9 "cancel",
@@ -66,9 +64,10 @@ calls! {
     /// Drop handle rdi.
     HANDLE_DROP = 16 "handle_drop",
     /// Copy handle rdi to slot rsi of the own table (which must be free; u64::MAX: lowest free slot from
-    /// [`crate::slot::FREE`]), keeping rights rdx only. Returns the slot.
+    /// [`crate::slot::FREE`]), keeping rights rdx only. Bits 8 to 15 of rdx, if they are not 0, are one more than the
+    /// ceiling of a thread's handle, if that is not lower already. Returns the slot.
     HANDLE_COPY = 17 "handle_copy",
-    /// Copy handle rsi to slot rdx of the table of space rdi, keeping rights r10 only.
+    /// Copy handle rsi to slot rdx of the table of space rdi, keeping rights r10 only: as HANDLE_COPY.
     HANDLE_GRANT = 18 "handle_grant",
     /// Move handle rsi to slot rdx of the table of space rdi, keeping rights r10 only: as HANDLE_GRANT, and the
     /// own slot is free. The only way to hand on an interrupt, of which there is one handle.
@@ -119,7 +118,8 @@ calls! {
     THREAD_START = 45 "thread_start",
     /// Stop thread rdi for good.
     THREAD_KILL = 46 "thread_kill",
-    /// Set the priority of thread rdi to rsi, at most the caller's own.
+    /// Set the priority of thread rdi to rsi, at most the ceiling of the handle: what its maker's priority was, unless a
+    /// copy was given less. EPERM.
     THREAD_PRIORITY = 47 "thread_priority",
     /// Set the FS base of the calling thread to rdi (a user address). What a program puts there, or into the GS
     /// base, by instructions of its own is lost when another thread runs.
@@ -159,7 +159,8 @@ calls! {
     /// Go on taking apart what has no handles left. Calls that drop handles continue as this one until
     /// nothing is left to do; it can also be made by itself, and then does nothing.
     REAP = 22 "reap",
-    /// Verify the core's own invariants, with system handle rdi. 0, or the number of the first that fails.
+    /// Verify the core's own invariants after number rsi, with system handle rdi (MANAGE). 0, or the number of the first
+    /// that fails. Others run between one and the next; each looks at every object there is, and takes as long.
     CHECK = 75 "check",
     /// Switch the trace to mode rsi ([`crate::trace::mode`]), with system handle rdi (MANAGE). ENOMEM: no
     /// memory for its ring.
@@ -207,7 +208,7 @@ bitflags::bitflags! {
         const WRITE = 1 << 5;
         /// Memory: map for execution. System: power, interrupts, ports.
         const EXECUTE = 1 << 6;
-        /// Space, thread, quota: change it. System: trace what everybody does.
+        /// Space, thread, quota: change it. System: trace what everybody does, verify the core.
         const MANAGE = 1 << 7;
     }
 }

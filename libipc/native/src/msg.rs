@@ -75,7 +75,7 @@ impl Token {
     pub const fn new(thread: u32, generation: u32) -> Token {
         Token((generation as u64) << 32 | thread as u64)
     }
-    /// Object number of the calling thread.
+    /// Object number of the calling thread. The core marks those of other things that are to be answered.
     pub const fn thread(self) -> u32 {
         self.0 as u32
     }
@@ -91,7 +91,8 @@ pub mod event {
     pub const REQUEST: u32 = 0;
     /// A submitted call was answered: words hold the reply, token the submitter's cookie.
     pub const DONE: u32 = 1;
-    /// The last handle to the connection with this badge is gone; answer with `conn_free`.
+    /// The last handle to the connection with this badge is gone. The token is to be answered when the
+    /// server has forgotten what it was, with nothing; until then a new server is told again.
     pub const CLOSED: u32 = 2;
     /// The caller with this token no longer waits, or should be answered early.
     pub const CANCEL: u32 = 3;

@@ -163,12 +163,12 @@ impl Out {
 impl Text {
     /// Copies the string into `into` and returns it without its NUL.
     ///
-    /// ENAMETOOLONG: no NUL within `into`. EFAULT: not mapped.
+    /// ENAMETOOLONG: no NUL within `into`. EFAULT: not mapped. (A copy of text ends with its NUL.)
     pub fn read<'b>(&self, cx: &mut Cx<'_>, into: &'b mut [u8]) -> Result<&'b [u8], Errno> {
         let copied = cx.host.copy_in(cx.token, self.lease, 0, into)?;
-        match into[..copied].iter().position(|&byte| byte == 0) {
-            Some(end) => Ok(&into[..end]),
-            None => Err(Errno::ENAMETOOLONG),
+        match into[..copied].split_last() {
+            Some((0, text)) => Ok(text),
+            _ => Err(Errno::ENAMETOOLONG),
         }
     }
 }

@@ -47,10 +47,7 @@ pub fn serve<S: Service + ?Sized>(service: &mut S) -> ! {
                     }
                 }
             }
-            other => {
-                attend(service, &mut host, other);
-                Reply::NONE.prepare()
-            }
+            other => Reply::done(attend(service, &mut host, other), 0).prepare(),
         };
     }
 }
@@ -79,13 +76,12 @@ pub(crate) fn adopt(mut each: impl FnMut(Token, u32)) {
     }
 }
 
-/// What the service is told without an answer being due.
-fn attend<S: Service + ?Sized>(service: &mut S, host: &mut Ring3, event: Event) {
+/// What the service is told without a result being due. Returns what the core waits for.
+fn attend<S: Service + ?Sized>(service: &mut S, host: &mut Ring3, event: Event) -> Token {
     match event {
-        Event::Closed { badge } => {
+        Event::Closed { token, badge } => {
             service.closed(host, badge);
-            // ESTALE can only mean that the core forgot it first.
-            let _ = sys::conn_free(slot::ENDPOINT, badge);
+            return token;
         }
         Event::Notified { bits } => match supervised::attend(bits) {
             0 => {}
@@ -95,6 +91,7 @@ fn attend<S: Service + ?Sized>(service: &mut S, host: &mut Ring3, event: Event) 
         // The alarm has been fired already, requests are not for here, and no service submits calls.
         Event::Timeout | Event::Done { .. } | Event::Request { .. } => {}
     }
+    Token::NONE
 }
 
 /// The reply that carries out an outcome.

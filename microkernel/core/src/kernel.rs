@@ -49,7 +49,7 @@ pub struct Core {
     pub fpu_owner: Ref<Thread>,
     /// CR0 that is loaded.
     pub cr0: u64,
-    /// Where replies with bytes were copied from and to last.
+    /// Page tables of the last copies between two programs: those of the server, and those of its client.
     pub leaves: [paging::Leaf; 2],
     /// Whether the processor has instructions for segment bases.
     pub fast_bases: bool,
@@ -134,7 +134,7 @@ impl Core {
     /// A claim of the running thread to its own memory.
     #[inline(always)]
     pub fn claim(&self, address: u64, len: u64) -> Claim {
-        Claim { root: self.root, address, len }
+        Claim::new(self.root, address, len)
     }
 
     /// Accounts for a copy.

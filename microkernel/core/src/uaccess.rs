@@ -19,6 +19,8 @@ pub struct Claim {
     pub address: u64,
     /// Bytes.
     pub len: u64,
+    /// It is text: what follows its first NUL does not belong to it.
+    pub text: bool,
 }
 
 /// The page behind a claim was not there, or not writable.
@@ -41,17 +43,15 @@ fn to_page_end(address: u64) -> usize {
 }
 
 impl Claim {
+    /// A claim to bytes.
+    pub fn new(root: Root, address: u64, len: u64) -> Claim {
+        Claim { root, address, len, text: false }
+    }
+
     /// The part of the claim from `offset` on, at most `len` bytes. Empty if `offset` lies behind it.
     pub fn part(self, offset: u64, len: u64) -> Claim {
         let rest = self.len.saturating_sub(offset);
         Claim { address: self.address.wrapping_add(offset), len: rest.min(len), ..self }
-    }
-
-    /// Where the claim's memory lies, up to the end of its first page, and how many bytes that is.
-    #[inline(always)]
-    fn first_page(self, write: bool) -> Result<(*mut u8, usize), Fault> {
-        let at = paging::lookup(self.root.table(), self.address, write).ok_or(Fault)?;
-        Ok((at, self.len.min(to_page_end(self.address) as u64) as usize))
     }
 
     fn advance(&mut self, bytes: usize) {
@@ -59,32 +59,37 @@ impl Claim {
         self.len -= bytes as u64;
     }
 
-    /// How many bytes of it there are up to the first NUL, that one included; all, if there is none.
-    pub fn up_to_nul(mut self) -> Result<u64, Fault> {
-        let whole = self.len;
-        while self.len > 0 {
-            let (at, bytes) = self.first_page(false)?;
-            // SAFETY: 1. a user page in the direct map, and `bytes` does not reach past it; 2. there is one processor, and
-            // it does not leave ring 0 while the slice lives.
-            let piece = unsafe { core::slice::from_raw_parts(at, bytes) };
-            if let Some(nul) = position_of_nul(piece) {
-                return Ok(whole - self.len + nul as u64 + 1);
-            }
-            self.advance(bytes);
+    /// How many of the `bytes` bytes at `at`, where it begins, belong to it: a text ends after its first NUL.
+    ///
+    /// # Safety
+    /// They lie within a user page in the direct map.
+    #[inline(always)]
+    unsafe fn cut(&mut self, at: *const u8, bytes: usize) -> usize {
+        if !self.text {
+            return bytes;
         }
-        Ok(whole)
+        // SAFETY: 1. the caller vouches for the bytes; 2. there is one processor, and it does not leave ring 0 while the
+        // slice lives.
+        let piece = unsafe { core::slice::from_raw_parts(at, bytes) };
+        let Some(nul) = position_of_nul(piece) else { return bytes };
+        self.len = nul as u64 + 1;
+        nul + 1
     }
 
     /// Copies from user memory into `into`, as far as the shorter of the two goes. A fault after some
-    /// bytes is a short copy.
-    pub fn copy_in(mut self, into: &mut [u8]) -> Result<Copied, Fault> {
+    /// bytes is a short copy, unless it is text. `leaf` remembers where its page tables are.
+    pub fn copy_in(mut self, into: &mut [u8], leaf: &mut paging::Leaf) -> Result<Copied, Fault> {
         let mut done = Copied::default();
         while self.len > 0 && done.bytes < into.len() {
-            let (from, bytes) = match self.first_page(false) {
-                Err(Fault) if done.bytes == 0 => return Err(Fault),
-                Err(Fault) => break,
-                Ok((from, bytes)) => (from, bytes.min(into.len() - done.bytes)),
+            let Some(from) = leaf.lookup(self.root, self.address, false) else {
+                if done.bytes == 0 || self.text {
+                    return Err(Fault);
+                }
+                break;
             };
+            let rest = self.len.min((into.len() - done.bytes) as u64) as usize;
+            // SAFETY: a user page in the direct map, and the bytes do not reach past it.
+            let bytes = unsafe { self.cut(from, rest.min(to_page_end(self.address))) };
             let to = into[done.bytes..done.bytes + bytes].as_mut_ptr();
             // SAFETY: 1. `from` is a user page in the direct map, and `bytes` does not reach past it;
             // 2. `to` has `bytes` bytes; 3. core memory and user pages never overlap.
@@ -113,11 +118,12 @@ impl Claim {
     fn copy_out_by_pages(mut self, from: &[u8]) -> Result<Copied, Fault> {
         let mut done = Copied::default();
         while self.len > 0 && done.bytes < from.len() {
-            let (to, bytes) = match self.first_page(true) {
-                Err(Fault) if done.bytes == 0 => return Err(Fault),
-                Err(Fault) => break,
-                Ok((to, bytes)) => (to, bytes.min(from.len() - done.bytes)),
+            let to = match paging::lookup(self.root.table(), self.address, true) {
+                None if done.bytes == 0 => return Err(Fault),
+                None => break,
+                Some(to) => to,
             };
+            let bytes = to_page_end(self.address).min(self.len.min((from.len() - done.bytes) as u64) as usize);
             let source = from[done.bytes..done.bytes + bytes].as_ptr();
             // SAFETY: as `copy_in`, the other way round; the page is one that ring 3 may write.
             done.rep_extra += unsafe { copy(to, source, bytes) };
@@ -154,49 +160,35 @@ pub enum Side {
     To,
 }
 
-/// Copies between two address spaces, at most `limit` bytes. A fault after some bytes is a short copy.
+/// Copies between two address spaces, at most `limit` bytes. A fault after some bytes is a short copy, unless it is
+/// text. The leaves remember where the page tables of source and destination are.
 #[inline(always)]
-pub fn copy_between(mut from: Claim, mut to: Claim, limit: usize) -> Result<Copied, Side> {
+pub fn copy_between(
+    (mut from, read): (Claim, &mut paging::Leaf),
+    (mut to, written): (Claim, &mut paging::Leaf),
+    limit: usize,
+) -> Result<Copied, Side> {
     let mut done = Copied::default();
     while from.len > 0 && to.len > 0 && done.bytes < limit {
-        let source = from.first_page(false).map_err(|Fault| Side::From);
-        let target = to.first_page(true).map_err(|Fault| Side::To);
-        let ((source, readable), (target, writable)) = match (source, target) {
+        let source = read.lookup(from.root, from.address, false).ok_or(Side::From);
+        let target = written.lookup(to.root, to.address, true).ok_or(Side::To);
+        let (source, target) = match (source, target) {
             (Ok(source), Ok(target)) => (source, target),
-            (Err(side), _) | (_, Err(side)) if done.bytes == 0 => return Err(side),
+            (Err(side), _) | (_, Err(side)) if done.bytes == 0 || from.text => return Err(side),
             _ => break,
         };
-        let bytes = readable.min(writable).min(limit - done.bytes);
-        // SAFETY: 1. both pages lie in the direct map, and `bytes` reaches past neither; 2. if ring 3
-        // mapped one frame twice and they overlap, `rep movs` still writes only inside the target.
+        let pages = to_page_end(from.address).min(to_page_end(to.address));
+        let bytes = from.len.min(to.len).min((limit - done.bytes) as u64).min(pages as u64) as usize;
+        // SAFETY: both pages lie in the direct map, and `bytes` reaches past neither.
+        let bytes = unsafe { from.cut(source, bytes) };
+        // SAFETY: as above; and if ring 3 mapped one frame twice and they overlap, `rep movs` still writes only inside the
+        // target.
         done.rep_extra += unsafe { copy(target, source, bytes) };
         done.bytes += bytes;
         from.advance(bytes);
         to.advance(bytes);
     }
     Ok(done)
-}
-
-/// As [`copy_between`], for at most a page of bytes; `None` if there are more, or if there is anything to complain about.
-#[inline(always)]
-pub fn copy_short(from: Claim, to: Claim, leaves: &mut [paging::Leaf; 2]) -> Option<Copied> {
-    let bytes = from.len.min(to.len) as usize;
-    if bytes > PAGE {
-        return None;
-    }
-    let ([read, written], mut rest, mut rep_extra) = (leaves, bytes, 0);
-    let (mut here, mut there) = (from.address, to.address);
-    while rest != 0 {
-        let source = read.lookup(from.root, here, false)?;
-        let target = written.lookup(to.root, there, true)?;
-        let part = rest.min(to_page_end(here)).min(to_page_end(there));
-        // SAFETY: as `copy_between`.
-        rep_extra += unsafe { copy(target, source, part) };
-        rest -= part;
-        here += part as u64;
-        there += part as u64;
-    }
-    Some(Copied { bytes, rep_extra })
 }
 
 impl Core {
@@ -213,7 +205,7 @@ impl Core {
             self.count_copy(Copied { bytes, rep_extra });
             return bytes as i64;
         }
-        self.copy_to_current_by_pages(Claim { root: self.root, address, len }, from)
+        self.copy_to_current_by_pages(self.claim(address, len), from)
     }
 
     #[inline(never)]
@@ -286,7 +278,11 @@ mod tests {
     }
 
     fn claim(root: Root, offset: u64, len: u64) -> Claim {
-        Claim { root, address: BASE.wrapping_add(offset), len }
+        Claim::new(root, BASE.wrapping_add(offset), len)
+    }
+
+    fn copy_whole(from: Claim, to: Claim, limit: usize) -> Result<Copied, Side> {
+        copy_between((from, &mut Default::default()), (to, &mut Default::default()), limit)
     }
 
     #[test]
@@ -296,7 +292,7 @@ mod tests {
         let text: Vec<u8> = (0..100).collect();
         assert_eq!(claim(root, 4050, 100).copy_out(&text).unwrap().bytes, 100);
         let mut back = [0; 100];
-        assert_eq!(claim(root, 4050, 100).copy_in(&mut back).unwrap().bytes, 100);
+        assert_eq!(claim(root, 4050, 100).copy_in(&mut back, &mut Default::default()).unwrap().bytes, 100);
         assert_eq!(back[..], text[..]);
     }
 
@@ -307,25 +303,41 @@ mod tests {
         let end = 2 * PAGE as u64;
         assert_eq!(claim(root, end - 3, u64::MAX).copy_out(&[1; 9]).unwrap().bytes, 3, "then comes read-only");
         assert_eq!(claim(root, end, 8).copy_out(&[1; 8]), Err(Fault));
-        assert_eq!(claim(root, 3 * PAGE as u64, 8).copy_in(&mut [0; 8]), Err(Fault));
-        assert_eq!(claim(root, u64::MAX, u64::MAX).copy_in(&mut [0; 8]).map(|copied| copied.bytes), Err(Fault));
+        assert_eq!(claim(root, 3 * PAGE as u64, 8).copy_in(&mut [0; 8], &mut Default::default()), Err(Fault));
+        assert_eq!(
+            claim(root, u64::MAX, u64::MAX).copy_in(&mut [0; 8], &mut Default::default()).map(|copied| copied.bytes),
+            Err(Fault)
+        );
     }
 
     #[test]
     fn text_ends_at_its_nul() {
-        let mut frames = host_frames(32);
-        let root = space(&mut frames);
+        let mut frames = host_frames(64);
+        let (root, other) = (space(&mut frames), space(&mut frames));
         claim(root, 0, 3 * PAGE as u64).copy_out(&[0xff; 2 * PAGE]).unwrap();
+        let bytes_of = |text: Claim| {
+            let copied = text.copy_in(&mut [1; 8000], &mut Default::default()).map(|copied| copied.bytes as u64);
+            let between = copy_whole(text, claim(other, 5, 8000), 8000);
+            assert_eq!(between.ok().map(|copied| copied.bytes as u64), copied.ok());
+            copied
+        };
         for (from, nul) in [(0, 0), (1, 7), (3, 8), (5, 63), (4000, 4095), (4000, 4096), (4000, 4103), (8180, 8191)] {
             claim(root, nul, 1).copy_out(&[0]).unwrap();
-            let text = claim(root, from, 9000);
-            assert_eq!(text.up_to_nul(), Ok(nul - from + 1), "from {from} to {nul}");
-            assert_eq!(text.part(0, nul - from).up_to_nul(), Ok(nul - from), "none in what is looked at");
+            let text = Claim { text: true, ..claim(root, from, 8000) };
+            assert_eq!(bytes_of(text), Ok(nul - from + 1), "from {from} to {nul}");
+            assert_eq!(bytes_of(text.part(0, nul - from)), Ok(nul - from), "none in what is looked at");
             claim(root, nul, 1).copy_out(&[0x80]).unwrap();
         }
-        assert_eq!(claim(root, 3 * PAGE as u64 - 4, 4).up_to_nul(), Ok(1), "a page of zeros that may only be read");
-        assert_eq!(claim(root, 3 * PAGE as u64, 4).up_to_nul(), Err(Fault));
-        assert_eq!(claim(root, 0, 0).up_to_nul(), Ok(0));
+        let text = |offset, len| Claim { text: true, ..claim(root, offset, len) };
+        assert_eq!(bytes_of(text(3 * PAGE as u64 - 4, 4)), Ok(1), "a page of zeros that may only be read");
+        assert_eq!(bytes_of(text(3 * PAGE as u64, 4)), Err(Fault));
+        claim(root, 0, 3 * PAGE as u64).copy_out(&[0xff; 2 * PAGE]).unwrap();
+        let read_only = claim(root, 2 * PAGE as u64, 1);
+        let page = paging::lookup(root.table(), read_only.address, false).unwrap();
+        // SAFETY: a page of the test's own.
+        unsafe { page.write_bytes(0xff, PAGE) };
+        assert_eq!(bytes_of(text(3 * PAGE as u64 - 4, 9)), Err(Fault), "memory ends before a NUL is found");
+        assert_eq!(bytes_of(text(0, 0)), Ok(0));
     }
 
     #[test]
@@ -348,14 +360,14 @@ mod tests {
             claim(a, 0, bytes.len() as u64).copy_out(&bytes).unwrap();
             let (readable, writable) = (3 * PAGE as u64, 2 * PAGE as u64);
             let expect = len.min(limit as u64).min(readable.saturating_sub(from)).min(writable.saturating_sub(to));
-            match copy_between(claim(a, from, len), claim(b, to, len), limit) {
+            match copy_whole(claim(a, from, len), claim(b, to, len), limit) {
                 Ok(done) => proptest::prop_assert_eq!(done.bytes as u64, expect),
                 Err(_) => proptest::prop_assert!(expect == 0 && len > 0 && limit > 0),
             }
             let mut source = bytes;
             source.resize(3 * PAGE, 0);
             let mut got = vec![0; 2 * PAGE];
-            claim(b, 0, got.len() as u64).copy_in(&mut got).unwrap();
+            claim(b, 0, got.len() as u64).copy_in(&mut got, &mut Default::default()).unwrap();
             let mut model = vec![0; 2 * PAGE];
             let (f, t, n) = (from as usize, to as usize, expect as usize);
             if n > 0 {

@@ -5,7 +5,7 @@
 //! marks it as busy ([`Seat::open_up`]), and the core calls no service that is.
 
 use parley_abi::Errno;
-use parley_abi::msg::event::{CANCEL, CLOSED, NOTIFIED};
+use parley_abi::msg::event::{CANCEL, NOTIFIED};
 use parley_abi::msg::{Token, Words};
 use parley_abi::row::{Op, Shape};
 use parley_core::Core;
@@ -21,7 +21,16 @@ use crate::Seat;
 
 /// The functions of any service.
 pub fn ops<S: Service>() -> &'static Ops {
-    const { &Ops { start: start::<S>, request: request::<S>, call: call::<S>, event: event::<S>, alarm: alarm::<S> } }
+    const {
+        &Ops {
+            start: start::<S>,
+            request: request::<S>,
+            call: call::<S>,
+            event: event::<S>,
+            closed: closed::<S>,
+            alarm: alarm::<S>,
+        }
+    }
 }
 
 /// The functions of a service for rows.
@@ -67,13 +76,12 @@ fn event<S: Service>(core: &mut Core, number: u8, event: &Event) {
     occupied::<S, _>(core, number, |service, core| match event.kind {
         NOTIFIED => service.notified(&mut seat(core, number), event.words[0]),
         CANCEL => service.cancelled(&mut seat(core, number), event.token),
-        CLOSED => {
-            service.closed(&mut seat(core, number), event.badge);
-            let endpoint = core.residents[number as usize].endpoint;
-            let _ = core.forget_closed(endpoint, event.badge); // EINVAL: it was gone already
-        }
         _ => {}
     });
+}
+
+fn closed<S: Service>(core: &mut Core, number: u8, badge: u64) {
+    occupied::<S, _>(core, number, |service, core| service.closed(&mut seat(core, number), badge));
 }
 
 /// Another service asks, in the course of its own work.

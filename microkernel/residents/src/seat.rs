@@ -4,7 +4,6 @@ use parley_abi::Errno;
 use parley_abi::msg::{Token, Words};
 use parley_abi::slot::service::NAMES;
 use parley_core::Core;
-use parley_core::ipc::lease::until_nul;
 use parley_core::log::Level;
 use parley_core::mem::slab::Ref;
 use parley_core::object::table::Packed;
@@ -51,20 +50,15 @@ impl Host for Seat<'_> {
 
     fn copy_in(&mut self, token: Token, lease: u8, offset: u64, into: &mut [u8]) -> Result<usize, Errno> {
         let caller = self.caller(token)?;
-        let lease = self.core.lease(caller, lease as u64, false)?;
-        let mut part = lease.claim.part(offset, into.len() as u64);
-        if lease.text {
-            part = until_nul(part, into.len() as u64)?;
-        }
-        let copied = part.copy_in(into).map_err(|_| Errno::EFAULT)?;
+        let part = self.core.lease(caller, lease as u64, false)?.part(offset, into.len() as u64);
+        let copied = part.copy_in(into, &mut self.core.leaves[1]).map_err(|_| Errno::EFAULT)?;
         self.core.count_copy(copied);
         Ok(copied.bytes)
     }
 
     fn copy_out(&mut self, token: Token, lease: u8, offset: u64, from: &[u8]) -> Result<usize, Errno> {
         let caller = self.caller(token)?;
-        let lease = self.core.lease(caller, lease as u64, true)?;
-        let part = lease.claim.part(offset, from.len() as u64);
+        let part = self.core.lease(caller, lease as u64, true)?.part(offset, from.len() as u64);
         let copied = part.copy_out(from).map_err(|_| Errno::EFAULT)?;
         self.core.count_copy(copied);
         Ok(copied.bytes)

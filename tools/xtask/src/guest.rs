@@ -19,7 +19,7 @@ use crate::kernel::Kernel;
 use crate::limine::Limine;
 use crate::log;
 use crate::newlines::Newlines;
-use crate::qemu::{Accel, Boot, Console, End, Machine, Running};
+use crate::qemu::{Accel, Boot, Console, End, Machine, PROCESSOR, Running};
 use crate::symbols::Symbols;
 use crate::workspace::Workspace;
 
@@ -52,6 +52,8 @@ pub struct Job {
     pub loader: Loader,
     /// What executes the instructions.
     pub accel: Accel,
+    /// The processor, as QEMU's `-cpu` names it.
+    pub processor: String,
     /// RAM in MiB.
     pub memory: u32,
     /// Count instructions.
@@ -83,6 +85,7 @@ impl Job {
             archive: rig.guest.archive().to_bytes()?,
             loader: Loader::Direct,
             accel: Accel::Tcg,
+            processor: PROCESSOR.into(),
             memory: MEMORY,
             deterministic: false,
             options: Vec::new(),
@@ -158,6 +161,7 @@ impl Rig {
         Ok(Machine {
             boot: self.prepare(&launch, job.loader, folder)?,
             accel: job.accel,
+            processor: job.processor.clone(),
             memory: memory_for(job.loader, job.memory),
             deterministic: job.deterministic,
             console: Console::File(folder.join("com1")),

@@ -12,6 +12,7 @@ mod below;
 mod blackout;
 mod clocks;
 mod core_calls;
+mod deadline;
 mod devices;
 mod files;
 mod ipc;
@@ -60,9 +61,12 @@ fn posix<C: Caller>() -> [Family<C>; 6] {
     ]
 }
 
-/// What changes who serves, so that it comes last.
-fn disturbing() -> [Family<Trap>; 1] {
-    [Family { rows: blackout::ROWS, measure: blackout::measure }]
+/// What lasts, or changes who serves, so that it comes last.
+fn disturbing() -> [Family<Trap>; 2] {
+    [
+        Family { rows: deadline::ROWS, measure: deadline::measure },
+        Family { rows: blackout::ROWS, measure: blackout::measure },
+    ]
 }
 
 /// Runs the benchmark. Returns its exit status.

@@ -105,9 +105,22 @@ fn status(index: u32, info: &ServiceInfo) -> i32 {
     println!("restarts: {} after deaths", info.restarts);
     if info.generation > 1 || info.pid == 0 && info.generation > 0 {
         println!("  before: {}", why(info.reason));
-        return report(index, topic::DEATH);
+        return last_death(index, &why(info.reason));
     }
     0
+}
+
+/// What the last instance that died said, unless it was `before`, of which all is said.
+fn last_death(index: u32, before: &str) -> i32 {
+    let mut buffer = vec![0; LONGEST];
+    match said(index, topic::DEATH, &mut buffer) {
+        Ok(death) if death.is_empty() || death.trim_end() == before => 0,
+        Ok(death) => {
+            println!("    died: {}", death.trim_end());
+            0
+        }
+        Err(errno) => complain("svc", "init", errno),
+    }
 }
 
 /// Who waits for it, and what it has needed of the processor.
@@ -151,13 +164,18 @@ fn state(info: &ServiceInfo) -> &'static str {
 /// Prints what init has to say.
 fn report(index: u32, topic: u32) -> i32 {
     let mut buffer = vec![0; LONGEST];
-    match posix::report(index, topic, &mut buffer) {
-        Ok(length) => {
-            print!("{}", core::str::from_utf8(&buffer[..length.min(LONGEST)]).unwrap_or("?"));
+    match said(index, topic, &mut buffer) {
+        Ok(text) => {
+            print!("{text}");
             0
         }
         Err(errno) => complain("svc", "init", errno),
     }
+}
+
+fn said(index: u32, topic: u32, buffer: &mut [u8]) -> Result<&str, Errno> {
+    let length = posix::report(index, topic, buffer)?.min(buffer.len());
+    Ok(core::str::from_utf8(&buffer[..length]).unwrap_or("?"))
 }
 
 /// What the manifest says, and what happens to requests in progress.

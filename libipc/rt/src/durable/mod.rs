@@ -148,32 +148,28 @@ pub fn serve_durable<S: Durable>(service: &mut S) -> ! {
                     }
                 }
             }
-            other => {
-                attend(service, &mut world, other);
-                Reply::NONE.prepare()
-            }
+            other => Reply::done(attend(service, &mut world, other), 0).prepare(),
         };
     }
 }
 
-/// What the service is told without an answer being due.
-fn attend<S: Durable>(service: &mut S, world: &mut World, event: Event) {
+/// What the service is told without a result being due. Returns what the core waits for.
+fn attend<S: Durable>(service: &mut S, world: &mut World, event: Event) -> Token {
+    let mut done = Token::NONE;
     match event {
-        Event::Closed { badge } => {
+        Event::Closed { token, badge } => {
             service.closed(world, badge);
-            finish(service, world, Token::NONE, Answer::None);
-            // ESTALE can only mean that the core forgot it first.
-            let _ = sys::conn_free(slot::ENDPOINT, badge);
-            return;
+            done = token;
         }
         Event::Notified { bits } => match supervised::attend(bits) {
-            0 => return,
+            0 => return done,
             bits => service.notified(world, bits),
         },
         Event::Cancel { token } => service.cancelled(world, token),
-        Event::Timeout | Event::Done { .. } | Event::Request { .. } => return,
+        Event::Timeout | Event::Done { .. } | Event::Request { .. } => return done,
     }
     finish(service, world, Token::NONE, Answer::None);
+    done
 }
 
 /// The alarm that was set has rung.

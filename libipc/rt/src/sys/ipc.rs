@@ -2,8 +2,7 @@
 
 use parley_abi::Errno;
 use parley_abi::call::{
-    CALL, CANCEL, CONN_FREE, COPY_IN, COPY_OUT, FORWARD, MINT, NOTIFY, PUT_BACK, REPLY_RECV, REQUESTS, REVOKE, Rights,
-    SUBMIT,
+    CALL, CANCEL, COPY_IN, COPY_OUT, FORWARD, MINT, NOTIFY, PUT_BACK, REPLY_RECV, REQUESTS, REVOKE, Rights, SUBMIT,
 };
 use parley_abi::msg::{Deadline, Flags, Token, Words, event, pack};
 
@@ -181,8 +180,10 @@ pub enum Event {
         /// Words of the reply.
         words: Words,
     },
-    /// The last handle to a connection is gone; [`conn_free`] forgets it.
+    /// The last handle to a connection is gone.
     Closed {
+        /// To be answered, with nothing, when the server has forgotten what the connection was.
+        token: Token,
         /// Of the connection.
         badge: u64,
     },
@@ -208,7 +209,7 @@ impl Event {
         match after.rax as u32 {
             event::REQUEST => Event::Request { token, badge: after.r15, label, words: after.words },
             event::DONE => Event::Done { cookie: after.r13, label, words: after.words },
-            event::CLOSED => Event::Closed { badge: after.r15 },
+            event::CLOSED => Event::Closed { token, badge: after.r15 },
             event::CANCEL => Event::Cancel { token },
             event::NOTIFIED => Event::Notified { bits: after.words[0] },
             _ => Event::Timeout,
@@ -271,12 +272,6 @@ pub fn copy_out(endpoint: u32, token: Token, lease: u8, offset: u64, from: &[u8]
     // SAFETY: the core only reads `from`, which is borrowed.
     unsafe { checked(COPY_OUT, [u64::from(endpoint), token.0, at, u64::from(lease), offset, length]) }
         .map(|copied| copied as usize)
-}
-
-/// Frees a connection that was reported as [`Event::Closed`]. Errors: see [`CONN_FREE`].
-pub fn conn_free(endpoint: u32, badge: u64) -> Result<(), Errno> {
-    // SAFETY: the call touches no memory of ours.
-    unsafe { checked(CONN_FREE, [u64::from(endpoint), badge, 0, 0, 0, 0]) }.map(drop)
 }
 
 /// Interrupts the pending call of a thread. Errors: see [`CANCEL`].

@@ -15,8 +15,8 @@ use parley_abi::call::{NULL, ROW};
 use parley_abi::msg::{Deadline, Flags, Words, pack};
 
 pub use ipc::{
-    Event, Prepared, Reply, With, call, call_lending, cancel, conn_free, copy_in, copy_out, forward, mint, notify,
-    put_back, reply, reply_recv, requests, revoke, submit,
+    Event, Prepared, Reply, With, call, call_lending, cancel, copy_in, copy_out, forward, mint, notify, put_back,
+    reply, reply_recv, requests, revoke, submit,
 };
 pub use machine::{
     POWER_OFF, RESET, check, clock, counters, irq_ack, irq_bind, irq_create, log, log_read, mem_info, port_grant,
@@ -28,7 +28,8 @@ pub use object::{
     space_name, space_table, space_threads, table_create,
 };
 pub use thread::{
-    NewThread, set_fs_base, thread_create, thread_exit, thread_kill, thread_priority, thread_start, yield_now,
+    NewThread, set_fs_base, thread_capped, thread_create, thread_exit, thread_kill, thread_priority, thread_start,
+    yield_now,
 };
 
 /// The registers that a call can change, after it.

@@ -1,9 +1,11 @@
 //! Threads.
 
 use parley_abi::Errno;
-use parley_abi::call::{SET_FS_BASE, THREAD_CREATE, THREAD_EXIT, THREAD_KILL, THREAD_PRIORITY, THREAD_START, YIELD};
+use parley_abi::call::{
+    HANDLE_COPY, Rights, SET_FS_BASE, THREAD_CREATE, THREAD_EXIT, THREAD_KILL, THREAD_PRIORITY, THREAD_START, YIELD,
+};
 
-use super::{checked, plain};
+use super::{LOWEST_FREE, checked, plain};
 
 /// How a thread begins.
 #[derive(Clone, Copy, Debug)]
@@ -41,10 +43,18 @@ pub fn thread_kill(thread: u32) -> Result<(), Errno> {
     unsafe { checked(THREAD_KILL, [u64::from(thread), 0, 0, 0, 0, 0]) }.map(drop)
 }
 
-/// Sets a thread's priority, at most the caller's own. Errors: see [`THREAD_PRIORITY`].
+/// Sets a thread's priority, at most the ceiling of its handle. Errors: see [`THREAD_PRIORITY`].
 pub fn thread_priority(thread: u32, priority: u8) -> Result<(), Errno> {
     // SAFETY: the call touches no memory of ours.
     unsafe { checked(THREAD_PRIORITY, [u64::from(thread), u64::from(priority), 0, 0, 0, 0]) }.map(drop)
+}
+
+/// Copies a thread's handle; with the copy the thread gets no priority above `ceiling`, 0 to 31. Errors: see
+/// [`HANDLE_COPY`].
+pub fn thread_capped(thread: u32, ceiling: u8) -> Result<u32, Errno> {
+    let keep = u64::from(Rights::all().bits()) | (u64::from(ceiling) + 1) << 8;
+    // SAFETY: the call touches no memory of ours.
+    unsafe { checked(HANDLE_COPY, [u64::from(thread), LOWEST_FREE, keep, 0, 0, 0]) }.map(|slot| slot as u32)
 }
 
 /// Sets the FS base of the calling thread, where its thread-local storage begins. Errors: see

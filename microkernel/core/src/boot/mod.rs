@@ -77,6 +77,7 @@ pub fn start(composition: &Composition) -> ! {
     features::enable_tags(found); // and nothing of the loader's in the TLB; global pages, PCIDs
     firmware::reclaim(&facts, &mut frames); // the loader's memory is free now
     let mut core = empty_core(cpu, frames, root, began);
+    core.idle = idle_frame(core.cpu);
     core.fast_bases = found.bases;
     core.take_short_cuts(found.bases);
     let place = &raw mut core;
@@ -94,15 +95,8 @@ pub fn start(composition: &Composition) -> ! {
     entry::leave()
 }
 
-fn empty_core(cpu: &'static mut CpuLocal, mut frames: Frames, root: Phys, began: u64) -> Core {
-    let idle = Frame {
-        rip: entry::idle as *const () as u64,
-        cs: descriptors::KERNEL_CODE as u64,
-        ss: descriptors::KERNEL_DATA as u64,
-        rflags: 2,
-        rsp: cpu.kernel_top(),
-        ..Frame::default()
-    };
+/// All the state of ring 0, with nothing in it yet.
+pub(crate) fn empty_core(cpu: &'static mut CpuLocal, mut frames: Frames, root: Phys, began: u64) -> Core {
     Core {
         current: Ref::NONE,
         init: Ref::NONE,
@@ -142,7 +136,19 @@ fn empty_core(cpu: &'static mut CpuLocal, mut frames: Frames, root: Phys, began:
         power: Power::default(),
         cpu,
         unknown_calls: [0; 64],
-        idle,
+        idle: Frame::default(),
+    }
+}
+
+/// What ring 0 leaves for when nobody runs.
+fn idle_frame(cpu: &CpuLocal) -> Frame {
+    Frame {
+        rip: entry::idle as *const () as u64,
+        cs: descriptors::KERNEL_CODE as u64,
+        ss: descriptors::KERNEL_DATA as u64,
+        rflags: 2,
+        rsp: cpu.kernel_top(),
+        ..Frame::default()
     }
 }
 
@@ -163,7 +169,7 @@ impl Core {
 
     /// Everything that is free, less what page tables and the tables of objects take beside what is
     /// charged for them.
-    fn make_root_quota(&mut self) {
+    pub(crate) fn make_root_quota(&mut self) {
         let free = self.frames.free();
         let limit = (free - free / 32 - 32) * PAGE as u64;
         let quota = Quota::new(Ref::NONE, limit);

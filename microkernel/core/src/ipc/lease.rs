@@ -17,19 +17,10 @@ use crate::uaccess::{Claim, Side, copy_between};
 
 use super::reply::MOST_BYTES;
 
-/// A buffer of a request.
-#[derive(Clone, Copy)]
-pub struct Lease {
-    /// Where it is.
-    pub claim: Claim,
-    /// It is text: it ends after its NUL.
-    pub text: bool,
-}
-
 impl Core {
     /// Buffer `number` of a request. EACCES: there is none, or not for this direction.
     #[inline(always)]
-    pub fn lease(&self, caller: Ref<Thread>, number: u64, write: bool) -> Result<Lease, Errno> {
+    pub fn lease(&self, caller: Ref<Thread>, number: u64, write: bool) -> Result<Claim, Errno> {
         let thread = self.threads.peek(caller);
         if thread.request.how.kind == Kind::Fault {
             return self.whole_space(thread, number, write);
@@ -51,16 +42,15 @@ impl Core {
             Shape::Read | Shape::Write => thread.frame.args[at + 1],
             _ => size,
         };
-        let claim = Claim { root: thread.root, address: thread.frame.args[at], len };
-        Ok(Lease { claim, text: shape == Shape::Text })
+        let claim = Claim::new(thread.root, thread.frame.args[at], len);
+        Ok(Claim { text: shape == Shape::Text, ..claim })
     }
 
-    fn whole_space(&self, thread: &Thread, number: u64, write: bool) -> Result<Lease, Errno> {
+    fn whole_space(&self, thread: &Thread, number: u64, write: bool) -> Result<Claim, Errno> {
         if number != 0 || write {
             return Err(Errno::EACCES);
         }
-        let claim = Claim { root: thread.root, address: 0, len: parley_abi::USER_END };
-        Ok(Lease { claim, text: false })
+        Ok(Claim::new(thread.root, 0, parley_abi::USER_END))
     }
 
     /// The first buffer that may be written: where reply data goes.
@@ -75,7 +65,7 @@ impl Core {
         let (shape, word, size) = row.lease(number);
         let at = thread.request.how.first as usize + word;
         let len = if shape == Shape::Write { thread.frame.args[at + 1] } else { size };
-        Ok(Claim { root: thread.root, address: thread.frame.args[at], len })
+        Ok(Claim::new(thread.root, thread.frame.args[at], len))
     }
 
     /// The system calls `copy_in` and `copy_out`.
@@ -83,22 +73,14 @@ impl Core {
         let [endpoint, token, buffer, number, offset, len, _] = self.thread().frame.args;
         let endpoint: Ref<Endpoint> = self.object(endpoint, kind::ENDPOINT, Rights::RECEIVE)?;
         let caller = self.awaiting(endpoint, Token(token))?;
-        let lease = self.lease(caller, number, write)?;
-        let (theirs, mine) = (lease.claim.part(offset, len), self.claim(buffer, len));
-        let theirs = if lease.text { until_nul(theirs, len)? } else { theirs };
-        let (copied, their_side) = match write {
-            false => (copy_between(theirs, mine, MOST_BYTES), Side::From),
-            true => (copy_between(mine, theirs, MOST_BYTES), Side::To),
-        };
+        let theirs = self.lease(caller, number, write)?.part(offset, len);
+        let mine = self.claim(buffer, len);
+        let [my_leaf, their_leaf] = &mut self.leaves;
+        let (mine, theirs) = ((mine, my_leaf), (theirs, their_leaf));
+        let (from, to, their_side) = if write { (mine, theirs, Side::To) } else { (theirs, mine, Side::From) };
+        let copied = copy_between(from, to, MOST_BYTES);
         let copied = copied.map_err(|side| if side == their_side { Errno::EFAULT } else { Errno::EINVAL })?;
         self.count_copy(copied);
         Ok(Done::Value(copied.bytes as i64))
     }
-}
-
-/// Cuts a claim to text after its NUL, if there is one within `len` bytes. EFAULT: not even the first byte
-/// is there, or the memory ends before a NUL is found.
-pub fn until_nul(text: Claim, len: u64) -> Result<Claim, Errno> {
-    let bytes = text.part(0, len).up_to_nul().map_err(|_| Errno::EFAULT)?;
-    Ok(text.part(0, bytes))
 }

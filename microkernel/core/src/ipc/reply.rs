@@ -6,6 +6,7 @@ use parley_abi::msg::{Flags, Token, Words};
 
 use crate::kernel::Core;
 use crate::mem::slab::Ref;
+use crate::object::connection::CLOSING;
 use crate::object::endpoint::Endpoint;
 use crate::object::submission::SUBMITTED;
 use crate::object::thread::{Kind, State, Thread};
@@ -39,6 +40,9 @@ impl Core {
         if token.thread() & SUBMITTED != 0 {
             return self.answer_submission(endpoint, token, label, words).map(|()| None);
         }
+        if token.thread() & CLOSING != 0 {
+            return self.forget_closed(endpoint, token).map(|()| None);
+        }
         let caller = self.awaiting(endpoint, token)?;
         let result = if flags.contains(Flags::DATA) {
             self.reply_data(caller, self.claim(words[1], words[2]))?
@@ -59,7 +63,8 @@ impl Core {
     #[inline(never)]
     pub fn reply_data(&mut self, caller: Ref<Thread>, from: Claim) -> Result<i64, Errno> {
         let to = self.writable_lease(caller)?;
-        let copied = copy_between(from, to, MOST_BYTES).map_err(|side| match side {
+        let [mine, theirs] = &mut self.leaves;
+        let copied = copy_between((from, mine), (to, theirs), MOST_BYTES).map_err(|side| match side {
             Side::From => Errno::EINVAL,
             Side::To => Errno::EFAULT,
         })?;

@@ -9,6 +9,7 @@
 use parley_abi::Errno;
 use parley_abi::call::LOG_BIT;
 use parley_abi::msg::Words;
+use parley_abi::msg::event::CLOSED;
 use parley_abi::row::Row;
 use parley_abi::slot::service::{self, NAMES};
 
@@ -32,6 +33,8 @@ pub struct Ops {
     pub call: fn(&mut Core, u8, u32, &Words) -> Result<Words, Errno>,
     /// Take notice of an event.
     pub event: fn(&mut Core, u8, &Event),
+    /// Forget what the last handle to the connection with that badge led to.
+    pub closed: fn(&mut Core, u8, u64),
     /// The time that it asked for has come.
     pub alarm: fn(&mut Core, u8),
 }
@@ -80,6 +83,8 @@ pub const LEFT: i64 = -4096;
 
 /// Functions in a table of them.
 pub const FUNCTIONS: usize = 128;
+/// The function of rows that are no message, or open something: the same for everybody, and no row has that label.
+const NO_MESSAGE: usize = FUNCTIONS - 1;
 
 /// The functions of a service for rows of the call table, found by [`function_of`] the row's label.
 #[repr(C)]
@@ -119,14 +124,17 @@ impl Rows {
 
     /// A service with no function for any row: requests are written down.
     pub const fn new(service: *mut (), number: u8) -> Rows {
-        let functions = [crate::arch::linked::not_linked as RowFunction; FUNCTIONS];
+        let mut functions = [crate::arch::linked::not_linked as RowFunction; FUNCTIONS];
+        functions[NO_MESSAGE] = crate::arch::linked::no_message;
         Rows { service, number, functions, rows: [Packed::of_label(0); FUNCTIONS] }
     }
 
     /// Adds a function, for rows that say the same as this one, in whatever slot their connection is.
     pub fn add(&mut self, row: &Row, function: RowFunction) {
         let packed = Packed::new(row).anywhere();
-        if let Some(place) = function_of(row.label).filter(|&place| place != 0 && packed.is_plain()) {
+        if let Some(place) =
+            function_of(row.label).filter(|&place| place != 0 && place != NO_MESSAGE && packed.is_plain())
+        {
             (self.functions[place], self.rows[place]) = (function, packed);
         }
     }
@@ -156,6 +164,9 @@ impl Core {
 
     /// The row, and which function of linked services it has.
     pub fn with_its_function(&self, row: Packed) -> Packed {
+        if !row.is_plain() {
+            return row.with_function(NO_MESSAGE as u8);
+        }
         let place = function_of(row.label()).filter(|_| HAS_RESIDENTS);
         let is_its_own = |place: &usize| self.residents.iter().any(|at| at.rows.rows[*place] == row.anywhere());
         row.with_function(place.filter(is_its_own).unwrap_or(0) as u8)
@@ -202,8 +213,23 @@ impl Core {
         }
         let Some(ops) = ops.filter(|_| HAS_RESIDENTS) else { return };
         while let Some(event) = self.next_event(endpoint) {
-            (ops.event)(self, number, &event);
+            match event.kind {
+                CLOSED => {
+                    (ops.closed)(self, number, event.badge);
+                    let _ = self.forget_closed(endpoint, event.token); // ESTALE: it is gone already
+                }
+                _ => (ops.event)(self, number, &event),
+            }
         }
+    }
+
+    /// Tells a resident service that the last handle to a connection is gone. False: it is busy.
+    pub fn resident_forgets(&mut self, number: u8, badge: u64) -> bool {
+        match self.residents[number as usize % RESIDENTS] {
+            Resident { ops: Some(ops), busy: false, .. } if HAS_RESIDENTS => (ops.closed)(self, number, badge),
+            _ => return false,
+        }
+        true
     }
 
     /// Delivers what had to wait while a service was busy.

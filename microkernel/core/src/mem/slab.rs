@@ -125,6 +125,11 @@ impl<T: Object> Slab<T> {
     /// Bytes of one object, for quotas.
     pub const COST: u64 = size_of::<Slot<T>>() as u64;
 
+    /// Whether there is a free slot.
+    pub fn has_room(&self) -> bool {
+        self.free != 0
+    }
+
     /// Puts `value` into a free slot. `None`: out of memory.
     pub fn insert(&mut self, frames: &mut Frames, value: T) -> Option<Ref<T>> {
         self.insert_after(frames, |_| value)
@@ -166,7 +171,8 @@ impl<T: Object> Slab<T> {
         (missing as u64).next_multiple_of(parley_abi::PAGE as u64)
     }
 
-    fn grow(&mut self, frames: &mut Frames) -> Option<()> {
+    /// Adds a free slot. `None`: out of memory; pages that it got stay the table's.
+    pub fn grow(&mut self, frames: &mut Frames) -> Option<()> {
         while self.window.bytes() < (self.len as usize + 1) * size_of::<Slot<T>>() {
             self.window.grow(frames)?;
         }
@@ -292,18 +298,25 @@ impl<T: Object> Slab<T> {
     }
 }
 
+/// A function of its own that nothing is passed to: it is called in hundreds of places. The backtrace says where.
+#[cold]
+#[inline(never)]
+fn stale() -> ! {
+    panic!("a stale reference was used as a live one")
+}
+
 impl<T: Object> Index<Ref<T>> for Slab<T> {
     type Output = T;
     #[inline(always)]
     fn index(&self, at: Ref<T>) -> &T {
-        self.get(at).expect("a stale reference was used as a live one")
+        self.get(at).unwrap_or_else(|| stale())
     }
 }
 
 impl<T: Object> IndexMut<Ref<T>> for Slab<T> {
     #[inline(always)]
     fn index_mut(&mut self, at: Ref<T>) -> &mut T {
-        self.get_mut(at).expect("a stale reference was used as a live one")
+        self.get_mut(at).unwrap_or_else(|| stale())
     }
 }
 

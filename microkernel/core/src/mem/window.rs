@@ -45,6 +45,7 @@ pub struct Window {
 
 impl Window {
     /// Window number `index`, in the address space with page-table root `root`, at most `limit` pages.
+    #[inline(never)]
     pub fn new(index: u64, root: Phys, limit: usize) -> Window {
         assert!(limit * PAGE <= WINDOW as usize, "a window is too small for its table");
         let base = if cfg!(target_os = "none") { start(index) } else { host_memory(limit) };
@@ -80,12 +81,13 @@ impl Window {
     }
 }
 
-/// Memory for a window in the tests of this crate.
+/// Memory for a window in the tests of this crate, aligned for objects: the allocator gives so little aligned memory
+/// without touching it.
 fn host_memory(limit: usize) -> *mut u8 {
     #[cfg(not(target_os = "none"))]
     {
         extern crate std;
-        let layout = std::alloc::Layout::from_size_align(limit * PAGE, PAGE).expect("a window has pages");
+        let layout = std::alloc::Layout::from_size_align(limit * PAGE, 16).expect("a window has pages");
         // SAFETY: the size is not zero.
         unsafe { std::alloc::alloc_zeroed(layout) }
     }

@@ -2,12 +2,13 @@
 
 use parley_abi::Errno;
 use parley_abi::call::{Rights, kind};
+use parley_abi::msg::{Token, event};
 
 use crate::ipc::resident::Rows;
 use crate::kernel::Core;
 use crate::mem::scan::Cursor;
 use crate::mem::slab::{Object, Ref, Slab};
-use crate::object::endpoint::{Binding, Endpoint};
+use crate::object::endpoint::{Binding, Endpoint, Event};
 use crate::object::handle::Handle;
 use crate::object::quota::Quota;
 
@@ -33,6 +34,9 @@ pub struct Connection {
 impl Object for Connection {
     const WINDOW: u64 = 2;
 }
+
+/// Set in the object number of a token that names a closing connection. The numbers themselves are multiples of 16.
+pub const CLOSING: u32 = 1;
 
 impl Core {
     /// Makes a connection without handles. ENOMEM.
@@ -63,18 +67,20 @@ impl Core {
 
     /// The last handle is gone: tell the server. The connection is free once the server has forgotten it.
     pub fn close_connection(&mut self, at: Ref<Connection>) {
-        let Connection { endpoint, .. } = self.connections[at];
-        let Some(target) = self.endpoints.get_mut(endpoint) else {
-            self.free_connection(at);
-            return;
-        };
+        let Connection { endpoint, badge, .. } = self.connections[at];
+        match self.endpoints.get(endpoint).map(|target| target.binding) {
+            None => return self.free_connection(at),
+            Some(Binding::Resident(number)) if self.resident_forgets(number, badge) => return self.free_connection(at),
+            Some(_) => {}
+        }
+        let target = &mut self.endpoints[endpoint];
         self.connections[at].next = core::mem::replace(&mut target.closing, at);
         target.untold += 1;
         self.endpoint_has_event(endpoint);
     }
 
-    /// A closing connection that the server has not been told of; it is told now. Returns its badge.
-    pub fn next_closed(&mut self, endpoint: Ref<Endpoint>) -> Option<u64> {
+    /// A closing connection that the server has not been told of; it is told now.
+    pub fn next_closed(&mut self, endpoint: Ref<Endpoint>) -> Option<Event> {
         let target = self.endpoints.get_mut(endpoint)?;
         if target.untold == 0 {
             return None;
@@ -84,7 +90,8 @@ impl Core {
             if !connection.told {
                 connection.told = true;
                 target.untold -= 1;
-                return Some(connection.badge);
+                let token = Token::new(at.place | CLOSING, at.generation);
+                return Some(Event { badge: connection.badge, token, ..Event::of(event::CLOSED) });
             }
             at = connection.next;
         }
@@ -92,18 +99,16 @@ impl Core {
         None
     }
 
-    /// The server has forgotten `badge`. EINVAL: no closing connection of the endpoint has it.
-    pub fn forget_closed(&mut self, endpoint: Ref<Endpoint>, badge: u64) -> Result<(), Errno> {
-        let mut at = self.endpoints.get(endpoint).ok_or(Errno::ESTALE)?.closing;
-        while let Some(connection) = self.connections.get(at) {
-            if connection.badge == badge && connection.told {
-                self.unlink_closing(endpoint, at);
-                self.free_connection(at);
-                return Ok(());
-            }
-            at = connection.next;
+    /// The server has forgotten the connection that it was told of with `token`. ESTALE: its endpoint has none.
+    pub fn forget_closed(&mut self, endpoint: Ref<Endpoint>, token: Token) -> Result<(), Errno> {
+        let at = self.connections.at_place(token.thread() & !CLOSING).ok_or(Errno::ESTALE)?;
+        let Connection { told, endpoint: its_own, .. } = self.connections[at];
+        if at.generation != token.generation() || !told || its_own != endpoint {
+            return Err(Errno::ESTALE);
         }
-        Err(Errno::EINVAL)
+        self.unlink_closing(endpoint, at);
+        self.free_connection(at);
+        Ok(())
     }
 
     /// Takes a connection out of its endpoint's list.

@@ -85,7 +85,7 @@ pub struct Event {
     pub label: u32,
     /// Words of a request or of a submission's answer; the notification bits.
     pub words: Words,
-    /// Of a request, or the cookie of a submission.
+    /// Of a request or a closed connection, or the cookie of a submission.
     pub token: Token,
     /// Of a request or a closed connection.
     pub badge: u64,
@@ -105,13 +105,13 @@ impl Endpoint {
     }
 
     /// Nobody calls, and nothing has happened.
-    #[inline(always)]
+    #[inline]
     fn is_quiet(&self) -> bool {
         self.bits == 0 && self.untold == 0 && self.events.is_empty() && self.callers.is_empty()
     }
 
     /// The thread that the door names.
-    #[inline(always)]
+    #[inline]
     fn at_door(&self) -> Option<Ref<Thread>> {
         (self.door.place != 0).then_some(self.door)
     }
@@ -124,7 +124,7 @@ impl Endpoint {
     }
 
     /// A thread waits here from now on; `alone` if it has no deadline.
-    #[inline(always)]
+    #[inline]
     pub fn add_receiver(&mut self, threads: &mut Slab<Thread>, at: Ref<Thread>, alone: bool) {
         if alone && self.at_door().is_none() && self.receivers.is_empty() && self.is_quiet() {
             self.door = at;
@@ -138,7 +138,7 @@ impl Endpoint {
     }
 
     /// Takes out the thread that has waited longest.
-    #[inline(always)]
+    #[inline]
     pub fn take_receiver(&mut self, threads: &mut Slab<Thread>) -> Option<Ref<Thread>> {
         match self.at_door() {
             Some(at) => {
@@ -239,10 +239,7 @@ impl Core {
         if bits != 0 {
             return Some(Event { words: [bits, 0, 0, 0, 0, 0], ..Event::of(event::NOTIFIED) });
         }
-        if let Some(badge) = self.next_closed(at) {
-            return Some(Event { badge, ..Event::of(event::CLOSED) });
-        }
-        self.next_submission(at)
+        self.next_closed(at).or_else(|| self.next_submission(at))
     }
 
     /// Hands an event to a thread that is no longer in the endpoint's list of receivers.

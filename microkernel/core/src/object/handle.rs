@@ -23,6 +23,8 @@ pub struct Handle {
     rights: u8,
     /// Dropped by exec.
     pub close_on_exec: bool,
+    /// Of a thread: the most urgent priority that it can be given with this handle.
+    pub ceiling: u8,
     object: Ref<()>,
 }
 
@@ -35,7 +37,7 @@ impl Handle {
             kind::ENDPOINT => Rights::CALL,
             _ => Rights::CALL | Rights::RECEIVE,
         };
-        Handle { kind, rights: rights.difference(others).bits(), close_on_exec: false, object: object.cast() }
+        Handle { kind, rights: rights.difference(others).bits(), object: object.cast(), ..Handle::default() }
     }
 
     /// What it allows.
@@ -63,9 +65,9 @@ impl Handle {
         self.object.cast()
     }
 
-    /// The same with only those rights that `keep` has as well.
-    pub fn narrowed(self, keep: Rights) -> Handle {
-        Handle { rights: self.rights & keep.bits(), ..self }
+    /// The same with only those rights that `keep` has as well, and no higher a ceiling.
+    pub fn narrowed(self, (keep, ceiling): (Rights, u8)) -> Handle {
+        Handle { rights: self.rights & keep.bits(), ceiling: self.ceiling.min(ceiling), ..self }
     }
 }
 
@@ -75,8 +77,9 @@ pub const PER_PAGE: usize = PAGE / size_of::<Handle>();
 const PAGES: usize = END as usize / PER_PAGE;
 
 /// The page of slots that no page has been added for: nothing is in them, and nothing is ever put there.
-static EMPTY: Page =
-    Page([const { Handle { kind: NOTHING, rights: 0, close_on_exec: false, object: Ref::NONE } }; PER_PAGE]);
+static EMPTY: Page = Page(
+    [const { Handle { kind: NOTHING, rights: 0, close_on_exec: false, ceiling: 0, object: Ref::NONE } }; PER_PAGE],
+);
 
 #[repr(C, align(4096))]
 struct Page([Handle; PER_PAGE]);
@@ -232,8 +235,10 @@ mod tests {
 
     #[test]
     fn rights_only_shrink() {
-        let narrow = handle(1).narrowed(Rights::READ).narrowed(Rights::READ | Rights::WRITE);
-        assert_eq!(narrow.rights(), Rights::READ);
+        let wide = Handle { ceiling: 9, ..handle(1) };
+        let narrow = wide.narrowed((Rights::READ, u8::MAX)).narrowed((Rights::READ | Rights::WRITE, 5));
+        assert_eq!((narrow.rights(), narrow.ceiling), (Rights::READ, 5));
+        assert_eq!(narrow.narrowed((Rights::READ, 7)), narrow);
         assert_eq!(narrow.object::<()>(kind::MEM, Rights::WRITE), Err(Errno::EPERM));
         assert_eq!(narrow.object::<()>(kind::SPACE, Rights::READ), Err(Errno::EBADF));
     }

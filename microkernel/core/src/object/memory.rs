@@ -266,7 +266,7 @@ impl Core {
         // SAFETY: the frame belongs to the object; ring 3 may map it as well, but it does not run now.
         let page: &mut [u8] = unsafe { core::slice::from_raw_parts_mut(frame.pointer(), PAGE) };
         let copied = match write {
-            true => user.copy_in(&mut page[from..]),
+            true => user.copy_in(&mut page[from..], &mut self.leaves[0]),
             false => user.copy_out(&page[from..]),
         };
         let copied = copied.map_err(|_| Errno::EFAULT)?;

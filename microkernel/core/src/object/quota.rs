@@ -75,16 +75,24 @@ impl Slab<Quota> {
         make: impl FnOnce(&T) -> T,
     ) -> Result<Ref<T>, Errno> {
         self.charge(quota, cost)?;
-        let (growth, before) = (table.growth(), table.bytes());
-        let paid = self.pay_for_growth(growth);
-        let made = paid.and_then(|()| table.insert_after(frames, make).ok_or(Errno::ENOMEM));
-        if made.is_err() {
+        if !table.has_room()
+            && let Err(errno) = self.pay_and_grow(table, frames)
+        {
             self.refund(quota, cost);
+            return Err(errno);
         }
-        if made.is_err() && paid.is_ok() {
+        table.insert_after(frames, make).ok_or(Errno::ENOMEM)
+    }
+
+    /// Has the root pay for a slot more in a table that has no room. ENOMEM.
+    #[inline(never)]
+    fn pay_and_grow<T: Object>(&mut self, table: &mut Slab<T>, frames: &mut Frames) -> Result<(), Errno> {
+        let (growth, before) = (table.growth(), table.bytes());
+        self.pay_for_growth(growth)?;
+        table.grow(frames).ok_or_else(|| {
             self.refund(crate::boot::ROOT_QUOTA, growth.saturating_sub((table.bytes() - before) as u64));
-        }
-        made
+            Errno::ENOMEM
+        })
     }
 
     /// Gives `bytes` back.

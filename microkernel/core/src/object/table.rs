@@ -219,7 +219,7 @@ impl Core {
 /// Reads and checks a row.
 fn read_row(row: Claim) -> Result<Packed, Errno> {
     let mut bytes = [0; size_of::<Row>()];
-    let copied = row.copy_in(&mut bytes).map_err(|_| Errno::EFAULT)?;
+    let copied = row.copy_in(&mut bytes, &mut Default::default()).map_err(|_| Errno::EFAULT)?;
     if copied.bytes < bytes.len() {
         return Err(Errno::EFAULT);
     }

@@ -93,13 +93,6 @@ impl Core {
         Ok(Done::Value(0))
     }
 
-    pub(super) fn sys_conn_free(&mut self) -> Result<Done, Errno> {
-        let [slot, badge, ..] = self.args();
-        let endpoint: Ref<Endpoint> = self.object(slot, kind::ENDPOINT, Rights::RECEIVE)?;
-        self.forget_closed(endpoint, badge)?;
-        Ok(Done::Value(0))
-    }
-
     pub(super) fn sys_cancel(&mut self) -> Result<Done, Errno> {
         let [slot, ..] = self.args();
         let at: Ref<Thread> = self.object(slot, kind::THREAD, Rights::MANAGE)?;

@@ -67,7 +67,7 @@ impl Core {
     }
 
     /// The table of the core's calls.
-    #[inline(always)]
+    #[inline]
     fn dispatch(&mut self, number: u16, flags: Flags, label: u32) -> Result<Done, Errno> {
         match number {
             call::NULL => Ok(Done::Value(0)),
@@ -78,7 +78,6 @@ impl Core {
             call::NOTIFY => self.sys_notify(),
             call::COPY_IN => self.copy_lease(false),
             call::COPY_OUT => self.copy_lease(true),
-            call::CONN_FREE => self.sys_conn_free(),
             call::CANCEL => self.sys_cancel(),
             call::REQUESTS => self.sys_requests(),
             call::PUT_BACK => self.sys_put_back(),

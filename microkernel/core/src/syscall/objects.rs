@@ -22,13 +22,17 @@ use parley_abi::PAGE;
 const ALL: Rights = Rights::all();
 
 impl Core {
-    fn narrow(rights: u64) -> Result<Rights, Errno> {
-        u8::try_from(rights).ok().and_then(Rights::from_bits).ok_or(Errno::EINVAL)
+    /// What a copy keeps: rights, and in the next byte one more than the ceiling, or 0 to leave that.
+    fn narrow(keep: u64) -> Result<(Rights, u8), Errno> {
+        let [rights, ceiling] = u16::try_from(keep).map_err(|_| Errno::EINVAL)?.to_le_bytes();
+        Ok((Rights::from_bits(rights).ok_or(Errno::EINVAL)?, ceiling.wrapping_sub(1)))
     }
 
-    /// Installs the handle of a new object, or undoes its making.
+    /// Installs the handle of a new object, or undoes its making. A thread's ceiling is its maker's priority.
     fn install_new<T>(&mut self, kind: u8, at: Ref<T>, undo: impl FnOnce(&mut Core, Ref<T>)) -> Result<Done, Errno> {
-        let installed = self.install_anywhere(Handle::new(kind, at, ALL));
+        let mut handle = Handle::new(kind, at, ALL);
+        handle.ceiling = self.thread().base;
+        let installed = self.install_anywhere(handle);
         if installed.is_err() {
             undo(self, at);
         }
@@ -280,7 +284,7 @@ impl Core {
     pub(super) fn sys_thread_priority(&mut self) -> Result<Done, Errno> {
         let [slot, priority, ..] = self.args();
         let at = self.managed_thread(slot)?;
-        let ceiling = self.thread().base;
+        let ceiling = self.copyable(slot)?.ceiling;
         let priority = u8::try_from(priority).ok().filter(|&priority| priority <= ceiling).ok_or(Errno::EPERM)?;
         let thread = &mut self.threads[at];
         let old = core::mem::replace(&mut thread.priority, priority);

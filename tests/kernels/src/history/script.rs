@@ -2,8 +2,7 @@
 
 use alloc::vec::Vec;
 use parley_abi::call::{
-    CALL, CONN_FREE, COPY_IN, COPY_OUT, FORWARD, HANDLE_DROP, NOTIFY, NULL, PUT_BACK, REPLY_RECV, REQUESTS, SUBMIT,
-    YIELD,
+    CALL, COPY_IN, COPY_OUT, FORWARD, HANDLE_DROP, NOTIFY, NULL, PUT_BACK, REPLY_RECV, REQUESTS, SUBMIT, YIELD,
 };
 use parley_abi::msg::{Flags, POLL, pack};
 use parley_abi::row::{LeaseRow, Op, Row, Shape};
@@ -141,8 +140,7 @@ fn any(random: &mut Random, known: &mut Known, desk: Desk) -> Call {
         88..90 => {
             call_of(plain(COPY_OUT), here, [known.some_token(random, endpoint), buffer, a % 2, c % 64, len, 0], 0, 0)
         }
-        90..92 => call_of(plain(HANDLE_DROP), connection, [0; 6], 0, 0),
-        92..94 => call_of(plain(CONN_FREE), here, [d % 8, 0, 0, 0, 0, 0], 0, 0),
+        90..94 => call_of(plain(HANDLE_DROP), connection, [0; 6], 0, 0),
         94 => call_of(plain(FORWARD), here, [connection, a, b, c, d, 0], known.some_token(random, endpoint), 0),
         95 => call_of(plain(SUBMIT), connection, [a, b, c, d, a, b], c % 1000, 0),
         96 => call_of(plain(YIELD), 0, [0; 6], 0, 0),

@@ -8,7 +8,7 @@ use parley_programs::peer::Peer;
 use parley_programs::threads::own_priority;
 use parley_rt::sys::{self, Event, LOWEST_FREE, Reply};
 
-use crate::tool::client::{Client, Message, answer, event, receive};
+use crate::tool::client::{Client, Message, answer, event, forget, receive};
 use crate::tool::machine::soon;
 use crate::tool::scope::Scope;
 use crate::tool::verdict::{Trouble, Verdict};
@@ -139,7 +139,5 @@ fn minted_by_a_reply() -> Verdict {
     ensure_eq!(client.result()?, Ok((0, [6; 6])), "a call on it");
     sys::handle_drop(fd)?;
     let closed = event(endpoint)?;
-    ensure!(matches!(closed, Event::Closed { badge: 1234 }), "after the last handle: {closed:?}");
-    sys::conn_free(endpoint, 1234)?;
-    Ok(())
+    forget(endpoint, &closed, 1234)
 }

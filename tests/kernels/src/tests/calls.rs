@@ -76,7 +76,7 @@ fn closed_handles() -> Verdict {
 
 /// A handle that exists but is of the wrong kind is as bad as none.
 fn wrong_kinds() -> Verdict {
-    let endpoint_calls = [call::REPLY_RECV, call::MINT, call::REVOKE, call::CONN_FREE, call::FORWARD, call::COPY_IN];
+    let endpoint_calls = [call::REPLY_RECV, call::MINT, call::REVOKE, call::FORWARD, call::COPY_IN];
     let others = [call::CALL, call::NOTIFY, call::MEM_CREATE, call::MEM_WRITE, call::THREAD_START, call::IRQ_ACK];
     for number in endpoint_calls.into_iter().chain(others) {
         // SAFETY: none of them does anything to an address space.

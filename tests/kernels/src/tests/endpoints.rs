@@ -5,7 +5,7 @@ use parley_abi::call::Rights;
 use parley_abi::msg::{Flags, POLL};
 use parley_rt::sys::{self, Event, LOWEST_FREE, Reply};
 
-use crate::tool::client::{Client, Message, answer, event, receive};
+use crate::tool::client::{Client, Message, answer, event, forget, receive};
 use crate::tool::machine::soon;
 use crate::tool::scope::Scope;
 use crate::tool::verdict::Verdict;
@@ -43,7 +43,7 @@ fn polling_finds_nothing() -> Verdict {
     Ok(())
 }
 
-/// The server hears of it again until it frees the badge.
+/// The server hears of it once, and can say once that it has forgotten it.
 fn last_handle_closes() -> Verdict {
     let scope = Scope::new()?;
     let endpoint = scope.endpoint()?;
@@ -54,11 +54,12 @@ fn last_handle_closes() -> Verdict {
     ensure!(matches!(early, Event::Timeout), "with one handle left: {early:?}");
     sys::handle_drop(second)?;
     let closed = event(endpoint)?;
-    ensure!(matches!(closed, Event::Closed { badge: 77 }), "without handles: {closed:?}");
-    sys::conn_free(endpoint, 77)?;
+    let elsewhere = scope.endpoint()?;
+    ensure_eq!(forget(elsewhere, &closed, 77).is_err(), true, "another endpoint forgot it");
+    forget(endpoint, &closed, 77)?;
     let over = sys::reply_recv(endpoint, &Reply::NONE, POLL)?;
-    ensure!(matches!(over, Event::Timeout), "after conn_free: {over:?}");
-    ensure!(sys::conn_free(endpoint, 77).is_err(), "the badge was freed twice");
+    ensure!(matches!(over, Event::Timeout), "after it was forgotten: {over:?}");
+    ensure!(forget(endpoint, &closed, 77).is_err(), "it was forgotten twice");
     Ok(())
 }
 
@@ -73,7 +74,7 @@ fn revoked_is_stale() -> Verdict {
     let request = loop {
         match event(endpoint)? {
             Event::Request { token, badge, .. } => break (token, badge),
-            Event::Closed { badge } => sys::conn_free(endpoint, badge)?,
+            closed @ Event::Closed { .. } => forget(endpoint, &closed, 5)?,
             other => ensure!(false, "unexpected {other:?}"),
         }
     };

@@ -1,6 +1,6 @@
 //! Nothing leaks: every kind of kernel object made and destroyed 100,000 times, and not a page is missing.
 //!
-//! Interrupts and port grants need rights that no program has, so they are not made here.
+//! Interrupts and port grants take the word `hardware` on the kernel's command line; without it they are skipped.
 
 use parley_abi::call::{MemInfo, Rights, prot};
 use parley_abi::msg::POLL;
@@ -8,7 +8,7 @@ use parley_abi::row::Row;
 use parley_abi::{Errno, slot};
 use parley_rt::sys::{self, Event, LOWEST_FREE, NewThread, Reply};
 
-use crate::tool::client::answer;
+use crate::tool::client::{answer, forget};
 use crate::tool::machine::mem_info;
 use crate::tool::scope::Scope;
 use crate::tool::verdict::{Trouble, Verdict};
@@ -24,7 +24,9 @@ tests![
     revoked_connections_leak_nothing,
     tables_leak_nothing,
     submissions_leak_nothing,
-    copies_leak_nothing
+    copies_leak_nothing,
+    interrupts_leak_nothing,
+    port_grants_leak_nothing
 ];
 
 /// How often each object is made.
@@ -122,7 +124,7 @@ fn connections_leak_nothing() -> Verdict {
     repeat(&scope, || {
         sys::handle_drop(sys::mint(endpoint, 7, Rights::CALL)?)?;
         match sys::reply_recv(endpoint, &Reply::NONE, POLL)? {
-            Event::Closed { badge: 7 } => Ok(sys::conn_free(endpoint, 7)?),
+            closed @ Event::Closed { .. } => forget(endpoint, &closed, 7),
             other => Err(Trouble::Fail(alloc::format!("expected CLOSED, got {other:?}"))),
         }
     })
@@ -186,4 +188,53 @@ fn copies_leak_nothing() -> Verdict {
     sys::handle_drop(mem)?;
     ensure_eq!(sys::handle_info(mem).map(drop), Err(Errno::EBADF), "the memory's last handle");
     Ok(())
+}
+
+/// What was asked of the hardware, or that this program may have none.
+fn granted<T>(asked: Result<T, Errno>) -> Verdict<T> {
+    asked.map_err(|errno| match errno {
+        Errno::EPERM => Trouble::Skip("this program may have no interrupts and ports (the word `hardware`)".into()),
+        errno => errno.into(),
+    })
+}
+
+/// A line of the first chip that no driver has.
+fn free_line() -> Verdict<u32> {
+    for line in 5..16 {
+        match sys::irq_create(line) {
+            Err(Errno::EBUSY) => {}
+            irq => {
+                sys::handle_drop(granted(irq)?)?;
+                return Ok(line);
+            }
+        }
+    }
+    fail!("every line is taken")
+}
+
+/// Taken, bound to an endpoint, acknowledged, and given back by the last handle.
+fn interrupts_leak_nothing() -> Verdict {
+    let line = free_line()?;
+    let scope = Scope::new()?;
+    let endpoint = scope.endpoint()?;
+    repeat(&scope, || {
+        let irq = sys::irq_create(line)?;
+        ensure_eq!(sys::irq_create(line), Err(Errno::EBUSY), "taking line {line} twice");
+        sys::irq_bind(irq, endpoint, 1)?;
+        sys::irq_ack(irq)?;
+        sys::handle_drop(irq)?;
+        ensure_eq!(sys::irq_ack(irq), Err(Errno::EBADF), "acknowledging what is gone");
+        Ok(())
+    })
+}
+
+/// Two grants to each address space, which go with it: the core has memory for those of seven at a time.
+fn port_grants_leak_nothing() -> Verdict {
+    let scope = Scope::new()?;
+    repeat(&scope, || {
+        let space = sys::space_create(scope.quota())?;
+        granted(sys::port_grant(space, 0x80, 1))?;
+        sys::port_grant(space, 0x2f8, 8)?;
+        Ok(sys::handle_drop(space)?)
+    })
 }

@@ -17,6 +17,7 @@ mod faults;
 mod files;
 mod fuzz;
 mod handles;
+mod inheritance;
 mod latency;
 mod leaks;
 mod leases;
@@ -66,6 +67,7 @@ const FILES: &[&[Test]] = &[
     leases::TESTS,
     registers::TESTS,
     scheduling::TESTS,
+    inheritance::TESTS,
     fairness::TESTS,
     faults::TESTS,
     segments::TESTS,

@@ -7,7 +7,7 @@ use parley_abi::{Errno, slot};
 use parley_rt::sys::{self, Event, LOWEST_FREE, Reply};
 
 use crate::tool::assembly::{DONE, call};
-use crate::tool::client::{Client, Message, Request, answer, event, receive};
+use crate::tool::client::{Client, Message, Request, answer, event, forget, receive};
 use crate::tool::machine::soon;
 use crate::tool::sandbox::Sandbox;
 use crate::tool::scope::Scope;
@@ -155,18 +155,12 @@ fn closed_is_told_again() -> Verdict {
     for badge in [5, 6] {
         sys::handle_drop(sys::mint(endpoint, badge, Rights::CALL)?)?;
     }
-    let mut told = [0; 2];
-    for badge in &mut told {
-        *badge = match event(endpoint)? {
-            Event::Closed { badge } => badge,
-            other => return Err(Trouble::Fail(alloc::format!("expected CLOSED, got {other:?}"))),
-        };
-    }
-    sys::conn_free(endpoint, told[0])?;
+    let (last, first) = (event(endpoint)?, event(endpoint)?);
+    forget(endpoint, &last, 6)?;
     sys::put_back(endpoint, Token::NONE)?;
+    ensure!(forget(endpoint, &first, 5).is_err(), "it was forgotten by whoever is to be told again");
     let again = event(endpoint)?;
-    ensure!(matches!(again, Event::Closed { badge } if badge == told[1]), "after put_back: {again:?}");
-    sys::conn_free(endpoint, told[1])?;
+    forget(endpoint, &again, 5)?;
     let none = sys::reply_recv(endpoint, &Reply::NONE, POLL)?;
     ensure!(matches!(none, Event::Timeout), "at last: {none:?}");
     Ok(())

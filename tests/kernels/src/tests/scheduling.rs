@@ -2,13 +2,13 @@
 
 use alloc::sync::Arc;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use parley_abi::Errno;
-use parley_abi::call::{ThreadInfo, state};
+use parley_abi::call::{Rights, ThreadInfo, state};
 use parley_abi::counters::Counters;
 use parley_abi::msg::{Flags, POLL};
+use parley_abi::{Errno, slot};
 use parley_posix as posix;
 use parley_programs::threads::{self, own_priority};
-use parley_rt::sys::{self, Event, Reply};
+use parley_rt::sys::{self, Event, LOWEST_FREE, Reply};
 
 use crate::tool::machine::{MILLISECOND, soon, within};
 use crate::tool::scope::Scope;
@@ -22,6 +22,7 @@ tests![
     higher_priority_preempts,
     priority_is_capped,
     the_supervisor_is_not_kept_waiting,
+    ceilings_only_sink,
     killed_threads_stop,
     a_lone_thread_is_not_interrupted,
     an_idle_machine_is_left_alone,
@@ -29,14 +30,14 @@ tests![
 ];
 
 /// A thread that counts until it is told to stop.
-struct Spinner {
-    thread: Thread,
+pub(super) struct Spinner {
+    pub(super) thread: Thread,
     count: Arc<AtomicU64>,
     stop: Arc<AtomicBool>,
 }
 
 impl Spinner {
-    fn start(priority: u8) -> Result<Spinner, Errno> {
+    pub(super) fn start(priority: u8) -> Result<Spinner, Errno> {
         let (count, stop) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
         let (counter, flag) = (count.clone(), stop.clone());
         let thread = Thread::with_priority(priority, move || {
@@ -46,17 +47,17 @@ impl Spinner {
         })?;
         Ok(Spinner { thread, count, stop })
     }
-    fn count(&self) -> u64 {
+    pub(super) fn count(&self) -> u64 {
         self.count.load(Ordering::Relaxed)
     }
-    fn stop(self) -> Verdict {
+    pub(super) fn stop(self) -> Verdict {
         self.stop.store(true, Ordering::Relaxed);
         self.thread.join()
     }
 }
 
 /// Does nothing, without the processor, for some milliseconds.
-fn rest(milliseconds: u64) -> Verdict {
+pub(super) fn rest(milliseconds: u64) -> Verdict {
     let scope = Scope::of(16)?;
     sys::reply_recv(scope.endpoint()?, &Reply::NONE, within(milliseconds))?;
     Ok(())
@@ -163,6 +164,35 @@ fn the_supervisor_is_not_kept_waiting() -> Verdict {
     Ok(())
 }
 
+/// A handle's ceiling goes with its copies, wherever they are, and no copy has a higher one.
+fn ceilings_only_sink() -> Verdict {
+    let own = own_priority();
+    lower()?;
+    let scope = Scope::new()?;
+    let spinner = Spinner::start(own)?;
+    let thread = spinner.thread.handle();
+    let capped = scope.keep(sys::thread_capped(thread, own - 1))?;
+    let again = scope.keep(sys::thread_capped(capped, 31))?;
+    let plain = scope.keep(sys::handle_copy(capped, LOWEST_FREE, Rights::all()))?;
+    let idle = scope.keep(sys::thread_capped(thread, 0))?;
+    sys::handle_move(slot::SPACE, again, slot::END - 1, Rights::all())?;
+    let moved = scope.keep(Ok(slot::END - 1))?;
+    let results = [capped, moved, plain, idle]
+        .map(|handle| [own, own - 1, 0].map(|priority| sys::thread_priority(handle, priority)));
+    let original = sys::thread_priority(thread, own);
+    spinner.stop()?;
+    let no = Err(Errno::EPERM);
+    let below = [no, Ok(()), Ok(())];
+    ensure_eq!(
+        results,
+        [below, below, below, [no, no, Ok(())]],
+        "by handles with ceilings {}, 3 times, and 0",
+        own - 1
+    );
+    ensure_eq!(original, Ok(()), "by the first handle");
+    Ok(())
+}
+
 fn killed_threads_stop() -> Verdict {
     let spinner = Spinner::start(own_priority())?;
     rest(5)?;
@@ -213,7 +243,7 @@ fn an_idle_machine_is_left_alone() -> Verdict {
 }
 
 /// Processor time of a thread, in nanoseconds.
-fn cpu_time(handle: u32) -> Verdict<u64> {
+pub(super) fn cpu_time(handle: u32) -> Verdict<u64> {
     let (_, _, number) = sys::handle_info(handle)?;
     let mut info = ThreadInfo::default();
     sys::thread_info(number, &mut info)?;

@@ -89,7 +89,8 @@ fn costs_nothing_when_off() -> Verdict {
 fn needs_the_right() -> Verdict {
     let scope = Scope::new()?;
     let weak = scope.keep(sys::handle_copy(slot::SYSTEM, sys::LOWEST_FREE, Rights::READ))?;
-    for (number, second) in [(call::TRACE, mode::ON), (call::TRACE_READ, 0), (call::THREADS_DUMP, 0)] {
+    for (number, second) in [(call::TRACE, mode::ON), (call::TRACE_READ, 0), (call::THREADS_DUMP, 0), (call::CHECK, 0)]
+    {
         // SAFETY: calls that are refused touch nothing.
         let refused = unsafe { core_call(number, [u64::from(weak), second, 0, 0, 0, 0]) };
         ensure_eq!(refused, Errno::EPERM.negated(), "call {number:#x} with no more than READ");

@@ -3,13 +3,21 @@
 //! The spy is a fresh process that writes all of them to memory before it uses any. Everything there must
 //! be as the ABI says for a new process (System V ABI for x86-64, section 3.4.1), whoever ran before.
 
+use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::sync::atomic::{AtomicU64, Ordering};
+use parley_abi::Errno;
 use parley_abi::call::{NULL, YIELD, prot};
 use parley_abi::linux::nr;
+use parley_abi::msg::FOREVER;
+use parley_programs::bench::{counts_instructions, ticks};
+use parley_programs::peer::Peer;
+use parley_programs::threads::own_priority;
 use parley_rt::sys;
 
 use crate::tool::assembly::DONE;
 use crate::tool::sandbox::Sandbox;
+use crate::tool::thread::Thread;
 use crate::tool::verdict::{Trouble, Verdict};
 
 tests![
@@ -17,7 +25,8 @@ tests![
     a_spy_sees_nothing_of_avx,
     a_spy_sees_no_general_registers,
     all_registers_survive_strangers,
-    control_words_survive_strangers
+    control_words_survive_strangers,
+    servers_pay_nothing_for_it
 ];
 
 const BREAKPOINT: u64 = 3;
@@ -179,5 +188,52 @@ fn control_words_survive_strangers() -> Verdict {
     let seen: [u8; LEGACY] = one.seen()?;
     ensure_eq!((&seen[..2], &seen[24..28]), (&changed[..2], &changed[24..28]), "control words");
     drop(stranger);
+    Ok(())
+}
+
+/// Uses the FPU.
+fn use_the_fpu() {
+    // SAFETY: pushes a constant on the x87 stack and pops it again; the program is built soft-float, so that the compiler
+    // keeps nothing there.
+    unsafe { core::arch::asm!("fld1", "fstp st(0)", options(nomem, nostack, preserves_flags)) }
+}
+
+/// Instructions that a call to a server and back may cost more for a caller who owns the FPU, and uses it: the server may
+/// not touch its registers, and CR0 says so. To save and restore them would take a trap, which costs hundreds.
+const LOCKING: u64 = 16;
+
+/// The cheapest of some calls to a server in another address space, in instructions, with `after` after each.
+fn cheapest_call(peer: &Peer, after: impl Fn()) -> Result<u64, Errno> {
+    let call = |_| {
+        let begin = ticks();
+        peer.call([0; 6], FOREVER)?;
+        after();
+        Ok(ticks() - begin)
+    };
+    (0..50).map(call).try_fold(u64::MAX, |least, took| Ok(least.min(took?)))
+}
+
+/// A call to a server that does not use the FPU saves and restores no registers, though the caller uses it all the time.
+fn servers_pay_nothing_for_it() -> Verdict {
+    if !counts_instructions() {
+        return Err(Trouble::Skip("time is not counted in instructions here".into()));
+    }
+    let peer = Peer::start(own_priority())?;
+    let costs: Arc<[AtomicU64; 3]> = Arc::default();
+    let theirs = costs.clone();
+    // A new thread: it does not own the FPU yet.
+    let thread = Thread::start(move || {
+        let stranger = cheapest_call(&peer, || {});
+        use_the_fpu();
+        let (owner, user) = (cheapest_call(&peer, || {}), cheapest_call(&peer, use_the_fpu));
+        for (cost, place) in [stranger, owner, user].into_iter().zip(theirs.iter()) {
+            place.store(cost.unwrap_or(0), Ordering::Release);
+        }
+    })?;
+    thread.join()?;
+    let [stranger, owner, user] = [0, 1, 2].map(|index| costs[index].load(Ordering::Acquire));
+    ensure!(stranger > 0 && owner > 0 && user > 0, "a call failed: {stranger}, {owner}, {user}");
+    ensure!(owner <= stranger + LOCKING, "a call took {stranger} instructions, and {owner} with the FPU in use");
+    ensure!(user <= owner + LOCKING, "a call took {owner} instructions, and {user} with the FPU used after it");
     Ok(())
 }

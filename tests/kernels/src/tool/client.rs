@@ -98,6 +98,13 @@ pub fn event(endpoint: u32) -> Verdict<Event> {
     Ok(sys::reply_recv(endpoint, &Reply::NONE, soon())?)
 }
 
+/// Takes notice that the last handle to the connection with that badge is gone.
+pub fn forget(endpoint: u32, closed: &Event, expected: u64) -> Verdict {
+    let Event::Closed { token, badge } = *closed else { fail!("expected CLOSED, got {closed:?}") };
+    ensure_eq!(badge, expected, "badge of what is closed");
+    Ok(sys::reply(endpoint, &Reply::done(token, 0))?)
+}
+
 /// Answers `token` with words.
 pub fn answer(endpoint: u32, token: Token, words: Words) -> Result<(), Errno> {
     sys::reply(endpoint, &Reply::words(token, words))

@@ -12,6 +12,7 @@ use crate::build::Guest;
 use crate::guest::{Job, Rig};
 use crate::kernel::{Kernel, KernelChoice};
 use crate::log;
+use crate::qemu::PROCESSOR;
 use crate::setup::{self, Need};
 use crate::workspace::Workspace;
 
@@ -36,6 +37,9 @@ pub struct Exec {
     /// A word for the kernel, such as short-cuts=off, or hardware (the program may have interrupts and ports)
     #[arg(long, value_name = "WORD")]
     option: Vec<String>,
+    /// The processor, as QEMU's -cpu names it, such as max,-fsgsbase
+    #[arg(long, value_name = "MODEL", default_value = PROCESSOR)]
+    processor: String,
     /// Give up after this many seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 120)]
     timeout: u64,
@@ -89,6 +93,7 @@ impl Exec {
             archive: archive.to_bytes()?,
             loader: Loader::Direct,
             accel: self.machine.accelerator(self.icount),
+            processor: self.processor.clone(),
             memory: self.machine.memory,
             deterministic: self.icount,
             options: self.option.clone(),

@@ -13,7 +13,7 @@ use crate::build::Guest;
 use crate::cmdline::{LogPort, compose};
 use crate::guest::Rig;
 use crate::kernel::Kernel;
-use crate::qemu::{Console, Machine, Running};
+use crate::qemu::{Console, Machine, PROCESSOR, Running};
 use crate::setup::{self, Need};
 use crate::workspace::Workspace;
 
@@ -72,6 +72,7 @@ impl Gdb {
         Ok(Machine {
             boot: rig.prepare(&launch, Loader::Direct, folder)?,
             accel: self.machine.accelerator(false),
+            processor: PROCESSOR.into(),
             memory: self.machine.memory,
             deterministic: false,
             console: Console::File(output.join("gdb-com1")),

@@ -45,6 +45,8 @@ pub struct Machine {
     pub boot: Boot,
     /// What executes its instructions.
     pub accel: Accel,
+    /// Its processor, as `-cpu` names it, and what that shall lack.
+    pub processor: String,
     /// RAM in MiB.
     pub memory: u32,
     /// Count instructions and take no input from the host's clock: each run is the same.
@@ -60,11 +62,12 @@ pub struct Machine {
 /// The flags behind every figure in `compare`'s table, also named in its header.
 pub const DETERMINISTIC: [&str; 6] = ["-icount", "shift=0,sleep=off", "-rtc", "base=2026-01-01,clock=vm", "-seed", "1"];
 
-const BARE: [&str; 13] = [
+/// The processor unless told otherwise: everything that QEMU has, as `-cpu` names it.
+pub const PROCESSOR: &str = "max";
+
+const BARE: [&str; 11] = [
     "-machine",
     "q35",
-    "-cpu",
-    "max",
     "-smp",
     "1",
     "-display",
@@ -81,6 +84,7 @@ impl Machine {
     pub fn args(&self) -> Vec<OsString> {
         let mut args = Args(BARE.iter().map(OsString::from).collect());
         args.word(self.accel.name());
+        args.pair("-cpu", &self.processor);
         args.pair("-m", format!("{}M", self.memory));
         if self.deterministic {
             DETERMINISTIC.iter().for_each(|word| args.word(word));
@@ -166,6 +170,7 @@ mod tests {
         Machine {
             boot: Boot::Direct { loader: "loader".into(), initrd: "a,b.tar".into() },
             accel: Accel::Tcg,
+            processor: PROCESSOR.into(),
             memory: 64,
             deterministic: true,
             console: Console::File("c,om1".into()),
@@ -184,7 +189,7 @@ mod tests {
         let line = line(&machine());
         assert!(
             line.contains("-no-reboot")
-                && line.contains("-accel tcg -m 64M -icount shift=0,sleep=off -rtc base=2026-01-01")
+                && line.contains("-accel tcg -cpu max -m 64M -icount shift=0,sleep=off -rtc base=2026-01-01")
         );
         assert!(line.contains("file,id=con,path=c,,om1 -serial chardev:con"), "{line}");
         assert!(line.contains("-serial chardev:log -kernel loader -initrd a,b.tar"), "{line}");

@@ -13,7 +13,7 @@ use crate::cmdline::{LogPort, compose};
 use crate::guest::{MEMORY, Rig, memory_for, read_log};
 use crate::kernel::Kernel;
 use crate::log;
-use crate::qemu::{Accel, Console as Com1, End, Machine, Running};
+use crate::qemu::{Accel, Console as Com1, End, Machine, PROCESSOR, Running};
 use crate::symbols::Symbols;
 
 /// What the shell shows when it waits for a command.
@@ -116,6 +116,7 @@ fn machine(rig: &Rig, script: &Script, kernel: Kernel, loader: Loader, folder: &
     Ok(Machine {
         boot: rig.prepare(&launch, loader, folder)?,
         accel: Accel::Tcg,
+        processor: PROCESSOR.into(),
         memory: memory_for(loader, MEMORY),
         deterministic: false,
         console: Com1::Pipes,

@@ -25,11 +25,7 @@ const SYSCALL: &[u8] = &[0x0f, 0x05];
 const SETTLED: usize = 20;
 
 /// Instructions of the longest operation that is worth stepping through.
-const MOST: usize = 4_000_000;
-
-/// A round of calls of more instructions than these has met a blackout. The thread that causes it has fewer between two
-/// rounds.
-const BLACKOUT: usize = 40_000;
+const MOST: usize = 200_000;
 
 /// Bytes of code by which a program is known.
 const GLANCE: usize = 48;
@@ -50,10 +46,7 @@ pub fn record(rig: &Rig, kernel: Kernel, row: &str, operations: usize) -> Result
     running.wait_for_gdb(&socket)?;
 
     let mut recorder = Recorder::new(rig, Stub::connect(&socket)?)?;
-    let recorded = match row.contains("_blackout_") {
-        true => recorder.blackout().map(|operation| vec![operation]),
-        false => recorder.row(operations),
-    };
+    let recorded = recorder.row(operations);
     let Recorder { stub, spaces, empty, .. } = recorder;
     // After an error the machine may be gone already.
     let detached = stub.detach();
@@ -103,38 +96,27 @@ impl Recorder {
         }
         let mut recorded = Vec::new();
         for _ in 0..operations {
-            recorded.push(self.operation()?);
+            recorded.push(self.operation()?.0);
             self.next_reading()?;
         }
         Ok(recorded)
-    }
-
-    /// The second round of calls that meets a blackout: heaps have grown by then.
-    fn blackout(&mut self) -> Result<Vec<Step>> {
-        self.next_reading()?;
-        self.next_reading()?;
-        self.empty_operations()?;
-        let mut met = 0;
-        loop {
-            let round = self.operation()?;
-            met += usize::from(round.len() > BLACKOUT);
-            if met == 2 {
-                return Ok(round);
-            }
-            self.next_reading()?;
-        }
     }
 
     /// Stands at a pair's first reading; leaves at the first one around an operation that enters the kernel.
     fn empty_operations(&mut self) -> Result<()> {
         loop {
             let begin = self.stub.place()?.address;
-            let steps = self.operation()?;
-            if steps.iter().any(|step| step.who == Who::Kernel) {
+            let (steps, enters) = self.operation()?;
+            if enters {
                 return self.next_reading();
             }
-            self.empty = steps.len();
             let end = self.stub.place()?.address;
+            // An interrupt between the two readings says nothing about the pair: the next one is as good.
+            if steps.iter().any(|step| step.who == Who::Kernel) {
+                self.next_reading()?;
+                continue;
+            }
+            self.empty = steps.len();
             // The loop goes on a thousand times: enough is seen of this pair.
             for address in [begin, end] {
                 self.stub.clear_breakpoint(address)?;
@@ -144,11 +126,12 @@ impl Recorder {
         }
     }
 
-    /// From a pair's first reading to the second.
-    fn operation(&mut self) -> Result<Vec<Step>> {
-        let mut place = self.stub.place()?;
+    /// From a pair's first reading to the second, and whether the benchmark made a system call in between.
+    fn operation(&mut self) -> Result<(Vec<Step>, bool)> {
+        let first = self.stub.place()?;
+        let mut place = first;
         let mut steps = Vec::new();
-        let mut before = None;
+        let (mut before, mut enters) = (None, false);
         loop {
             // The next round of a repeated instruction is at the same place.
             if before != Some(place) {
@@ -158,11 +141,17 @@ impl Recorder {
             self.stub.step()?;
             let last = std::mem::replace(&mut place, self.stub.place()?);
             before = Some(last);
-            if last.ring == 3 && place.ring == 0 && self.stub.memory(last.address, SYSCALL.len())? != SYSCALL {
-                steps.pop(); // an interrupt came before it
+            if last.ring == 3 && place.ring == 0 {
+                match self.stub.memory(last.address, SYSCALL.len())? == SYSCALL {
+                    true => enters |= last.space == first.space,
+                    false => _ = steps.pop(), // an interrupt came before it
+                }
             }
-            if self.is_reading(place) || self.is_woken(place)? {
-                return Ok(steps);
+            // Not even the first reading is made when an interrupt came before it.
+            if place == first && steps.first().is_none_or(|step| step.who == Who::Kernel) {
+                steps.clear();
+            } else if self.is_reading(place) || self.is_woken(place)? {
+                return Ok((steps, enters));
             }
         }
     }
@@ -178,6 +167,7 @@ impl Recorder {
 
     /// On to the next time that the benchmark reads the counter.
     fn next_reading(&mut self) -> Result<()> {
+        let last = self.stub.place()?;
         loop {
             self.stub.go()?;
             let place = self.stub.place()?;
@@ -185,7 +175,8 @@ impl Recorder {
             if self.spaces.is_empty() && place.ring == 3 && self.program_at(place)?.as_deref() == Some("bench") {
                 self.who(place)?;
             }
-            if self.is_reading(place) {
+            // A pair's two readings lie apart. The same one again is one that an interrupt came before.
+            if self.is_reading(place) && place != last {
                 return Ok(());
             }
         }

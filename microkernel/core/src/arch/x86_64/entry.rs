@@ -28,7 +28,7 @@ const INTERRUPT_STACK: usize = 8192;
 /// Bytes of the kernel stack.
 const KERNEL_STACK: usize = 32 * 1024;
 /// Bytes between two vector stubs.
-pub const STUB_SIZE: usize = 16;
+pub const STUB_SIZE: usize = 9;
 
 /// A stack, with its top at the end.
 #[repr(C, align(4096))]
@@ -284,29 +284,32 @@ global_asm!(
     "mov rsi, rax",
     "call {on_traced}",
     "jmp parley_exit",
-    // Vectors. Each stub is STUB_SIZE bytes long and pushes error code and vector.
+    // Vectors. Each stub is STUB_SIZE bytes long: it pushes the error code, and the vector less 128, which fits a byte.
     ".balign 64",
     ".global parley_vectors",
     "parley_vectors:",
     ".set vector, 0",
     ".rept 256",
-    ".balign {stub}",
     ".if (vector == 8) || (vector >= 10 && vector <= 14) || (vector == 17) || (vector == 21) || (vector == 29) || (vector == 30)",
+    "nop",
+    "nop",
     ".else",
     "push 0",
     ".endif",
-    "push vector",
+    "push vector - 128",
+    ".byte 0xe9", // jmp, in its long form
     ".if (vector == 1) || (vector == 2) || (vector == 8) || (vector == 18)",
-    "jmp 6f",
+    ".long 6f - . - 4",
     ".elseif (vector >= {irq}) && (vector < {irq} + {irqs})",
-    "jmp 11f",
+    ".long 11f - . - 4",
     ".else",
-    "jmp 5f",
+    ".long 5f - . - 4",
     ".endif",
     ".set vector, vector + 1",
     ".endr",
     ".balign 64",
     "5:",
+    "sub qword ptr [rsp], -128",
     "test byte ptr [rsp + 24], 3",
     "jz 7f",
     "8:",
@@ -327,6 +330,7 @@ global_asm!(
     "jmp parley_exit",
     // Device interrupts may have a short cut.
     "11:",
+    "sub qword ptr [rsp], -128",
     "test byte ptr [rsp + 24], 3",
     "jz 7f",
     push_args!(),
@@ -337,6 +341,7 @@ global_asm!(
     "jmp parley_fast_irq",
     // From a stack of its own: if ring 3 was running, move what was pushed into the thread block.
     "6:",
+    "sub qword ptr [rsp], -128",
     "test byte ptr [rsp + 24], 3",
     "jz 7f",
     "mov [rip + {cpu} + {debug_scratch}], rax",
@@ -405,7 +410,6 @@ global_asm!(
     rows = const ROWS,
     exit_offset = const size_of::<Frame>() - offset_of!(Frame, r15),
     kind_from_r15 = const offset_of!(Frame, kind) - offset_of!(Frame, r15),
-    stub = const STUB_SIZE,
     irq = const super::vectors::IRQ,
     irqs = const super::vectors::IRQS,
     on_posix = sym on_posix,

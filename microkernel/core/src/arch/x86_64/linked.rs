@@ -123,6 +123,12 @@ global_asm!(
     "9:",
     restore_args!(),
     "jmp parley_fast_row",
+    // Nor is it a message.
+    ".global parley_no_message",
+    "parley_no_message:",
+    "mov rsp, [rip + {cpu} + {rsp0}]",
+    restore_args!(),
+    "jmp parley_posix_entry",
     ".popsection",
     cpu = sym CPU,
     on_left = sym on_left,
@@ -157,17 +163,35 @@ global_asm!(
 
 const _: () = assert!(PER_PAGE == 256 && size_of::<Handle>() == 16);
 
+#[cfg(target_os = "none")]
 unsafe extern "C" {
     fn parley_not_linked();
+    fn parley_no_message();
 }
 
 /// Stands where a service has no function: gives up the call that is being made, and serves the row in another way.
+/// The tests on the host link no entry code, and call nothing.
 ///
 /// # Safety
 /// It is called by the entry code alone, and does not return.
-#[unsafe(naked)]
+#[cfg_attr(target_os = "none", unsafe(naked))]
 pub unsafe extern "sysv64" fn not_linked(_: &mut Core, _: &Rows, _: u64) -> i64 {
-    core::arch::naked_asm!("jmp {}", sym parley_not_linked)
+    #[cfg(target_os = "none")]
+    core::arch::naked_asm!("jmp {}", sym parley_not_linked);
+    #[cfg(not(target_os = "none"))]
+    unreachable!("no entry code calls it");
+}
+
+/// Stands where a row is no message, or opens something: as [`not_linked`], and nothing but the core's own way is left.
+///
+/// # Safety
+/// As [`not_linked`].
+#[cfg_attr(target_os = "none", unsafe(naked))]
+pub unsafe extern "sysv64" fn no_message(_: &mut Core, _: &Rows, _: u64) -> i64 {
+    #[cfg(target_os = "none")]
+    core::arch::naked_asm!("jmp {}", sym parley_no_message);
+    #[cfg(not(target_os = "none"))]
+    unreachable!("no entry code calls it");
 }
 
 extern "sysv64" fn on_left(core: &mut Core) {

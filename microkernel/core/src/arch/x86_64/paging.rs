@@ -109,15 +109,11 @@ pub fn map_run(last: Phys, address: u64, frames: impl Iterator<Item = Phys>, fla
 /// The last-level table that covers `address`, if there is one.
 #[inline(always)]
 pub fn last_table(root: Phys, address: u64) -> Option<Phys> {
-    let mut at = root;
-    for level in [4, 3, 2] {
+    let below = |at, level| {
         let entry = table(at)[index(address, level)];
-        if entry & PRESENT == 0 {
-            return None;
-        }
-        at = Phys(entry & ADDRESS);
-    }
-    Some(at)
+        if entry & PRESENT == 0 { None } else { Some(Phys(entry & ADDRESS)) }
+    };
+    below(below(below(root, 4)?, 3)?, 2) // a loop over levels costs twice as much where code is to be small
 }
 
 /// The last-level table that was looked up last, so that the next address near by needs no walk. Good until a table

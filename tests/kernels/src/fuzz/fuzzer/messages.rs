@@ -1,8 +1,6 @@
 //! Steps that send, receive, answer and copy.
 
-use parley_abi::call::{
-    CALL, CANCEL, CONN_FREE, COPY_IN, COPY_OUT, FORWARD, MINT, NOTIFY, REPLY_RECV, REVOKE, SUBMIT, kind,
-};
+use parley_abi::call::{CALL, CANCEL, COPY_IN, COPY_OUT, FORWARD, MINT, NOTIFY, REPLY_RECV, REVOKE, SUBMIT, kind};
 use parley_abi::msg::{Flags, POLL, event};
 
 use super::{Fuzzer, Request};
@@ -119,7 +117,7 @@ impl Fuzzer {
 
     fn mint(&mut self) {
         let (on, badge) = (self.endpoint(), self.random.below(4));
-        let number = self.random.of(&[MINT, MINT, MINT, CONN_FREE, CONN_FREE, REVOKE]);
+        let number = self.random.of(&[MINT, MINT, MINT, REVOKE]);
         self.call(u64::from(number), on, [badge, 3, 0, 0, 0, 0], 0, POLL);
     }
 

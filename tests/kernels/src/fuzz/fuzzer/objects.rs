@@ -23,7 +23,7 @@ impl Fuzzer {
     }
 
     pub(super) fn handle(&mut self) {
-        let (from, rights) = (self.slot(), self.random.of(&[0xff, 0xff, 0xff, 3, 0]));
+        let (from, rights) = (self.slot(), self.random.of(&[0xff, 0xff, 0x7ff, 3, 0]));
         match self.random.below(12) {
             0..4 => self.plain(HANDLE_DROP, from, [0; 5]),
             4 | 5 => {

@@ -15,7 +15,7 @@ use crate::cmdline::{LogPort, compose};
 use crate::guest::{Rig, memory_for};
 use crate::kernel::Kernel;
 use crate::limine::Limine;
-use crate::qemu::{Console, End, Machine, Running};
+use crate::qemu::{Console, End, Machine, PROCESSOR, Running};
 use crate::setup::{self, Need};
 use crate::workspace::Workspace;
 
@@ -93,6 +93,7 @@ impl Run {
         let machine = Machine {
             boot: rig.prepare(&launch, loader, folder.path())?,
             accel,
+            processor: PROCESSOR.into(),
             memory: memory_for(loader, self.machine.memory),
             deterministic: false,
             console: if stdin().is_terminal() { Console::Terminal } else { Console::Pipes },

@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use super::{Case, Named, Verdict};
+use crate::cmdline;
 use crate::guest::{Job, Outcome, Rig};
 use crate::kernel::Kernel;
 use crate::qemu::End;
@@ -42,14 +43,78 @@ const TIMED: &[&str] = &[
     "destroying_quotas_keeps_nobody_waiting",
     "destroying_endpoints_keeps_nobody_waiting",
     "destroying_memory_keeps_nobody_waiting",
+    "freeing_memory_keeps_nobody_waiting",
+    "checking_lets_others_run_between_invariants",
     "costs_nothing_when_off",
+    "servers_pay_nothing_for_it",
 ];
 
 /// Those of ktest's that are about time, on one kernel, with instructions counted.
 pub fn counted_case(kernel: Kernel) -> Case<Rig> {
     let prefix = format!("{kernel}/counted/");
     let suite = Suite { case: format!("{kernel}/ktest-counted"), prefix, closing: "ktest: " };
-    Case::several(suite.case.clone(), move |rig| run(rig, kernel, &suite, TIMED, &[], true))
+    Case::several(suite.case.clone(), move |rig| run(rig, kernel, &suite, TIMED, |job| job.deterministic = true))
+}
+
+/// Tests that need interrupts and ports.
+const HARDWARE: &[&str] = &["/bin/ktest", "interrupts_leak_nothing", "port_grants_leak_nothing"];
+
+/// Those of ktest's that need interrupts and ports, on one kernel, which lets the program have them.
+pub fn hardware_case(kernel: Kernel) -> Case<Rig> {
+    let prefix = format!("{kernel}/hardware/");
+    let suite = Suite { case: format!("{kernel}/ktest-hardware"), prefix, closing: "ktest: " };
+    guest_case_with(kernel, suite, HARDWARE, &[cmdline::HARDWARE])
+}
+
+/// Processors that lack something: instructions for the bases of segments, and with them the core's short cuts; XSAVE, and
+/// what only protects.
+const LESSER: [(&str, &str); 2] = [("no-fsgsbase", "max,-fsgsbase"), ("no-xsave", "max,-xsave,-smep,-smap,-umip")];
+
+/// Tests of what the core does otherwise there: messages, registers and selectors over switches and traps, copies.
+const ANYWHERE: &[&str] = &[
+    "/bin/ktest",
+    "words_between_spaces",
+    "server_in_ring_3",
+    "data_in_a_reply",
+    "copies_in_and_out",
+    "posix_calls_preserve_registers",
+    "core_calls_preserve_registers",
+    "vector_registers_survive_switches",
+    "vector_registers_do_not_leak",
+    "all_registers_survive_strangers",
+    "control_words_survive_strangers",
+    "a_spy_sees_nothing",
+    "a_spy_sees_nothing_of_avx",
+    "fs_base_survives_strangers",
+    "fs_base_is_not_shown",
+    "segment_bases_are_not_shown",
+    "selectors_of_others_are_not_shown",
+    "selectors_of_the_interrupted_are_not_shown",
+    "null_selectors_are_harmless",
+    "iretq_to_nowhere",
+    "privilege_level_is_not_raised_by_iretq",
+    "system_call_at_the_end_of_user_space",
+    "stack_pointers_that_lead_nowhere",
+    "stack_pointers_at_an_interrupt",
+    "flags_before_system_calls",
+    "every_interrupt_number",
+    "input_pointers",
+    "output_pointers",
+    "core_output_pointers",
+    "files_survive",
+    "random_core_calls",
+    "the_core_is_sound",
+];
+
+/// Those of ktest's on one kernel and lesser processors.
+pub fn processor_cases(kernel: Kernel) -> Vec<Case<Rig>> {
+    let case = |(name, processor): (&str, &'static str)| {
+        let (case, prefix) = (format!("{kernel}/ktest-{name}"), format!("{kernel}/{name}/"));
+        let suite = Suite { case, prefix, closing: "ktest: " };
+        let change = move |job: &mut Job| job.processor = processor.into();
+        Case::several(suite.case.clone(), move |rig| run(rig, kernel, &suite, ANYWHERE, change))
+    };
+    LESSER.into_iter().map(case).collect()
 }
 
 /// All of the program's on one kernel.
@@ -64,14 +129,14 @@ pub fn guest_case_with(
     program: &'static [&'static str],
     options: &'static [&'static str],
 ) -> Case<Rig> {
-    Case::several(suite.case.clone(), move |rig| run(rig, kernel, &suite, program, options, false))
+    let change = move |job: &mut Job| job.options.extend(options.iter().map(|&word| word.to_owned()));
+    Case::several(suite.case.clone(), move |rig| run(rig, kernel, &suite, program, change))
 }
 
-fn run(rig: &Rig, kernel: Kernel, suite: &Suite, program: &[&str], options: &[&str], counted: bool) -> Vec<Named> {
+fn run(rig: &Rig, kernel: Kernel, suite: &Suite, program: &[&str], change: impl Fn(&mut Job)) -> Vec<Named> {
     let outcome = Job::new(rig, kernel, program).and_then(|mut job| {
-        job.options.extend(options.iter().map(|&word| word.to_owned()));
         job.timeout = Duration::from_secs(300);
-        job.deterministic = counted;
+        change(&mut job);
         rig.run(&job, &mut std::io::sink())
     });
     match outcome {

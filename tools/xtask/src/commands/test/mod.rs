@@ -18,6 +18,7 @@ mod ring0;
 mod sessions;
 mod short_cuts;
 mod torture_cases;
+mod trace_sites;
 
 use anyhow::Result;
 use clap::Args;
@@ -155,6 +156,8 @@ fn machine_cases(workspace: &Workspace) -> Result<Vec<Case<Rig>>> {
     for kernel in Kernel::ALL {
         cases.push(ktest::case(kernel));
         cases.push(ktest::counted_case(kernel));
+        cases.push(ktest::hardware_case(kernel));
+        cases.extend(ktest::processor_cases(kernel));
         cases.extend(ring0::cases(kernel));
         cases.push(c_posix::case(kernel));
         cases.push(fuzz_cases::case(kernel));
@@ -164,6 +167,7 @@ fn machine_cases(workspace: &Workspace) -> Result<Vec<Case<Rig>>> {
         cases.extend(exec_cases::cases(kernel));
         cases.extend(sessions::cases(&scripts, kernel, Loader::Direct));
         cases.extend(bad_boot::cases(kernel));
+        cases.push(trace_sites::case(kernel));
     }
     cases.push(short_cuts::ktest_case());
     for loader in [Loader::LimineBios, Loader::LimineUefi] {
