@@ -12,8 +12,8 @@ use crate::trouble::Trouble;
 const SLACK: u64 = 256;
 /// How long servers get to forget what is closed, in milliseconds.
 const NAPS: u64 = 50;
-/// Longer than init keeps the program before a swap.
-const PROBATION: u64 = 2_200 * MILLISECOND;
+/// Longer than init keeps the program before a swap: three heartbeats, and one that is still to be answered.
+const PROBATION: u64 = 4_200 * MILLISECOND;
 
 /// The machine as it was.
 pub struct Health {

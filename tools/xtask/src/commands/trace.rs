@@ -8,15 +8,12 @@ use crate::guest::Rig;
 use crate::kernel::{Kernel, KernelChoice};
 use crate::setup::{self, Need};
 use crate::symbols::Symbols;
-use crate::trace::{listing, profile, record, table};
+use crate::trace::{listing, record, table};
 use crate::workspace::Workspace;
-
-/// An operation of more instructions than these is summed up instead of being listed in order.
-const LONG: usize = 20_000;
 
 /// Step through one operation of a benchmark row and show where its instructions go
 ///
-/// The figures are those of `median_collapsed` in `compare`; of a blackout, the longest round of calls is shown. The rows' names: `cargo xtask exec --
+/// The figures are those of `median_collapsed` in `compare`. The rows' names: `cargo xtask exec --
 /// /bin/bench --list`. With --steps every instruction is listed, disassembled if objdump is there.
 #[derive(Args)]
 pub struct Trace {
@@ -51,8 +48,7 @@ impl Trace {
             print!("{}", listing(&recording, 0, &mut symbols));
             println!();
         }
-        let show = if recording.count(0) > LONG { profile } else { table };
-        println!("{}", show(&recording, 0, &mut symbols));
+        println!("{}", table(&recording, 0, &mut symbols));
         Ok(())
     }
 }

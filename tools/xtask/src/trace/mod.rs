@@ -2,19 +2,17 @@
 //!
 //! `record` steps the machine through it from the host, from one RDTSC of the measuring pair to the
 //! other, and thereby checks what the benchmark counted; `parts` says what each instruction was for;
-//! `table`, `listing` and `profile` show it.
+//! `table` and `listing` show it.
 //!
 //! Stepping through QEMU's gdb stub rather than `-d exec` has two reasons: the system boots at full
 //! speed, and each step tells the page-table root, so that programs that share addresses are told apart.
 
 mod listing;
 mod parts;
-mod profile;
 mod record;
 mod table;
 
 pub use listing::listing;
-pub use profile::profile;
 pub use record::record;
 pub use table::table;
 

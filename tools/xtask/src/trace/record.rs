@@ -25,11 +25,7 @@ const SYSCALL: &[u8] = &[0x0f, 0x05];
 const SETTLED: usize = 20;
 
 /// Instructions of the longest operation that is worth stepping through.
-const MOST: usize = 4_000_000;
-
-/// A round of calls of more instructions than these has met a blackout. The thread that causes it has fewer between two
-/// rounds.
-const BLACKOUT: usize = 40_000;
+const MOST: usize = 200_000;
 
 /// Bytes of code by which a program is known.
 const GLANCE: usize = 48;
@@ -50,10 +46,7 @@ pub fn record(rig: &Rig, kernel: Kernel, row: &str, operations: usize) -> Result
     running.wait_for_gdb(&socket)?;
 
     let mut recorder = Recorder::new(rig, Stub::connect(&socket)?)?;
-    let recorded = match row.contains("_blackout_") {
-        true => recorder.blackout().map(|operation| vec![operation]),
-        false => recorder.row(operations),
-    };
+    let recorded = recorder.row(operations);
     let Recorder { stub, spaces, empty, .. } = recorder;
     // After an error the machine may be gone already.
     let detached = stub.detach();
@@ -107,22 +100,6 @@ impl Recorder {
             self.next_reading()?;
         }
         Ok(recorded)
-    }
-
-    /// The second round of calls that meets a blackout: heaps have grown by then.
-    fn blackout(&mut self) -> Result<Vec<Step>> {
-        self.next_reading()?;
-        self.next_reading()?;
-        self.empty_operations()?;
-        let mut met = 0;
-        loop {
-            let (round, _) = self.operation()?;
-            met += usize::from(round.len() > BLACKOUT);
-            if met == 2 {
-                return Ok(round);
-            }
-            self.next_reading()?;
-        }
     }
 
     /// Stands at a pair's first reading; leaves at the first one around an operation that enters the kernel.

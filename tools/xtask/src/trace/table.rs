@@ -79,7 +79,7 @@ fn who<'a>(recording: &'a Recording, instruction: &Instruction) -> &'a str {
 }
 
 /// The innermost function of ours: what Rust's library does is done for its caller.
-pub(super) fn own_function(located: &Located) -> String {
+fn own_function(located: &Located) -> String {
     match located.inlined.iter().find(|function| function.is_ours()) {
         Some(Written { name, file }) => {
             format!("{name}  {}", file.strip_prefix("microkernel/core/src/").unwrap_or(file))
@@ -93,14 +93,14 @@ fn short(path: &str) -> &str {
     path.strip_prefix("parley_core::").unwrap_or(path)
 }
 
-pub(super) fn new(head: &[&str]) -> Table {
+fn new(head: &[&str]) -> Table {
     let mut table = Table::new();
     table.load_style(presets::UTF8_FULL_CONDENSED);
     table.set_header(head.iter().copied());
     table
 }
 
-pub(super) fn add(table: &mut Table, count: usize, texts: &[&str]) {
+fn add(table: &mut Table, count: usize, texts: &[&str]) {
     let mut cells = vec![Cell::new(count).set_alignment(CellAlignment::Right)];
     cells.extend(texts.iter().map(Cell::new));
     table.add_row(cells);
