@@ -136,7 +136,7 @@ pub fn guest_case_with(
 
 fn run(rig: &Rig, kernel: Kernel, suite: &Suite, program: &[&str], change: impl Fn(&mut Job)) -> Vec<Named> {
     let outcome = Job::new(rig, kernel, program).and_then(|mut job| {
-        job.timeout = Duration::from_secs(300);
+        job.timeout = Duration::from_secs(600); // a third of it on a quiet machine
         change(&mut job);
         rig.run(&job, &mut std::io::sink())
     });
