@@ -44,7 +44,7 @@ impl Core {
     }
 
     /// As [`Core::send`], to an endpoint that has been found.
-    #[inline(always)]
+    #[inline]
     pub fn send_to(
         &mut self,
         endpoint: Ref<Endpoint>,

@@ -1,13 +1,16 @@
 //! Leases: a caller's buffers, and not a byte beside them.
 
 use alloc::boxed::Box;
+use core::sync::atomic::AtomicU8;
+use parley_abi::counters::Counters;
 use parley_abi::msg::{Flags, Token};
 use parley_abi::{Errno, PAGE};
+use parley_programs::bench::{counts_instructions, ticks};
 use parley_rt::sys::{self, Reply};
 
 use crate::tool::client::{Client, Message, answer, receive};
 use crate::tool::scope::Scope;
-use crate::tool::verdict::Verdict;
+use crate::tool::verdict::{Trouble, Verdict};
 
 tests![
     copies_in_and_out,
@@ -16,7 +19,8 @@ tests![
     absent_leases,
     unmapped_lease,
     data_in_a_reply,
-    over_when_answered
+    over_when_answered,
+    a_page_costs_one_rep
 ];
 
 /// Longer than two pages, so that any copy of it crosses page boundaries.
@@ -179,4 +183,53 @@ fn over_when_answered() -> Verdict {
     ensure_eq!(sys::copy_in(endpoint, token, 0, 0, &mut [0; 8]), Err(Errno::ESTALE), "copying after the answer");
     ensure!(client.result()?.is_ok(), "the call failed");
     Ok(())
+}
+
+/// Pages of the copy that is measured.
+const PAGES: usize = 8;
+/// What each of them may cost beside the repetitions of `rep`. The short cut for replies takes 53 for one; the calls
+/// walk both page tables for each, in 128 instructions, and in 180 where the core is compiled for size.
+const A_PAGE: u64 = 192;
+
+#[repr(align(4096))]
+struct Pages<T>([T; PAGES * PAGE]);
+static SOURCE: Pages<u8> = Pages([7; PAGES * PAGE]);
+static TARGET: Pages<AtomicU8> = Pages([const { AtomicU8::new(0) }; PAGES * PAGE]);
+
+/// What copying so much out costs at least: instructions, and those of them that `rep` repeats.
+fn cost(lending: &Lending, length: usize) -> Verdict<(u64, u64)> {
+    let mut least = (u64::MAX, 0);
+    for _ in 0..10 {
+        let (mut before, mut after) = (Counters::default(), Counters::default());
+        sys::counters(&mut before)?;
+        let begin = ticks();
+        let copied = lending.copy_out(1, 0, &SOURCE.0[..length]);
+        let took = ticks() - begin;
+        sys::counters(&mut after)?;
+        ensure_eq!(copied, Ok(length), "bytes copied");
+        least = least.min((took, after.rep_extra - before.rep_extra));
+    }
+    Ok(least)
+}
+
+/// A copy is one `rep` a page, which moves words, and few instructions around it.
+fn a_page_costs_one_rep() -> Verdict {
+    if !counts_instructions() {
+        return Err(Trouble::Skip("time is not counted in instructions here".into()));
+    }
+    let scope = Scope::new()?;
+    let endpoint = scope.endpoint()?;
+    let connection = scope.connection(endpoint, 1)?;
+    let target = TARGET.0.as_ptr().expose_provenance() as u64;
+    let words = [target, 1, target, (PAGES * PAGE) as u64, 0, 0];
+    let flags = Flags::LEND_READ | Flags::LEND_WRITE_2;
+    let client = Client::start(Message { flags, ..Message::new(connection, words) })?;
+    let token = receive(endpoint)?.token;
+    let lending = Lending { client, endpoint, token, _scope: scope };
+    let ((one, repeated), (all, all_repeated)) = (cost(&lending, PAGE)?, cost(&lending, PAGES * PAGE)?);
+    let more = (PAGES - 1) as u64;
+    ensure_eq!(all_repeated - repeated, more * PAGE as u64 / 8, "what rep repeats for {more} pages more");
+    let around = (all - all_repeated).saturating_sub(one - repeated);
+    ensure!(around <= more * A_PAGE, "{more} pages more cost {around} instructions beside their bytes");
+    lending.finish()
 }

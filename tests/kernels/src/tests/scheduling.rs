@@ -21,8 +21,8 @@ tests![
     lower_priority_waits,
     higher_priority_preempts,
     priority_is_capped,
-    the_supervisor_is_not_kept_waiting,
     ceilings_only_sink,
+    the_supervisor_is_not_kept_waiting,
     killed_threads_stop,
     a_lone_thread_is_not_interrupted,
     an_idle_machine_is_left_alone,
@@ -138,32 +138,6 @@ fn priority_is_capped() -> Verdict {
     Ok(())
 }
 
-/// init starts programs for a thread that is less urgent than this one. It may wait for somebody whenever this one wakes
-/// meanwhile, but it is never ready to run.
-fn the_supervisor_is_not_kept_waiting() -> Verdict {
-    let scope = Scope::new()?;
-    let nap = scope.endpoint()?;
-    let done = Arc::new(AtomicBool::new(false));
-    let theirs = done.clone();
-    let client = Thread::with_priority(lower()?, move || {
-        for _ in 0..5 {
-            // If it fails, init had something to do all the same.
-            let _ = posix::spawn(c"/bin/echo", &["echo", "-n"]).and_then(posix::wait);
-        }
-        theirs.store(true, Ordering::Release);
-    })?;
-    let (mut looks, mut waiting) = (0, 0);
-    while !done.load(Ordering::Acquire) {
-        sys::reply_recv(nap, &Reply::NONE, sys::clock() + MILLISECOND / 20)?;
-        let init = threads::all().flatten().find(|thread| thread.priority == 31);
-        waiting += u32::from(init.is_none_or(|init| init.state == state::READY));
-        looks += 1;
-    }
-    client.join()?;
-    ensure_eq!(waiting, 0, "times that init waited for its turn, of {looks}");
-    Ok(())
-}
-
 /// A handle's ceiling goes with its copies, wherever they are, and no copy has a higher one.
 fn ceilings_only_sink() -> Verdict {
     let own = own_priority();
@@ -190,6 +164,32 @@ fn ceilings_only_sink() -> Verdict {
         own - 1
     );
     ensure_eq!(original, Ok(()), "by the first handle");
+    Ok(())
+}
+
+/// init starts programs for a thread that is less urgent than this one. It may wait for somebody whenever this one wakes
+/// meanwhile, but it is never ready to run.
+fn the_supervisor_is_not_kept_waiting() -> Verdict {
+    let scope = Scope::new()?;
+    let nap = scope.endpoint()?;
+    let done = Arc::new(AtomicBool::new(false));
+    let theirs = done.clone();
+    let client = Thread::with_priority(lower()?, move || {
+        for _ in 0..5 {
+            // If it fails, init had something to do all the same.
+            let _ = posix::spawn(c"/bin/echo", &["echo", "-n"]).and_then(posix::wait);
+        }
+        theirs.store(true, Ordering::Release);
+    })?;
+    let (mut looks, mut waiting) = (0, 0);
+    while !done.load(Ordering::Acquire) {
+        sys::reply_recv(nap, &Reply::NONE, sys::clock() + MILLISECOND / 20)?;
+        let init = threads::all().flatten().find(|thread| thread.priority == 31);
+        waiting += u32::from(init.is_none_or(|init| init.state == state::READY));
+        looks += 1;
+    }
+    client.join()?;
+    ensure_eq!(waiting, 0, "times that init waited for its turn, of {looks}");
     Ok(())
 }
 

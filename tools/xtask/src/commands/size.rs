@@ -1,6 +1,6 @@
 //! `size`: how large the crates and the images are, and where `unsafe` is.
 
-use anyhow::{Result, bail};
+use anyhow::{Result, ensure};
 use clap::Args;
 use comfy_table::{Cell, CellAlignment, Table, presets};
 
@@ -17,8 +17,8 @@ const MOST_TEXT: u64 = 96 * 1024;
 /// Count lines, functions and `unsafe` by crate, and the images' sizes
 ///
 /// Lines are those that are neither blank nor comments nor below #[cfg(test)]. The micro core is
-/// every crate of this tree that is linked into the micro kernel. It is over its limits at present, so
-/// that --check is not a part of `cargo xtask test`.
+/// every crate of this tree that is linked into the micro kernel. Its text is held under its limit by
+/// `cargo xtask test`; it has more lines than its limit at present.
 #[derive(Args)]
 pub struct Size {
     /// Fail when the micro core exceeds 8,000 lines or 96 KiB of text
@@ -46,15 +46,17 @@ fn check(workspace: &Workspace, guest: &Guest) -> Result<String> {
     let core = micro_core(workspace)?;
     let counts = crates(workspace)?.into_iter().filter(|one| core.contains(&one.name)).map(|one| one.counts);
     let lines: usize = counts.map(|counts| counts.lines).sum();
-    let text = ElfFile::read(&guest.kernel(Kernel::Micro).symbols)?.sizes()?.text;
-    let said = format!(
-        "the micro core ({}) has {lines} of {MOST_LINES} lines and {text} of {MOST_TEXT} bytes of text",
-        core.join(", ")
-    );
-    if lines > MOST_LINES || text > MOST_TEXT {
-        bail!("{said}: it must stay smaller; what can leave ring 0?");
-    }
+    let text = check_text(guest)?;
+    let said = format!("the micro core ({}) has {lines} of {MOST_LINES} lines and {text}", core.join(", "));
+    ensure!(lines <= MOST_LINES, "{said}: it must stay smaller; what can leave ring 0?");
     Ok(said)
+}
+
+/// The size of the micro kernel's text in words; an error when it is over its limit.
+pub fn check_text(guest: &Guest) -> Result<String> {
+    let text = ElfFile::read(&guest.kernel(Kernel::Micro).symbols)?.sizes()?.text;
+    ensure!(text <= MOST_TEXT, "the micro kernel has {text} of {MOST_TEXT} bytes of text: what can leave ring 0?");
+    Ok(format!("{text} of {MOST_TEXT} bytes of text"))
 }
 
 fn crate_table(crates: &[Crate]) -> Table {

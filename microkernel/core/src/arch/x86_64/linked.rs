@@ -163,36 +163,39 @@ global_asm!(
 
 const _: () = assert!(PER_PAGE == 256 && size_of::<Handle>() == 16);
 
-#[cfg(target_os = "none")]
-unsafe extern "C" {
-    fn parley_not_linked();
-    fn parley_no_message();
+/// A function that gives up the call that is being made, and serves the row in another way. The tests on the host link no
+/// entry code, and call nothing.
+macro_rules! gives_up {
+    ($(#[$about:meta])* $name:ident, $way:ident) => {
+        #[cfg(target_os = "none")]
+        unsafe extern "C" {
+            fn $way();
+        }
+
+        $(#[$about])*
+        ///
+        /// # Safety
+        /// It is called by the entry code alone, and does not return.
+        #[cfg_attr(target_os = "none", unsafe(naked))]
+        pub unsafe extern "sysv64" fn $name(_: &mut Core, _: &Rows, _: u64) -> i64 {
+            #[cfg(target_os = "none")]
+            core::arch::naked_asm!("jmp {}", sym $way);
+            #[cfg(not(target_os = "none"))]
+            unreachable!("no entry code calls it");
+        }
+    };
 }
 
-/// Stands where a service has no function: gives up the call that is being made, and serves the row in another way.
-/// The tests on the host link no entry code, and call nothing.
-///
-/// # Safety
-/// It is called by the entry code alone, and does not return.
-#[cfg_attr(target_os = "none", unsafe(naked))]
-pub unsafe extern "sysv64" fn not_linked(_: &mut Core, _: &Rows, _: u64) -> i64 {
-    #[cfg(target_os = "none")]
-    core::arch::naked_asm!("jmp {}", sym parley_not_linked);
-    #[cfg(not(target_os = "none"))]
-    unreachable!("no entry code calls it");
-}
-
-/// Stands where a row is no message, or opens something: as [`not_linked`], and nothing but the core's own way is left.
-///
-/// # Safety
-/// As [`not_linked`].
-#[cfg_attr(target_os = "none", unsafe(naked))]
-pub unsafe extern "sysv64" fn no_message(_: &mut Core, _: &Rows, _: u64) -> i64 {
-    #[cfg(target_os = "none")]
-    core::arch::naked_asm!("jmp {}", sym parley_no_message);
-    #[cfg(not(target_os = "none"))]
-    unreachable!("no entry code calls it");
-}
+gives_up!(
+    /// Stands where a service has no function.
+    not_linked,
+    parley_not_linked
+);
+gives_up!(
+    /// Stands where a row is no message, or opens something: nothing but the core's own way is left.
+    no_message,
+    parley_no_message
+);
 
 extern "sysv64" fn on_left(core: &mut Core) {
     core.settle();

@@ -47,6 +47,7 @@ const TIMED: &[&str] = &[
     "checking_lets_others_run_between_invariants",
     "costs_nothing_when_off",
     "servers_pay_nothing_for_it",
+    "a_page_costs_one_rep",
 ];
 
 /// Those of ktest's that are about time, on one kernel, with instructions counted.

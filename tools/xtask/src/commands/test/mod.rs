@@ -10,6 +10,7 @@ mod c_posix;
 mod exec_cases;
 mod fuzz_cases;
 mod host_cases;
+mod image_cases;
 mod ktest;
 mod miri_cases;
 mod model_cases;
@@ -18,13 +19,13 @@ mod ring0;
 mod sessions;
 mod short_cuts;
 mod torture_cases;
-mod trace_sites;
 
 use anyhow::Result;
 use clap::Args;
 
 use crate::boot::Loader;
 use crate::build::Guest;
+use crate::commands::size::check_text;
 use crate::guest::Rig;
 use crate::kernel::Kernel;
 use crate::limine::Limine;
@@ -167,9 +168,10 @@ fn machine_cases(workspace: &Workspace) -> Result<Vec<Case<Rig>>> {
         cases.extend(exec_cases::cases(kernel));
         cases.extend(sessions::cases(&scripts, kernel, Loader::Direct));
         cases.extend(bad_boot::cases(kernel));
-        cases.push(trace_sites::case(kernel));
+        cases.extend(image_cases::cases(kernel));
     }
     cases.push(short_cuts::ktest_case());
+    cases.push(Case::one("micro/text", |rig: &Rig| check_text(&rig.guest).map(drop).into()));
     for loader in [Loader::LimineBios, Loader::LimineUefi] {
         for kernel in Kernel::ALL {
             cases.extend(sessions::cases(&scripts, kernel, loader));

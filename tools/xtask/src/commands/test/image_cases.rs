@@ -1,6 +1,7 @@
-//! What the trace costs while it is off: at each place that asks whether it is on, two instructions of the image.
+//! What is in the images, and what is not: read off their instructions.
 //!
-//! The places are found in the core's source, and their instructions by the image's line tables.
+//! While the trace is off, each place that asks for it costs two instructions: the places are found in the core's source,
+//! and their instructions by the line tables. The entry code, short cuts included, reads no clock.
 
 use std::fs;
 use std::path::Path;
@@ -21,18 +22,50 @@ const QUESTION: &str = ".trace.on";
 /// Instructions that a place may have.
 const MOST: usize = 2;
 
-/// All places in one image.
-pub fn case(kernel: Kernel) -> Case<Rig> {
-    Case::one(format!("{kernel}/trace-sites"), move |rig: &Rig| check(rig, kernel).into())
+/// What the symbols of the entry code begin with. Rust's have paths, which begin otherwise.
+const ENTRY_CODE: &str = "parley_";
+/// A symbol that must be among them.
+const SHORT_CUT: &str = "parley_fast_call";
+const CLOCK: &str = "\trdtsc";
+
+/// All of one image.
+pub fn cases(kernel: Kernel) -> [Case<Rig>; 2] {
+    [
+        Case::one(format!("{kernel}/trace-sites"), move |rig: &Rig| trace_sites(rig, kernel).into()),
+        Case::one(format!("{kernel}/short-cuts-read-no-clock"), move |rig: &Rig| no_clock(rig, kernel).into()),
+    ]
 }
 
-fn check(rig: &Rig, kernel: Kernel) -> Result<()> {
+fn disassembled(rig: &Rig, kernel: Kernel) -> Result<String> {
+    let mut objdump = Command::new("objdump");
+    host::output(objdump.args(["-d", "-l", "--no-show-raw-insn"]).arg(&rig.guest.kernel(kernel).symbols))
+}
+
+fn no_clock(rig: &Rig, kernel: Kernel) -> Result<()> {
+    let listed = disassembled(rig, kernel)?;
+    ensure!(listed.contains(CLOCK), "{kernel}: nothing reads the clock: this test looks for the wrong thing");
+    ensure!(listed.contains(&format!("<{SHORT_CUT}>:")), "{kernel}: there is no {SHORT_CUT}");
+    let reader = in_entry_code(&listed, CLOCK);
+    ensure!(reader.is_none(), "{kernel}: {} reads the clock", reader.unwrap_or_default());
+    Ok(())
+}
+
+/// The first function of the entry code that has this in an instruction.
+fn in_entry_code<'a>(listed: &'a str, instruction: &str) -> Option<&'a str> {
+    let mut function = "";
+    listed.lines().find_map(|line| {
+        if let Some((_, name)) = line.strip_suffix(">:").and_then(|line| line.split_once(" <")) {
+            function = name;
+        }
+        (function.starts_with(ENTRY_CODE) && line.contains(instruction)).then_some(function)
+    })
+}
+
+fn trace_sites(rig: &Rig, kernel: Kernel) -> Result<()> {
     let mut sites = Vec::new();
     find(&rig.workspace.root.join(SOURCE), &mut sites)?;
     ensure!(!sites.is_empty(), "no file of {SOURCE} has `{QUESTION}`: nothing records events");
-    let image = &rig.guest.kernel(kernel).symbols;
-    let mut objdump = Command::new("objdump");
-    let listed = host::output(objdump.args(["-d", "-l", "--no-show-raw-insn"]).arg(image))?;
+    let listed = disassembled(rig, kernel)?;
     for site in sites {
         let count = instructions(&listed, &site);
         ensure!(
@@ -73,6 +106,13 @@ fn instructions(listed: &str, site: &str) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn functions_begin_with_their_names() {
+        let listed = "00 <now>:\n  10:\trdtsc\n20 <parley_fast_call>:\n  20:\tret\n30 <parley_other>:\n  30:\trdtsc\n";
+        assert_eq!(in_entry_code(listed, CLOCK), Some("parley_other"));
+        assert_eq!(in_entry_code(listed, "\tpush"), None);
+    }
 
     #[test]
     fn instructions_belong_to_the_line_above() {
