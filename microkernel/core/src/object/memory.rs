@@ -43,6 +43,17 @@ pub enum Run<'a> {
     List(&'a [u64]),
 }
 
+impl Run<'_> {
+    /// The frame of the page `number` pages on.
+    #[inline(always)]
+    pub fn frame(&self, number: usize) -> Option<Phys> {
+        match self {
+            Run::From(first) => Some(Phys(first.0 + (number * PAGE) as u64)),
+            Run::List(list) => list.get(number).filter(|&&frame| frame != 0).map(|&frame| Phys(frame)),
+        }
+    }
+}
+
 /// A memory object.
 #[derive(Default)]
 pub struct Memory {

@@ -6,9 +6,8 @@ use parley_abi::{Errno, PAGE, USER_END, USER_START};
 use crate::arch::paging::{self, MapError};
 use crate::arch::tlb;
 use crate::kernel::Core;
-use crate::mem::frames::Phys;
 use crate::mem::slab::{Object, Ref, Slab};
-use crate::object::memory::{Memory, Run};
+use crate::object::memory::Memory;
 use crate::object::space::Space;
 
 /// How far a mapping is.
@@ -208,18 +207,9 @@ impl Core {
     fn map_run(&mut self, wish: &Mapping) -> u64 {
         let root = self.spaces[wish.space].root.table();
         let Some(table) = paging::last_table(root, wish.address) else { return 0 };
-        let flags = paging::user_flags(wish.prot);
-        let most = wish.pages.min(RUN) as usize;
-        match self.memories[wish.memory].run(wish.first) {
-            Run::From(first) => {
-                let frames = (first.0..).step_by(PAGE).take(most).map(Phys);
-                paging::map_run(table, wish.address, frames, flags)
-            }
-            Run::List(list) => {
-                let frames = list.iter().take(most).map_while(|&frame| (frame != 0).then_some(Phys(frame)));
-                paging::map_run(table, wish.address, frames, flags)
-            }
-        }
+        let run = self.memories[wish.memory].run(wish.first);
+        let frames = (0..wish.pages.min(RUN)).map_while(|number| run.frame(number as usize));
+        paging::map_run(table, wish.address, frames, paging::user_flags(wish.prot))
     }
 
     fn map_page(&mut self, wish: &Mapping, number: u64) -> Result<(), Errno> {
