@@ -146,7 +146,7 @@ fn a_server_that_faults_with_100_requests() -> Verdict {
 fn a_client_that_dies_in_a_call() -> Verdict {
     let scope = Scope::new()?;
     let endpoint = scope.endpoint()?;
-    let mut client = Sandbox::new()?;
+    let mut client = Sandbox::of(64)?;
     sys::handle_grant(client.space, scope.connection(endpoint, 1)?, PEER, Rights::CALL)?;
     let lend = u32::from(CALL) | u32::from(Flags::LEND_WRITE.bits()) << 16;
     // mov eax, CALL | LEND_WRITE; syscall
@@ -186,7 +186,7 @@ fn a_client_that_is_killed_in_the_queue() -> Verdict {
 fn a_client_that_changes_its_mappings() -> Verdict {
     let scope = Scope::new()?;
     let endpoint = scope.endpoint()?;
-    let mut client = Sandbox::new()?;
+    let mut client = Sandbox::of(64)?;
     sys::handle_grant(client.space, scope.connection(endpoint, 1)?, PEER, Rights::CALL)?;
     let (first, second) = (client.scope().mem(2)?, client.scope().mem(2)?);
     sys::map(client.space, first, PLACE, 0, 2, prot::READ | prot::WRITE)?;
