@@ -46,6 +46,11 @@ pub fn grants_hardware(info: &Info) -> bool {
     cmdline::grants_hardware(line(info))
 }
 
+/// Whether services are asked whether they are there.
+pub fn has_heartbeats(info: &Info) -> bool {
+    cmdline::has_heartbeats(line(info))
+}
+
 /// The boot archive. Without one there is nothing to run, so the machine is shut down.
 pub fn archive(info: &Info) -> Archive<'static> {
     let bytes = match parley_rt::map_archive(info.archive_len) {

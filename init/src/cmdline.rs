@@ -33,7 +33,16 @@ pub fn log_is_on_console(line: &str) -> bool {
 /// Whether the program that init starts may have interrupts and ports: measurements of drivers need them, and
 /// nothing else does. Whoever writes the kernel's command line could start another kernel as well.
 pub fn grants_hardware(line: &str) -> bool {
-    line.split_ascii_whitespace().take_while(|&word| word != "--").any(|word| word == "hardware")
+    has_option(line, "hardware")
+}
+
+/// Whether services are asked whether they are there. Under a debugger that stops the machine they cannot answer in time.
+pub fn has_heartbeats(line: &str) -> bool {
+    !has_option(line, "heartbeats=off")
+}
+
+fn has_option(line: &str, option: &str) -> bool {
+    line.split_ascii_whitespace().take_while(|&word| word != "--").any(|word| word == option)
 }
 
 /// Path of the program that an argument block names, with its NUL: a word without a slash is a program in
@@ -91,6 +100,12 @@ mod tests {
     fn the_log_is_where_the_last_option_says() {
         assert!(log_is_on_console("loglevel=info log=com2 log=com1"));
         assert!(!log_is_on_console("log=com2 -- log=com1") && log_is_on_console(""));
+    }
+
+    #[test]
+    fn heartbeats_are_switched_off_by_a_word_before_the_program() {
+        assert!(has_heartbeats("log=com2 -- heartbeats=off") && has_heartbeats("heartbeats=on"));
+        assert!(!has_heartbeats("log=com2 heartbeats=off -- /bin/bench"));
     }
 
     #[test]

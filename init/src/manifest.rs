@@ -19,12 +19,13 @@ pub const PROGRAM_SYSTEM: Rights = Rights::READ;
 /// Rights of what init itself starts for a person, the shell: the trace as well.
 pub const PERSON_SYSTEM: Rights = Rights::READ.union(Rights::MANAGE);
 
-/// The manifest. Without one init knows nobody to start, so the machine is shut down.
-pub fn of(archive: &Archive<'_>) -> &'static Manifest {
+/// The manifest. Without one init knows nobody to start, so the machine is shut down. Without `heartbeats` nobody is
+/// asked whether he is there.
+pub fn of(archive: &Archive<'_>, heartbeats: bool) -> &'static Manifest {
     let Some(file) = archive.find(PATH) else {
         shut_down(format_args!("boot archive: no {PATH}; build the image again with cargo xtask"));
     };
-    let manifest = match Manifest::decode(file) {
+    let mut manifest = match Manifest::decode(file) {
         Ok(manifest) => manifest,
         Err(Damage::NoManifest) => shut_down(format_args!(
             "boot archive: {PATH} is no manifest of this version ({} bytes); build the image again",
@@ -37,6 +38,9 @@ pub fn of(archive: &Archive<'_>) -> &'static Manifest {
     };
     if let Err(wrong) = manifest.check() {
         shut_down(format_args!("boot archive: {PATH}: {} {}; build the image again", wrong.key, wrong.what));
+    }
+    if !heartbeats {
+        manifest.services.iter_mut().for_each(|entry| entry.heartbeat = 0);
     }
     Box::leak(Box::new(manifest))
 }

@@ -55,7 +55,7 @@ impl Init {
         };
         Init {
             info,
-            manifest: manifest::of(&archive),
+            manifest: manifest::of(&archive, crate::boot::has_heartbeats(info)),
             archive,
             files: Default::default(),
             call_table,

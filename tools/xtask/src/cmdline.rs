@@ -8,6 +8,9 @@ use std::fmt::Write;
 /// Lets the program have interrupts and ports.
 pub const HARDWARE: &str = "hardware";
 
+/// Has init ask no service whether it is there.
+pub const NO_HEARTBEATS: &str = "heartbeats=off";
+
 /// Where the kernel log goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogPort {

@@ -161,7 +161,7 @@ impl Core {
                 ("loglevel", level) => self.log.level = Level::from_name(level).unwrap_or(Level::Info),
                 ("debug-exit", "") => self.power.debug_exit = true,
                 ("short-cuts", "off") => self.take_short_cuts(false), // for tests that compare
-                ("hardware", "") => {}                                // is for init: what its program may hold
+                ("hardware", "") | ("heartbeats", "off") => {} // are for init: what its program may hold, and who is asked
                 _ => self.log(Level::Warn, format_args!("boot: unknown option '{word}' is ignored")),
             }
         }

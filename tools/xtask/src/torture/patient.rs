@@ -9,6 +9,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use tempfile::TempDir;
 
+use crate::cmdline::NO_HEARTBEATS;
 use crate::elf_file::ElfFile;
 use crate::guest::{Job, Outcome, Rig};
 use crate::kernel::Kernel;
@@ -74,6 +75,8 @@ impl Patient {
     ) -> Result<Patient> {
         let mut job = Job::new(rig, kernel, &[&[PROGRAM], args].concat())?;
         job.deterministic = true;
+        // Where the machine is stopped, its clock goes on to the next alarm: nobody would answer in time.
+        job.options.push(NO_HEARTBEATS.into());
         let folder = rig.run_folder()?;
         // A socket's path has 108 bytes at most, and the target folder may be anywhere.
         let short = tempfile::tempdir().context("no temporary folder for the gdb socket")?;
