@@ -103,7 +103,6 @@ fn report(options: Options, end: Verdict) -> i32 {
 
 fn play(options: Options, mut stage: Stage) -> Verdict {
     let Options { seed, steps, show } = options;
-    let begin = parley_rt::sys::clock();
     let line = (steps / LINES).max(1);
     for step in 0..steps {
         let said = stage.step()?;
@@ -115,6 +114,5 @@ fn play(options: Options, mut stage: Stage) -> Verdict {
         }
     }
     println!("history: seed {seed}: ok");
-    println!("took: {} ns", parley_rt::sys::clock() - begin);
     Ok(())
 }

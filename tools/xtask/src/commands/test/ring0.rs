@@ -16,7 +16,7 @@ use crate::kernel::Kernel;
 use crate::qemu::{End, Running, Stub};
 
 /// Bytes between the stubs of two vectors (`STUB_SIZE` of the core).
-const VECTOR_STUB: u64 = 16;
+const VECTOR_STUB: u64 = 9;
 const NMI: u64 = 2;
 /// Bytes that an exception pushes in 64-bit mode: instruction pointer, code segment, flags, stack.
 const PUSHED: u64 = 40;
