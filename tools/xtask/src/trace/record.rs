@@ -126,7 +126,8 @@ impl Recorder {
         }
     }
 
-    /// From a pair's first reading to the second, and whether the benchmark made a system call in between.
+    /// From a pair's first reading to the second, and whether the benchmark made a system call in between, or
+    /// somebody was woken.
     fn operation(&mut self) -> Result<(Vec<Step>, bool)> {
         let first = self.stub.place()?;
         let mut place = first;
@@ -150,7 +151,9 @@ impl Recorder {
             // Not even the first reading is made when an interrupt came before it.
             if place == first && steps.first().is_none_or(|step| step.who == Who::Kernel) {
                 steps.clear();
-            } else if self.is_reading(place) || self.is_woken(place)? {
+            } else if self.is_woken(place)? {
+                return Ok((steps, true));
+            } else if self.is_reading(place) {
                 return Ok((steps, enters));
             }
         }
@@ -168,15 +171,20 @@ impl Recorder {
     /// On to the next time that the benchmark reads the counter.
     fn next_reading(&mut self) -> Result<()> {
         let last = self.stub.place()?;
+        // Where it stands now is a reading that is still to be made, and an interrupt may come first.
+        let mut made = !self.is_reading(last);
         loop {
+            if !made && self.stub.place()? == last {
+                self.stub.step()?;
+                made = self.stub.place()?.ring == 3;
+            }
             self.stub.go()?;
             let place = self.stub.place()?;
             // Other programs have other instructions at these addresses.
             if self.spaces.is_empty() && place.ring == 3 && self.program_at(place)?.as_deref() == Some("bench") {
                 self.who(place)?;
             }
-            // A pair's two readings lie apart. The same one again is one that an interrupt came before.
-            if self.is_reading(place) && place != last {
+            if self.is_reading(place) && made {
                 return Ok(());
             }
         }
