@@ -78,6 +78,32 @@ fn open_queue(flags: u32) -> Result<u32, Errno> {
     posix::open(PATH, flags, 0)
 }
 
+/// A thread that reads an empty queue.
+struct Reader {
+    thread: Thread,
+    answer: Arc<AtomicU64>,
+}
+
+impl Reader {
+    /// One that has had the time to begin waiting.
+    fn waiting(fd: u32) -> Result<Reader, Errno> {
+        let answer = Arc::new(AtomicU64::new(0));
+        let result = answer.clone();
+        let thread = Thread::start(move || {
+            let value = posix::read(fd, &mut [0; 4]).map_or_else(Errno::negated, |count| count as i64);
+            result.store(value.cast_unsigned(), Ordering::Relaxed);
+        })?;
+        rest(5);
+        Ok(Reader { thread, answer })
+    }
+
+    /// What it was answered.
+    fn answer(self) -> Verdict<i64> {
+        self.thread.join()?;
+        Ok(self.answer.load(Ordering::Relaxed).cast_signed())
+    }
+}
+
 /// Takes out what is there.
 fn drain() -> Verdict {
     let fd = open_queue(open::RDONLY | open::NONBLOCK)?;
@@ -240,16 +266,9 @@ fn a_driver_is_loaded_and_unloaded() -> Verdict {
 fn a_driver_is_unloaded_by_force() -> Verdict {
     let _driver = Loaded::process()?;
     let fd = open_queue(open::RDWR)?;
-    let answer = Arc::new(AtomicU64::new(0));
-    let result = answer.clone();
-    let reader = Thread::start(move || {
-        let value = posix::read(fd, &mut [0; 4]).map_or_else(Errno::negated, |count| count as i64);
-        result.store(value.cast_unsigned(), Ordering::Relaxed);
-    })?;
-    rest(5);
+    let reader = Reader::waiting(fd)?;
     control(verb::FORCE)?;
-    reader.join()?;
-    ensure_eq!(answer.load(Ordering::Relaxed) as i64, Errno::EIO.negated(), "a read that waited");
+    ensure_eq!(reader.answer()?, Errno::EIO.negated(), "a read that waited");
     ensure_eq!(posix::read(fd, &mut [0; 4]), Err(Errno::ENXIO), "a read afterwards");
     ensure_eq!(posix::write(fd, b"x"), Err(Errno::ENXIO), "a write afterwards");
     ensure_eq!(posix::stat(PATH).err(), Some(Errno::ENOENT), "the node");
@@ -274,17 +293,10 @@ fn the_queue_survives_its_server() -> Verdict {
         let mut bytes = [99; 80];
         ensure_eq!(posix::read(fd, &mut bytes), Ok(50), "bytes read in round {round}");
         ensure!(bytes[..50].iter().all(|&byte| byte == round), "bytes of round {round}");
-        let answer = Arc::new(AtomicU64::new(0));
-        let result = answer.clone();
-        let reader = Thread::start(move || {
-            let value = posix::read(fd, &mut [0; 4]).map_or_else(Errno::negated, |count| count as i64);
-            result.store(value.cast_unsigned(), Ordering::Relaxed);
-        })?;
-        rest(5);
+        let reader = Reader::waiting(fd)?;
         control(verb::KILL)?;
         ensure_eq!(posix::write(fd, &[1]), Ok(1), "a byte written while a reader waits");
-        reader.join()?;
-        ensure_eq!(answer.load(Ordering::Relaxed), 1, "what the reader was answered in round {round}");
+        ensure_eq!(reader.answer()?, 1, "what the reader was answered in round {round}");
     }
     Ok(posix::close(fd)?)
 }
