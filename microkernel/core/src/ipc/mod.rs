@@ -1,7 +1,6 @@
 //! Messages: calls, replies, events, and the services that are linked into ring 0.
 
 pub mod call;
-pub mod fast;
 pub mod fault;
 pub mod lease;
 pub mod receive;

@@ -105,12 +105,6 @@ impl Packed {
         self.head = self.head & 0xffff_ffff | (label as u64) << 32;
     }
 
-    /// Whether the first buffer is one that the server may write, described by the first two words: as of `read`.
-    #[inline(always)]
-    pub fn is_plain_read(self) -> bool {
-        self.leases as u16 == Shape::Write as u16
-    }
-
     /// Whether the server may write buffer `number`.
     #[inline(always)]
     pub fn is_written(self, number: u64) -> bool {

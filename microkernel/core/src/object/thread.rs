@@ -151,13 +151,6 @@ impl Thread {
         self.token = Token::new(self.token.thread(), self.token.generation().wrapping_add(1));
     }
 
-    /// Address and length of the buffer that the first two words of its request describe.
-    #[inline(always)]
-    pub fn buffer(&self) -> [u64; 2] {
-        let at = (self.request.how.first & 1) as usize;
-        [self.frame.args[at], self.frame.args[at + 1]]
-    }
-
     /// The words of its request.
     #[inline(always)]
     pub fn words(&self) -> Words {
