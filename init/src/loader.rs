@@ -127,7 +127,7 @@ fn map_stack(quota: &Quota, space: &Handle, stack: &stack::Stack) -> Result<(), 
 }
 
 /// EEXIST would mean that a segment lies where the stack belongs, which is the file's fault.
-fn map(space: &Handle, mem: &Handle, at: u64, pages: u64, prot: u64) -> Result<(), Errno> {
+pub fn map(space: &Handle, mem: &Handle, at: u64, pages: u64, prot: u64) -> Result<(), Errno> {
     sys::map(space.slot(), mem.slot(), at, 0, pages, prot).map_err(|errno| match errno {
         Errno::EEXIST => Errno::ENOEXEC,
         other => other,

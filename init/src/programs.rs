@@ -7,7 +7,7 @@ use parley_abi::call::Rights;
 use parley_abi::msg::{Token, Words};
 use parley_abi::slot;
 use parley_abi::{Errno, PATH_MAX};
-use parley_proto::{Cx, Host, Outcome};
+use parley_proto::{Cx, Host, Outcome, calltable};
 use parley_rt::sys;
 
 use crate::boot;
@@ -20,9 +20,12 @@ use crate::log;
 use crate::manifest::{PERSON_SYSTEM, PROGRAM_SYSTEM};
 use crate::report::Fault;
 use crate::server::Init;
+use crate::shared::Shared;
 use crate::table::{self, Ended, INIT, Role};
 use crate::undertaker;
 
+/// In the boot archive.
+const SHIM: &str = "lib/shim";
 /// The shell.
 const SHELL: &CStr = c"/bin/sh";
 /// Its argument block.
@@ -60,6 +63,15 @@ impl Init {
         }
     }
 
+    /// Reads the shim, which programs cannot do without.
+    pub fn read_shim(&mut self) {
+        match self.archive.find(SHIM).ok_or(Errno::ENOENT).and_then(Shared::of) {
+            Ok(shim) if shim.is_whole() && shim.image.entry == u64::from(calltable::SHIM) => self.shim = Some(shim),
+            Ok(_) => console::shut_down(format_args!("{SHIM} is no shim")),
+            Err(errno) => console::shut_down(format_args!("cannot read {SHIM}: {errno}")),
+        }
+    }
+
     fn start_named(&mut self, block: &[u8]) -> Result<u32, Errno> {
         let path = cmdline::path(block)?;
         let path = CStr::from_bytes_until_nul(&path).map_err(|_| Errno::ENOENT)?;
@@ -79,6 +91,9 @@ impl Init {
         let pid = self.table.reserve()?;
         let programs = &self.manifest.programs;
         let process = Process::load(&mut file, args, &self.facts(pid), programs.pages, programs.priority)?;
+        if let Some(shim) = &self.shim {
+            shim.map(&process.space)?;
+        }
         self.equip(&process, pid, parent, (Rights::CALL, parent == INIT), self.open_to_programs())?;
         let system = match parent {
             INIT if boot::grants_hardware(self.info) => PERSON_SYSTEM | Rights::EXECUTE,

@@ -18,6 +18,7 @@ use crate::manifest;
 use crate::prepare::Preparing;
 use crate::programs::path;
 use crate::services::{Service, numbers};
+use crate::shared::Shared;
 use crate::stack::{ARGUMENTS, Facts};
 use crate::table::{self, INIT, Role, Table, Waited};
 
@@ -32,6 +33,8 @@ pub struct Init {
     pub(crate) call_table: u32,
     pub(crate) services: [Service; service::COUNT],
     pub(crate) table: Table<Process>,
+    /// What every program has mapped beside its own (`libipc/posix/shim`).
+    pub(crate) shim: Option<Shared>,
     /// The machine runs for the one program that the command line names, not for a shell.
     pub(crate) exec: bool,
     /// When the shell was started, in nanoseconds since boot.
@@ -61,6 +64,7 @@ impl Init {
             call_table,
             services: Default::default(),
             table: Table::default(),
+            shim: None,
             exec: false,
             shell_since: 0,
             useless_shells: 0,

@@ -11,7 +11,7 @@ use parley_abi::call::prot;
 
 use crate::handle::{Handle, Quota};
 use crate::image::Image;
-use crate::loader::fill;
+use crate::loader::{fill, map};
 
 /// Pages beside those of the parts: what the objects themselves take, and their indices.
 const OVERHEAD: u64 = 16;
@@ -42,5 +42,19 @@ impl Shared {
             parts.push(if is_shared(segment.prot) { Some(fill(&quota, &mut program, segment)?) } else { None });
         }
         Ok(Shared { image, parts, quota })
+    }
+
+    /// An instance has nothing of its own.
+    pub fn is_whole(&self) -> bool {
+        self.parts.iter().all(Option::is_some)
+    }
+
+    /// Maps what instances have in common into another program. ENOEXEC: that lies where this belongs.
+    pub fn map(&self, space: &Handle) -> Result<(), Errno> {
+        let mut parts = self.image.segments().iter().zip(&self.parts);
+        parts.try_for_each(|(segment, part)| match part {
+            Some(mem) => map(space, mem, segment.address, segment.pages, segment.prot),
+            None => Ok(()),
+        })
     }
 }

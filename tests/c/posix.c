@@ -12,6 +12,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -72,6 +73,8 @@ static const struct {
     TEST(dup2_replaces),
     TEST(output_is_redirected),
     TEST(descriptors_run_out),
+    TEST(poll_says_what_is_ready),
+    TEST(poll_fails),
     TEST(clock_gettime_clocks),
     TEST(clocks_agree),
     TEST(file_times_are_now),

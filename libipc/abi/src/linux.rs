@@ -11,6 +11,7 @@ pub mod nr {
     pub const CLOSE: u16 = 3;
     pub const STAT: u16 = 4;
     pub const FSTAT: u16 = 5;
+    pub const POLL: u16 = 7;
     pub const LSEEK: u16 = 8;
     pub const PREAD64: u16 = 17;
     pub const PWRITE64: u16 = 18;
@@ -30,8 +31,13 @@ pub mod nr {
     pub const GETDENTS64: u16 = 217;
     pub const CLOCK_GETTIME: u16 = 228;
     pub const EXIT_GROUP: u16 = 231;
+    pub const PPOLL: u16 = 271;
     /// Numbers from here on are Parley's own rows of the call table.
     pub const OWN: u16 = 0x1c0;
+    /// Those of them that the shim makes `poll` of.
+    pub const READY: u16 = OWN + 9;
+    pub const CHANGES: u16 = OWN + 10;
+    pub const AWAIT_CHANGE: u16 = OWN + 11;
 }
 
 /// `open` flags.
@@ -48,6 +54,22 @@ pub mod open {
     pub const NONBLOCK: u32 = 0o4000;
     pub const DIRECTORY: u32 = 0o200000;
     pub const CLOEXEC: u32 = 0o2000000;
+}
+
+/// Events of `poll` (Linux `include/uapi/asm-generic/poll.h`).
+pub mod poll {
+    #![allow(missing_docs)]
+    pub const IN: u32 = 0x001;
+    pub const OUT: u32 = 0x004;
+    pub const ERR: u32 = 0x008;
+    pub const HUP: u32 = 0x010;
+    pub const NVAL: u32 = 0x020;
+    pub const RDNORM: u32 = 0x040;
+    pub const WRNORM: u32 = 0x100;
+    /// A read would not wait.
+    pub const READABLE: u32 = IN | RDNORM;
+    /// A write would not wait.
+    pub const WRITABLE: u32 = OUT | WRNORM;
 }
 
 /// `st_mode` bits.
@@ -90,6 +112,18 @@ impl Timespec {
         const SECOND: u64 = 1_000_000_000;
         Timespec { sec: (count / SECOND) as i64, nsec: (count % SECOND) as i64 }
     }
+}
+
+/// `struct pollfd`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[repr(C)]
+pub struct PollFd {
+    /// The descriptor; one below 0 is passed over.
+    pub fd: i32,
+    /// What is waited for, bits of [`poll`].
+    pub events: u16,
+    /// What has come.
+    pub revents: u16,
 }
 
 /// `struct timeval`.
@@ -152,6 +186,8 @@ pub mod dirent {
 
 // SAFETY: integers only; field offsets leave no gap (asserted by size where it could).
 unsafe impl Plain for Timespec {}
+// SAFETY: 8 bytes, the sum of its fields.
+unsafe impl Plain for PollFd {}
 // SAFETY: one 64-bit integer.
 unsafe impl Plain for Seconds {}
 // SAFETY: two 64-bit integers.

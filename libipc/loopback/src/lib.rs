@@ -135,7 +135,7 @@ impl<'s, M: Memory> Loopback<'s, M> {
         let row = TABLE.get(number as usize).ok_or(Errno::ENOSYS)?;
         let [first, second, c, d, e, f] = args;
         match row.op {
-            Op::None => Err(Errno::ENOSYS),
+            Op::None | Op::Reflect => Err(Errno::ENOSYS),
             Op::Send => self.send(row, root_connection(row)?, args),
             Op::SendTo => self.send(row, self.descriptors.get(first)?, [second, c, d, e, f, 0]),
             Op::Drop => {

@@ -25,6 +25,9 @@ pub enum Op {
     CopyTo = 5,
     /// Let another thread of the same priority run (`sched_yield`).
     Yield = 6,
+    /// Go on at the address in `label`, with the address behind the `syscall` instruction in rax: code of ring 3, mapped
+    /// there by the process's creator, does what the number means.
+    Reflect = 7,
 }
 
 /// How a leased buffer is described by the words of the message.
@@ -72,6 +75,7 @@ impl Op {
             4 => Op::Copy,
             5 => Op::CopyTo,
             6 => Op::Yield,
+            7 => Op::Reflect,
             _ => return None,
         })
     }
@@ -102,7 +106,7 @@ pub struct Row {
     pub opens: u8,
     /// The slot of the connection, for [`Op::Send`].
     pub slot: u16,
-    /// The label of the message.
+    /// The label of the message, or the address of [`Op::Reflect`].
     pub label: u32,
     /// The buffers that the message lends.
     pub leases: [LeaseRow; LEASES],

@@ -27,6 +27,7 @@ typedef uint64_t nlink_t;
 typedef long blksize_t;
 typedef long blkcnt_t;
 typedef int clockid_t;
+typedef unsigned long nfds_t;
 
 struct timespec {
     time_t tv_sec;
@@ -65,6 +66,20 @@ struct stat {
 #define S_ISCHR(mode) (((mode) & S_IFMT) == S_IFCHR)
 #define S_ISDIR(mode) (((mode) & S_IFMT) == S_IFDIR)
 #define S_ISREG(mode) (((mode) & S_IFMT) == S_IFREG)
+
+/* What poll waits for, and says */
+#define POLLIN 0x001
+#define POLLOUT 0x004
+#define POLLERR 0x008
+#define POLLHUP 0x010
+#define POLLNVAL 0x020
+#define POLLRDNORM 0x040
+#define POLLWRNORM 0x100
+struct pollfd {
+    int fd;
+    short events;
+    short revents;
+};
 
 /* What getdents64 writes: a record is d_reclen bytes long, its name ends with a NUL. */
 struct dirent64 {
@@ -114,6 +129,7 @@ ssize_t pread(int fd, void *into, size_t count, off_t offset);
 ssize_t pwrite(int fd, const void *from, size_t count, off_t offset);
 off_t lseek(int fd, off_t offset, int whence);
 int fstat(int fd, struct stat *stat);
+int poll(struct pollfd *files, nfds_t count, int timeout);
 ssize_t getdents64(int fd, void *into, size_t count);
 int open(const char *path, int flags, ...);
 int close(int fd);

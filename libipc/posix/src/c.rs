@@ -3,7 +3,7 @@
 //! On the bare target the functions have their C names, so that a C object links against them; on the
 //! host the names belong to the host's libc, and these are only type-checked.
 
-use core::ffi::{c_char, c_int, c_long, c_uint, c_void};
+use core::ffi::{c_char, c_int, c_long, c_uint, c_ulong, c_void};
 use core::sync::atomic::{AtomicI32, Ordering};
 
 use parley_abi::linux::nr;
@@ -45,7 +45,7 @@ trait Register {
 macro_rules! register {
     ($($type:ty),*) => { $(impl Register for $type { fn register(self) -> u64 { self as u64 } })* };
 }
-register!(c_int, c_uint, c_long, usize);
+register!(c_int, c_uint, c_long, c_ulong, usize);
 impl<T> Register for *const T {
     fn register(self) -> u64 {
         self.expose_provenance() as u64
@@ -86,6 +86,7 @@ calls! {
     close(fd: c_int) -> c_int = CLOSE;
     dup(fd: c_int) -> c_int = DUP;
     dup2(fd: c_int, to: c_int) -> c_int = DUP2;
+    poll(files: *mut c_void, count: c_ulong, timeout: c_int) -> c_int = POLL;
     stat(path: *const c_char, stat: *mut c_void) -> c_int = STAT;
     mkdir(path: *const c_char, mode: c_uint) -> c_int = MKDIR;
     rmdir(path: *const c_char) -> c_int = RMDIR;

@@ -2,7 +2,7 @@
 
 use core::ffi::CStr;
 use parley_abi::Errno;
-use parley_abi::linux::{Stat, nr};
+use parley_abi::linux::{Plain, PollFd, Stat, nr};
 use parley_proto::{file, vfs};
 use parley_rt::{Trap, sys};
 
@@ -58,6 +58,15 @@ pub fn fstat(fd: u32) -> Result<Stat, Errno> {
     let mut stat = Stat::default();
     file::fstat(&mut Trap, fd, Some(&mut stat))?;
     Ok(stat)
+}
+
+/// Waits until one of the files is ready for what its entry asks ([`parley_abi::linux::poll`]), at most for so many
+/// milliseconds; below 0, for ever. Returns how many are; each entry says for what. EINVAL: more than 1,024 entries. EINTR.
+/// ENOMEM. What the shim does for it: `libipc/posix/shim`.
+pub fn poll(files: &mut [PollFd], milliseconds: i32) -> Result<usize, Errno> {
+    let at = files.first_mut().map_or(0, |first| first.bytes_mut().as_mut_ptr().expose_provenance());
+    let args = [at as u64, files.len() as u64, milliseconds as u64, 0, 0, 0];
+    Errno::check(sys::posix(nr::POLL, args)).map(|ready| ready as usize)
 }
 
 /// Reads whole directory entries (`linux_dirent64`); 0 is the end of the directory.

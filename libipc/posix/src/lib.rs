@@ -18,8 +18,8 @@ mod process;
 mod time;
 
 pub use file::{
-    close, dup, dup2, fstat, getdents, lseek, mkdir, open, pread, pwrite, read, rename, rmdir, stat, unlink, write,
-    write_all,
+    close, dup, dup2, fstat, getdents, lseek, mkdir, open, poll, pread, pwrite, read, rename, rmdir, stat, unlink,
+    write, write_all,
 };
 #[doc(hidden)]
 pub use print::print as __print;

@@ -28,6 +28,13 @@ pub const HANDLE_CALLS: &[(u16, Op, &str)] = &[
     (nr::SCHED_YIELD, Op::Yield, "sched_yield"),
 ];
 
+/// Where the shim lies in every program: in pages of its own, below where programs are linked. Its linker script
+/// (`libipc/posix/shim/link.ld`) says the same.
+pub const SHIM: u32 = 0x10_0000;
+
+/// Calls that the shim makes of others, with their entries in it.
+pub const REFLECTED: &[(u16, u32, &str)] = &[(nr::POLL, SHIM, "poll"), (nr::PPOLL, SHIM + 16, "ppoll")];
+
 /// The table, by number.
 pub const TABLE: [Row; ROWS] = build();
 
@@ -52,6 +59,12 @@ const fn build() -> [Row; ROWS] {
         table[number as usize] = Row { op, ..Row::NONE };
         index += 1;
     }
+    index = 0;
+    while index < REFLECTED.len() {
+        let (number, label, _) = REFLECTED[index];
+        table[number as usize] = Row { op: Op::Reflect, label, ..Row::NONE };
+        index += 1;
+    }
     table
 }
 
@@ -64,7 +77,8 @@ pub fn method(label: u32) -> Option<&'static Method> {
 pub fn name(number: u16) -> Option<&'static str> {
     let rows = INTERFACES.iter().flat_map(|(_, methods)| methods.iter());
     let row = rows.filter(|method| method.number == Some(number)).map(|method| method.name).next();
-    row.or_else(|| HANDLE_CALLS.iter().find(|call| call.0 == number).map(|call| call.2))
+    let others = HANDLE_CALLS.iter().map(|call| (call.0, call.2)).chain(REFLECTED.iter().map(|call| (call.0, call.2)));
+    row.or_else(|| others.into_iter().find(|call| call.0 == number).map(|call| call.1))
 }
 
 #[cfg(test)]

@@ -26,6 +26,9 @@ service! {
     5 fstat(stat: OutOf<Stat>) via fd as nr::FSTAT, repeats, prompt [];
     /// Reads whole directory entries (`linux_dirent64`). 0 is the end of the directory.
     6 getdents(buf: Out) via fd as nr::GETDENTS64, prompt [ENOTDIR];
+    /// Which of `events` (`parley_abi::linux::poll`) hold for the file now. If none does, the server tells the time service
+    /// (`changed`) as soon as one may: see `libipc/posix/shim`, which makes `poll` of this.
+    7 ready(events: u32) via fd as nr::READY, repeats, prompt [ENXIO];
 }
 
 service! {
@@ -83,6 +86,13 @@ service! {
     /// For services that give things a date: what to add to [`crate::Host::now`] for nanoseconds since 1970.
     /// It never changes, so asking once is enough.
     4 epoch() via peer, repeats, prompt [];
+    /// A number that is another after each `changed`.
+    5 changes() via root as nr::CHANGES, repeats, prompt [];
+    /// Waits until `changes` is no longer `seen`, or `until`, in nanoseconds since boot; 0 is never. Returns 0, or 1 if time
+    /// was up.
+    6 await_change(seen: u64, until: u64) via root as nr::AWAIT_CHANGE, repeats, pending [EINTR, ENOMEM];
+    /// From services: something may be ready that was not when it was asked for (`file::ready`).
+    7 changed() via peer, repeats, prompt [];
 }
 
 service! {

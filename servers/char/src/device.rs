@@ -2,7 +2,7 @@
 //!
 //! Numbers are Linux's (`Documentation/admin-guide/devices.txt`), so that programs find what they expect.
 
-use parley_abi::linux::{makedev, open};
+use parley_abi::linux::{makedev, open, poll};
 use parley_abi::msg::{WORDS, Words};
 
 /// Device numbers, as `makedev` packs them.
@@ -122,6 +122,13 @@ impl OpenDevice {
     /// Opened for writing.
     pub fn is_writable(self) -> bool {
         self.access != open::RDONLY
+    }
+
+    /// The events that somebody who has it open so can wait for.
+    pub fn events(self) -> u32 {
+        let readable = if self.is_readable() { poll::READABLE } else { 0 };
+        let writable = if self.is_writable() { poll::WRITABLE } else { 0 };
+        readable | writable
     }
 }
 

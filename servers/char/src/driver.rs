@@ -3,6 +3,7 @@
 //! It is all that the service knows of a device, so that drivers which are loaded at run time can stand
 //! beside those that are built in.
 
+use parley_abi::linux::poll;
 use parley_proto::{Cx, In, Out, Outcome};
 
 use crate::device::OpenDevice;
@@ -22,4 +23,9 @@ pub trait Driver {
 
     /// Writes from `buf`.
     fn write(&mut self, cx: &mut Cx<'_>, file: OpenDevice, buf: In) -> Outcome<'_>;
+
+    /// Which of these events hold. Whoever has said that none does tells the time service as soon as one may.
+    fn ready(&mut self, events: u32) -> u32 {
+        events & (poll::READABLE | poll::WRITABLE)
+    }
 }

@@ -173,6 +173,13 @@ impl<U: Uart, E: Entropy> file::File for Char<U, E> {
         }
     }
 
+    fn ready(&mut self, cx: &mut Cx<'_>, events: u32) -> Outcome<'_> {
+        match self.opened(cx.badge, |_| true) {
+            Ok((file, driver)) => Outcome::Done(driver.ready(events & file.events()).into()),
+            Err(errno) => errno.into(),
+        }
+    }
+
     fn getdents(&mut self, cx: &mut Cx<'_>, _buf: Out) -> Outcome<'_> {
         match OpenDevice::from_badge(cx.badge) {
             Some(_) => Errno::ENOTDIR.into(),

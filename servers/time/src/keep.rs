@@ -1,5 +1,7 @@
 //! What outlives an instance: the offset of the date, and who sleeps until when.
 //!
+//! Who waits for news ([`crate::news`]) is not kept: it asks again.
+//!
 //! In place: a record for each sleeper, of which the heap in [`Sleepers`](crate::sleepers::Sleepers) is made again. With a
 //! thousand sleepers, a checkpoint after each arrival would copy a thousand. The clock chip is read at the very first
 //! start only.
@@ -115,6 +117,7 @@ impl<R: Rtc, S: Source> Durable for Time<R, Lasting, S> {
         self.alarm = memory.alarm();
         self.floor = memory.get(SHOWN);
         self.source.begin(host);
+        self.news.come(host.now());
         Ok(())
     }
 }

@@ -11,6 +11,7 @@ extern crate alloc;
 
 pub mod clock;
 mod keep;
+pub mod news;
 pub mod sleepers;
 pub mod source;
 #[cfg(test)]
@@ -23,6 +24,7 @@ use parley_proto::{Cx, Host, InOf, OutOf, Outcome, RowSink, Service, time};
 use parley_rt::durable::{Memory, Volatile};
 use server_drivers::Rtc;
 
+use crate::news::News;
 use crate::sleepers::{Sleeper, Sleepers};
 use crate::source::Source;
 
@@ -42,6 +44,7 @@ pub struct Time<R, M = Volatile, S = source::Core> {
     /// Nanoseconds between 1970 and boot.
     offset: u64,
     sleepers: Sleepers,
+    news: News,
     /// What the core was last asked for, so that it isn't asked again; 0 is nothing.
     alarm: u64,
     /// Which version of the state it writes: see `keep`.
@@ -68,6 +71,7 @@ impl<R: Rtc, M: Memory, S: Source> Time<R, M, S> {
             memory,
             offset: 0,
             sleepers: Sleepers::new(),
+            news: News::new(),
             alarm: 0,
             version: 1,
             timespec: Timespec { sec: 0, nsec: 0 },
@@ -119,9 +123,22 @@ impl<R: Rtc, M: Memory, S: Source> Time<R, M, S> {
         Ok(Outcome::Later)
     }
 
-    /// Tells the core when the earliest sleeper is due, if that has changed.
+    /// When somebody is due; 0 is never.
+    fn earliest(&self) -> u64 {
+        self.sleepers.earliest().into_iter().chain(self.news.due()).min().unwrap_or(0)
+    }
+
+    /// Ends the waits for news that are over. A few; the others end with the next alarm, which follows at once.
+    fn spread(&mut self, host: &mut dyn Host, now: u64) {
+        for _ in 0..WAKE_AT_ONCE {
+            let Some((token, is_late)) = self.news.leave(now) else { return };
+            host.reply(token, is_late.into());
+        }
+    }
+
+    /// Tells the core when somebody is due, if that has changed.
     fn set_alarm(&mut self, host: &mut dyn Host) {
-        let earliest = self.sleepers.earliest().unwrap_or(0);
+        let earliest = self.earliest();
         if earliest != self.alarm {
             self.alarm = earliest;
             host.set_alarm(earliest);
@@ -168,6 +185,33 @@ impl<R: Rtc, M: Memory, S: Source> time::Time for Time<R, M, S> {
     fn epoch(&mut self, _cx: &mut Cx<'_>) -> Outcome<'_> {
         Outcome::Done(self.offset.cast_signed())
     }
+
+    fn changes(&mut self, _: &mut Cx<'_>) -> Outcome<'_> {
+        Outcome::Done(self.news.last().cast_signed())
+    }
+
+    fn await_change(&mut self, cx: &mut Cx<'_>, seen: u64, until: u64) -> Outcome<'_> {
+        let until = if until == 0 { u64::MAX } else { until };
+        if seen != self.news.last() {
+            return Outcome::Done(0);
+        }
+        if until <= cx.host.now() {
+            return Outcome::Done(1);
+        }
+        if let Err(errno) = self.news.wait(cx.token, until) {
+            return errno.into();
+        }
+        self.set_alarm(cx.host);
+        Outcome::Later
+    }
+
+    fn changed(&mut self, cx: &mut Cx<'_>) -> Outcome<'_> {
+        let now = cx.host.now();
+        self.news.come(now);
+        self.spread(cx.host, now);
+        self.set_alarm(cx.host);
+        Outcome::Done(0)
+    }
 }
 
 impl<R: Rtc, M: Memory, S: Source> Service for Time<R, M, S> {
@@ -185,6 +229,7 @@ impl<R: Rtc, M: Memory, S: Source> Service for Time<R, M, S> {
             None => host.log("time: the clock chip shows no valid date; starting in 1970\n"),
         }
         self.source.begin(host);
+        self.news.come(host.now());
         keep::begin(&mut self.memory, self.offset)
     }
 
@@ -201,13 +246,18 @@ impl<R: Rtc, M: Memory, S: Source> Service for Time<R, M, S> {
             keep::remove(&mut self.memory, sleeper.record);
             host.reply(sleeper.token, 0);
         }
+        self.spread(host, now);
         // The alarm that has rung is gone, so the next is asked for even if it is for the same time.
-        self.alarm = self.sleepers.earliest().unwrap_or(0);
+        self.alarm = self.earliest();
         host.set_alarm(self.alarm);
     }
 
     /// Ends a sleep early: what remained goes to the caller's `left`, the answer is EINTR.
     fn cancelled(&mut self, host: &mut dyn Host, token: Token) {
+        if self.news.remove(token) {
+            host.reply(token, Errno::EINTR.negated());
+            return self.set_alarm(host);
+        }
         let Some(sleeper) = self.sleepers.remove(token) else { return };
         keep::remove(&mut self.memory, sleeper.record);
         let result = tell_remaining(host, sleeper).err().unwrap_or(Errno::EINTR);

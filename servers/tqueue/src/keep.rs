@@ -19,7 +19,7 @@ impl Checkpoint for TQueue {
     }
 
     fn changes(&self, label: u32, _: u64) -> bool {
-        label != file::label::fstat
+        !matches!(label, file::label::fstat | file::label::ready)
     }
 
     fn holds(&self, token: Token) -> bool {
@@ -49,7 +49,7 @@ impl Checkpoint for TQueue {
         if version <= self.schema().version {
             reader.finish()?;
         }
-        *self = TQueue { users, is_retired, ring, readers, writers, stat: self.stat };
+        *self = TQueue { users, is_retired, ring, readers, writers, ..TQueue::new() };
         Ok(())
     }
 }

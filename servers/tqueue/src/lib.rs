@@ -2,8 +2,9 @@
 //!
 //! It holds 4,096 bytes. A read takes what there is and waits while there is nothing; a write waits until all of it is
 //! in, and no other write comes in between. With O_NONBLOCK what would wait is EAGAIN, and a write is cut to what
-//! fits. A wait that is interrupted ends with EINTR, or with the count of what was written already. There is no poll, as
-//! the system has none yet. Any number of programs can have it open, and up to 512 a side can wait.
+//! fits. A wait that is interrupted ends with EINTR, or with the count of what was written already. poll says that it can be
+//! read while there are bytes, and written while there is room. Any number of programs can have it open, and up to 512 a
+//! side can wait.
 //!
 //! It can be unloaded when nobody has it open, or by force; then those who wait get EIO, and later calls ENXIO.
 //!
@@ -22,9 +23,10 @@ mod tests;
 mod waiting;
 
 use parley_abi::Errno;
-use parley_abi::linux::{Plain, Stat, mode, open};
+use parley_abi::linux::{Plain, Stat, mode, open, poll};
 use parley_abi::msg::{Token, Words};
-use parley_proto::{Cx, Host, In, Out, OutOf, Outcome, ROOT, RowSink, Service, chardev, file};
+use parley_abi::slot::service;
+use parley_proto::{Cx, Host, In, Out, OutOf, Outcome, ROOT, RowSink, Service, chardev, file, time};
 
 use crate::device::{Minor, Opened};
 use crate::ring::Ring;
@@ -48,6 +50,9 @@ pub struct TQueue {
     ring: Ring,
     readers: Line,
     writers: Line,
+    /// Events that were asked for and did not hold: who asked is told when they do. A new instance does not know them, so
+    /// for it they are all.
+    wanted: u32,
     /// The answer to `fstat`, which leaves with the reply.
     stat: Stat,
 }
@@ -62,6 +67,7 @@ impl TQueue {
             ring: Ring::new(),
             readers: Line::new(),
             writers: Line::new(),
+            wanted: u32::MAX,
             stat: Stat::default(),
         }
     }
@@ -168,7 +174,7 @@ impl TQueue {
                     }
                 }
             } else {
-                return;
+                return self.tell(host);
             }
         }
         host.set_alarm(1); // at once, after whatever is more urgent
@@ -177,12 +183,29 @@ impl TQueue {
     /// Nothing will be served any more: who waits gets EIO, or the count of what was written already.
     fn turn_away(&mut self, host: &mut dyn Host) {
         self.is_retired = true;
+        self.tell(host);
         for _ in 0..MOST_AT_ONCE {
             let Some(waiter) = self.readers.leave().or_else(|| self.writers.leave()) else { return };
             let result = if waiter.done == 0 { Errno::EIO.negated() } else { waiter.done as i64 };
             host.reply(waiter.token(), result);
         }
         host.set_alarm(1);
+    }
+
+    /// Events that hold now.
+    fn events(&self) -> u32 {
+        let readable = if self.ring.len() > 0 { poll::READABLE } else { 0 };
+        let writable = if self.ring.room() > 0 { poll::WRITABLE } else { 0 };
+        readable | writable | if self.is_retired { poll::HUP } else { 0 }
+    }
+
+    /// Tells those who poll for an event that holds now.
+    fn tell(&mut self, host: &mut dyn Host) {
+        if self.wanted != 0 && self.wanted & self.events() != 0 {
+            self.wanted = 0;
+            // Without a time service nobody waits for this.
+            let _ = host.call(service::TIME, time::label::changed, [0; 6]);
+        }
     }
 
     fn describe(&mut self, badge: u64) -> Result<&Stat, Errno> {
@@ -231,6 +254,22 @@ impl file::File for TQueue {
             Ok(_) if stat.is_null => Errno::EFAULT.into(),
             Ok(stat) => Outcome::Fill(stat.bytes()),
         }
+    }
+
+    /// As far as it is open for that.
+    fn ready(&mut self, cx: &mut Cx<'_>, events: u32) -> Outcome<'_> {
+        let file = match self.opened(cx.badge, |_| true) {
+            Ok(file) => file,
+            Err(errno) => return errno.into(),
+        };
+        let readable = if file.is_readable() { poll::READABLE } else { 0 };
+        let writable = if file.is_writable() { poll::WRITABLE } else { 0 };
+        let events = events & (readable | writable);
+        let ready = events & self.events();
+        if ready == 0 {
+            self.wanted |= events | poll::HUP;
+        }
+        Outcome::Done(ready.into())
     }
 
     fn getdents(&mut self, cx: &mut Cx<'_>, _: Out) -> Outcome<'_> {

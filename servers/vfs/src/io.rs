@@ -6,7 +6,7 @@
 //! moves at most [`TRANSFER_MAX`] bytes and then returns a short count.
 
 use parley_abi::Errno;
-use parley_abi::linux::{Plain, Stat, dirent, seek};
+use parley_abi::linux::{Plain, Stat, dirent, poll, seek};
 use parley_proto::file::File;
 use parley_proto::{Cx, In, Out, OutOf, Outcome};
 use parley_rt::durable::Memory;
@@ -51,6 +51,12 @@ impl<M: Memory> File for Vfs<M> {
 
     fn getdents(&mut self, cx: &mut Cx<'_>, buf: Out) -> Outcome<'_> {
         self.list(cx, buf).into()
+    }
+
+    /// Files and directories never make anybody wait.
+    fn ready(&mut self, cx: &mut Cx<'_>, events: u32) -> Outcome<'_> {
+        let always = i64::from(events & (poll::READABLE | poll::WRITABLE));
+        table::get(&self.names.ram.memory, cx.badge).map(|_| always).into()
     }
 }
 

@@ -80,3 +80,31 @@ static int descriptors_run_out(void)
     CHECK(error == 0 || (error == EMFILE && fd == -1 && errno == EMFILE));
     return PASSED;
 }
+
+static int poll_says_what_is_ready(void)
+{
+    struct pollfd files[4] = {
+        { .fd = -1, .events = POLLIN, .revents = -1 },
+        { .events = POLLOUT | POLLIN, .revents = -1 },
+        { .fd = 999, .events = POLLIN, .revents = -1 },
+        { .events = 0, .revents = -1 },
+    };
+    int fd;
+
+    CHECK((fd = open("/dev/zero", O_RDWR)) >= 0);
+    files[1].fd = files[3].fd = fd;
+    CHECK(poll(files, 4, -1) == 2);
+    CHECK(files[0].revents == 0 && files[1].revents == (POLLIN | POLLOUT));
+    CHECK(files[2].revents == POLLNVAL && files[3].revents == 0);
+    CHECK(files[1].fd == fd && files[1].events == (POLLOUT | POLLIN));
+    CHECK(poll(&files[3], 1, 0) == 0 && poll(&files[3], 1, 10) == 0 && poll(NULL, 0, 1) == 0);
+    CHECK(close(fd) == 0);
+    return PASSED;
+}
+
+static int poll_fails(void)
+{
+    FAILS(EFAULT, poll((struct pollfd *)8, 1, 0));
+    FAILS(EINVAL, poll(NULL, 1L << 20, 0));
+    return PASSED;
+}

@@ -172,7 +172,7 @@ impl Threaded {
         let row = calltable::TABLE.get(number as usize).copied().ok_or(Errno::ENOSYS)?;
         let [first, second, c, d, e, f] = args;
         match row.op {
-            Op::None => Err(Errno::ENOSYS),
+            Op::None | Op::Reflect => Err(Errno::ENOSYS),
             Op::Yield => Ok(0),
             Op::Send => {
                 let to = Connection { service: (row.slot as u32).wrapping_sub(SERVICE) as u8, badge: PROCESS };

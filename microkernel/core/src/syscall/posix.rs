@@ -34,6 +34,10 @@ impl Core {
                 self.yield_now();
                 return Posix::SWITCHED;
             }
+            Op::Reflect => {
+                let program = &mut self.thread().frame.rip;
+                return Posix::of(core::mem::replace(program, row.label().into()) as i64);
+            }
             Op::None => self.unknown(number),
         };
         let result = result.unwrap_or_else(Errno::negated);

@@ -15,8 +15,10 @@ mod waiting;
 pub use keep::State;
 
 use parley_abi::Errno;
+use parley_abi::linux::poll;
 use parley_abi::msg::Token;
-use parley_proto::{Cx, Host, In, Out, Outcome};
+use parley_abi::slot::service;
+use parley_proto::{Cx, Host, In, Out, Outcome, time};
 use server_drivers::Uart;
 
 use crate::console::line::{LineDiscipline, STATUS};
@@ -53,6 +55,9 @@ pub struct Console<U> {
     is_present: bool,
     /// An alarm is set.
     watches: bool,
+    /// Events that were asked for and did not hold: who asked is told when they do. A new instance does not know them, so
+    /// for it they are all.
+    wanted: u32,
     /// Bytes on their way. A field, because clearing one on the stack for each byte written costs more
     /// than writing it.
     chunk: [u8; CHUNK],
@@ -78,6 +83,7 @@ impl<U: Uart> Console<U> {
             log_waits: false,
             is_present: false,
             watches: false,
+            wanted: u32::MAX,
             chunk: [0; CHUNK],
         }
     }
@@ -245,10 +251,27 @@ impl<U: Uart> Console<U> {
         Some(copied.map(|count| count as i64))
     }
 
+    /// Events that hold now.
+    fn events(&self) -> u32 {
+        let has_line = self.is_interrupted || self.readers.is_empty() && self.line.front(0).is_some();
+        let has_room = self.writers.is_empty() && !self.log_waits && self.output.room() > 0;
+        (if has_line { poll::READABLE } else { 0 }) | if has_room { poll::WRITABLE } else { 0 }
+    }
+
+    /// Tells those who poll for an event that holds now.
+    fn tell(&mut self, host: &mut dyn Host) {
+        if self.wanted != 0 && self.wanted & self.events() != 0 {
+            self.wanted = 0;
+            // Without a time service nobody waits for this.
+            let _ = host.call(service::TIME, time::label::changed, [0; 6]);
+        }
+    }
+
     /// Asks for the transmitter's interrupt if anything waits for it, and has the alarm watch over it.
     fn settle(&mut self, host: &mut dyn Host) {
         let waits = !self.output.is_empty() || !self.writers.is_empty() || self.log_waits;
         self.output.ask_for_interrupt(waits);
+        self.tell(host);
         if waits {
             self.watch(host, WATCH);
         } else if self.watches {
@@ -322,5 +345,13 @@ impl<U: Uart> Driver for Console<U> {
         };
         self.settle(cx.host);
         outcome
+    }
+
+    fn ready(&mut self, events: u32) -> u32 {
+        let ready = events & self.events();
+        if ready == 0 {
+            self.wanted |= events;
+        }
+        ready
     }
 }

@@ -29,6 +29,7 @@ mod paths;
 mod payers;
 mod placements;
 mod pointers;
+mod poll;
 mod processes;
 mod quotas;
 mod recovery;
@@ -78,6 +79,7 @@ const FILES: &[&[Test]] = &[
     traps_tlb::TESTS,
     traps_fpu::TESTS,
     tqueue::TESTS,
+    poll::TESTS,
     trace::TESTS,
     spies::TESTS,
     clocks::TESTS,

@@ -35,10 +35,11 @@ fn control(verb: u32) -> Result<(), Errno> {
 }
 
 /// The driver, loaded if it can be; unloaded when this is dropped.
-struct Loaded(bool);
+pub struct Loaded(bool);
 
 impl Loaded {
-    fn new() -> Verdict<Loaded> {
+    /// Loads it.
+    pub fn new() -> Verdict<Loaded> {
         let info = posix::service(service::TQUEUE.into())?;
         if info.resident == 0 {
             control(verb::START)?;
@@ -47,7 +48,7 @@ impl Loaded {
     }
 
     /// Skips a test that a resident driver cannot pass.
-    fn process() -> Verdict<Loaded> {
+    pub fn process() -> Verdict<Loaded> {
         match Loaded::new()? {
             Loaded(false) => Err(Trouble::Skip("the driver is resident in ring 0".into())),
             loaded => Ok(loaded),
@@ -70,11 +71,13 @@ impl Drop for Loaded {
     }
 }
 
-fn rest(milliseconds: u64) {
+/// Lets others run.
+pub fn rest(milliseconds: u64) {
     let _ = posix::nanosleep(&Timespec::from_nanoseconds(milliseconds * MILLISECOND));
 }
 
-fn open_queue(flags: u32) -> Result<u32, Errno> {
+/// Opens the queue.
+pub fn open_queue(flags: u32) -> Result<u32, Errno> {
     posix::open(PATH, flags, 0)
 }
 
@@ -105,7 +108,7 @@ impl Reader {
 }
 
 /// Takes out what is there.
-fn drain() -> Verdict {
+pub fn drain() -> Verdict {
     let fd = open_queue(open::RDONLY | open::NONBLOCK)?;
     while posix::read(fd, &mut [0; 1024]).is_ok_and(|count| count > 0) {}
     Ok(posix::close(fd)?)

@@ -15,6 +15,8 @@ use crate::{host, progress};
 
 const LOADER: &str = "direct-boot";
 const INIT: &str = "parley-init";
+/// Mapped into every program.
+const SHIM: &str = "parley-shim";
 const SERVERS: &str = "server-";
 /// Their programs go to `bin/`.
 const PROGRAMS: [&str; 2] = ["parley-programs", "kernel-tests"];
@@ -25,7 +27,7 @@ pub struct Artifacts(BTreeMap<String, Vec<(String, PathBuf)>>);
 /// Every package that is built for the guest, for these kernels.
 pub fn guest_packages(workspace: &Workspace, kernels: &[Kernel]) -> Result<Vec<String>> {
     let mut names: Vec<String> = kernels.iter().map(|kernel| kernel.package()).collect();
-    names.extend([LOADER, INIT].map(str::to_owned));
+    names.extend([LOADER, INIT, SHIM].map(str::to_owned));
     names.extend(PROGRAMS.map(str::to_owned));
     for name in &names {
         workspace.package(name)?;
@@ -96,6 +98,7 @@ pub fn without_host_flags(cargo: &mut Command) {
 fn archive_path(package: &str, bin: &str) -> Option<String> {
     match package {
         INIT => Some("init".to_owned()),
+        SHIM => Some("lib/shim".to_owned()),
         package if PROGRAMS.contains(&package) => Some(format!("bin/{bin}")),
         package if package.starts_with(SERVERS) => Some(format!("svc/{bin}")),
         _ => None,

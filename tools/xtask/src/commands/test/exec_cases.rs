@@ -17,6 +17,7 @@ pub fn cases(kernel: Kernel) -> Vec<Case<Rig>> {
         program(kernel, "linux-hello", hello, 0),
         program(kernel, "linux-status", b"", 42),
         program(kernel, "linux-enosys", b"", 0),
+        program(kernel, "linux-poll", b"", 0),
         program(kernel, "c-exit", b"", 42),
         Case::one(format!("{kernel}/exec-add"), move |rig: &Rig| added(rig, kernel).into()),
         Case::one(format!("{kernel}/driver-bug"), move |rig: &Rig| driver_bug(rig, kernel).into()),

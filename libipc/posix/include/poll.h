@@ -1,0 +1,2 @@
+/* POSIX poll.h: poll: see parley.h. */
+#include "parley.h"
