@@ -28,9 +28,9 @@ pub(crate) fn say_ready() {
 /// Takes init's bits out of a notification and does what they ask for; what is left is for the service.
 pub(crate) fn attend(bits: u64) -> u64 {
     if bits & HANG_BIT != 0 {
-        // What `svc hang` wants to see.
+        // What `svc hang` wants to see. (`pause` would hand the processor back to an emulator each time.)
         loop {
-            core::hint::spin_loop();
+            core::hint::black_box(());
         }
     }
     if bits & HEARTBEAT_BIT != 0 {

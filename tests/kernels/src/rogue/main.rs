@@ -40,7 +40,7 @@ fn main(args: parley_rt::Args) -> i32 {
             ready();
             while !matches!(next(), Ok(Event::Request { .. })) {}
             loop {
-                core::hint::spin_loop();
+                core::hint::black_box(());
             }
         }
         b"leak" => {

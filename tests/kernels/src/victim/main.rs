@@ -41,7 +41,7 @@ fn main(args: parley_rt::Args) -> i32 {
 fn spin() -> ! {
     eprintln!("spinning");
     loop {
-        core::hint::spin_loop();
+        core::hint::black_box(());
     }
 }
 
