@@ -130,6 +130,12 @@ impl<H> Table<H> {
         self.entries.iter().find(|entry| entry.pid > after && matches!(entry.state, State::Running(_)))
     }
 
+    /// The running process with the highest id that is such a one.
+    pub fn last_where(&self, is: impl Fn(&Entry<H>) -> bool) -> Option<u32> {
+        let running = |entry: &&Entry<H>| matches!(entry.state, State::Running(_)) && is(entry);
+        self.entries.iter().rev().find(running).map(|entry| entry.pid)
+    }
+
     /// `parent` waits for `child`. ECHILD: not a child of it. ENOMEM: no room to remember the token.
     pub fn wait(&mut self, parent: u32, child: u32, token: Token) -> Result<Waited, Errno> {
         let at = self.find(child).map_err(|_| Errno::ECHILD)?;
