@@ -76,6 +76,8 @@ impl Init {
     /// Reads a part of the program, or lays out the whole, or makes an instance of it.
     fn read_on(&mut self, mut preparing: Preparing) -> Result<Preparing, Errno> {
         if let Some((shared, _)) = &preparing.read {
+            // What runs now will be the former program; to let go of the one before it takes long.
+            self.service_mut(preparing.number).trial = None;
             preparing.standby = Some(self.stand_by(preparing.number, &preparing.program, shared)?);
         } else if preparing.read()? {
             let shared = Shared::of(&preparing.program)?;

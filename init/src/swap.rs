@@ -1,8 +1,8 @@
 //! Swapping a service's program while it is in use.
 //!
 //! What a service knows outlives its process (`libipc/rt`, `durable`), and so do its endpoint and its callers. So a swap
-//! is a death at an instant that init chooses, with another program as the heir: the new one is read and checked while
-//! the old one serves ([`crate::prepare`]), then the old one ends, and the new one takes over state and requests. It says when it is ready
+//! is a death at an instant that init chooses, with another program as the heir: the new one is read and checked, and a
+//! process made of it, while the old one serves ([`crate::prepare`]); then the old one ends, and the new one takes over state and requests. It says when it is ready
 //! to serve. If it does not within [`PATIENCE`], or dies, the former program goes on as if nothing had happened. If it dies
 //! within [`PROBATION`] after that, the former one takes over from what it left, in which all is that was answered since.
 //! Callers wait meanwhile; no request is lost either way.
