@@ -11,7 +11,7 @@ use crate::cmdline::HARDWARE;
 use crate::guest::{Job, MEMORY, Rig};
 use crate::kernel::{Kernel, KernelChoice};
 use crate::qemu::{Accel, AccelChoice};
-use crate::results::{self, Baseline, Bench, Header, LOOPBACK, Report, Row, Setting};
+use crate::results::{self, Baseline, Bench, Header, LOOPBACK, Reference, Report, Row, Setting};
 use crate::setup::{self, Need};
 use crate::workspace::Workspace;
 use crate::{parallel, progress};
@@ -95,7 +95,9 @@ pub fn measure(rig: &Rig, kernels: &[Kernel], setting: Setting, memory: u32, tim
     drop(step);
     let benches = all_or_errors(benches)?;
     check_complete(&benches)?;
-    assemble(Header::collect(&rig.workspace, setting)?, benches)
+    // Theirs are instructions: beside cycles they would say nothing.
+    let references = if setting.deterministic { Reference::read(&rig.workspace)? } else { Vec::new() };
+    assemble(Header::collect(&rig.workspace, setting)?, benches, references)
 }
 
 /// Two runs' rows; an error names the first figure that differs.
@@ -163,14 +165,14 @@ fn check_complete(benches: &[(Kernel, Bench)]) -> Result<()> {
 }
 
 /// The rows by operation, then by column; loop-back from the micro kernel's run only.
-fn assemble(mut header: Header, benches: Vec<(Kernel, Bench)>) -> Result<Report> {
+fn assemble(mut header: Header, benches: Vec<(Kernel, Bench)>, references: Vec<Reference>) -> Result<Report> {
     let mut rows: Vec<Row> = Vec::new();
     for (kernel, bench) in benches {
         header.boot_instructions.extend(bench.boot_instructions.map(|n| (kernel.name().to_owned(), n)));
         let kept = |row: &Row| row.kernel != LOOPBACK || kernel == Kernel::Micro;
         rows.extend(bench.rows.into_iter().filter(kept));
     }
-    let mut report = Report { header, rows };
+    let mut report = Report { header, rows, references };
     let order: Vec<String> = report.operations().into_iter().map(str::to_owned).collect();
     report.rows.sort_by_key(|row| (order.iter().position(|name| *name == row.row), column(&row.kernel)));
     Ok(report)

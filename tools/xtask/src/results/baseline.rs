@@ -101,6 +101,12 @@ impl Baseline {
         judgement
     }
 
+    /// Whether any column has this operation.
+    #[cfg(test)]
+    pub fn has(&self, operation: &str) -> bool {
+        self.0.contains_key(operation)
+    }
+
     fn get(&self, row: &str, kernel: &str) -> Option<u64> {
         self.0.get(row)?.get(kernel).copied()
     }

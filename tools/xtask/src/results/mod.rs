@@ -3,11 +3,13 @@
 mod baseline;
 mod header;
 mod parse;
+mod reference;
 mod table;
 
 pub use baseline::Baseline;
 pub use header::{Header, Setting, promised_rows};
 pub use parse::{Bench, parse};
+pub use reference::Reference;
 pub use table::{markdown, terminal};
 
 use serde::{Deserialize, Serialize};
@@ -50,6 +52,8 @@ pub struct Report {
     pub header: Header,
     /// By operation in the order measured, then by kernel.
     pub rows: Vec<Row>,
+    /// Other systems' figures, where the unit is theirs too.
+    pub references: Vec<Reference>,
 }
 
 impl Report {

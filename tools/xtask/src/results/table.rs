@@ -10,7 +10,7 @@ use crate::kernel::Kernel;
 pub fn terminal(report: &Report) -> String {
     let mut table = Table::new();
     table.load_style(presets::UTF8_FULL_CONDENSED);
-    table.set_header(head());
+    table.set_header(head(report));
     for operation in report.operations() {
         table.add_row(line(report, operation, "\n").into_iter().enumerate().map(|(column, text)| {
             let alignment = if column == 0 { CellAlignment::Left } else { CellAlignment::Right };
@@ -39,8 +39,8 @@ pub fn markdown(report: &Report) -> String {
     for (name, value) in report.header.lines().iter().filter(|(_, value)| !value.is_empty()) {
         text.push_str(&format!("- {name}: {value}\n"));
     }
-    text.push_str(&format!("\n| {} |\n", head().join(" | ")));
-    text.push_str("|---|---:|---:|---:|---:|---:|\n");
+    let head = head(report);
+    text.push_str(&format!("\n| {} |\n|---{}|\n", head.join(" | "), "|---:".repeat(head.len() - 1)));
     for operation in report.operations() {
         text.push_str(&format!("| {} |\n", line(report, operation, "<br>").join(" | ")));
     }
@@ -48,17 +48,19 @@ pub fn markdown(report: &Report) -> String {
     text
 }
 
-fn head() -> [&'static str; 6] {
-    ["operation", "micro", "hybrid", "mono", "loop-back", "micro/mono"]
+fn head(report: &Report) -> Vec<String> {
+    let ours = ["operation", "micro", "hybrid", "mono", "loop-back", "micro/mono"].map(str::to_owned);
+    ours.into_iter().chain(report.references.iter().map(|reference| reference.name.clone())).collect()
 }
 
-fn line(report: &Report, operation: &str, newline: &str) -> [String; 6] {
+fn line(report: &Report, operation: &str, newline: &str) -> Vec<String> {
     let cell = |kernel: &str| match report.find(kernel, operation) {
         Some(row) => figure(row, newline),
         None => "-".to_owned(),
     };
     let [micro, hybrid, mono] = Kernel::ALL.map(|kernel| cell(kernel.name()));
-    [operation.to_owned(), micro, hybrid, mono, cell(LOOPBACK), ratio(report, operation)]
+    let ours = [operation.to_owned(), micro, hybrid, mono, cell(LOOPBACK), ratio(report, operation)];
+    ours.into_iter().chain(report.references.iter().map(|reference| reference.cell(operation))).collect()
 }
 
 /// `612  4/2/8`, and below it the spread where there is one.
@@ -88,18 +90,22 @@ fn short(number: &Number) -> String {
 
 fn legend(report: &Report) -> String {
     let unit = &report.header.unit;
-    format!(
+    let mut text = format!(
         "A cell such as `612  4/2/8`: 612 {unit} an operation (median), during which the processor crossed\n\
          between user and kernel 4 times, switched address spaces 2 times, and 8 bytes were copied.\n\
          Below it, where the measurements differed: least..most. loop-back: the same messages made and\n\
          taken apart inside one program, without protection. micro/mono: how many times more micro needs.\n"
-    )
+    );
+    for reference in &report.references {
+        text.push_str(&format!("{}: {}.\n", reference.name, reference.how));
+    }
+    text
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::results::Header;
+    use crate::results::{Header, Reference};
 
     fn row(kernel: &str, median: u64, max: u64) -> Row {
         let number = Number::from;
@@ -130,15 +136,25 @@ mod tests {
             rustc: "rustc 1".into(),
             boot_instructions: [("micro".to_owned(), 5)].into(),
         };
-        Report { header, rows: vec![row("micro", 300, 310), row("mono", 120, 120)] }
+        let linux = Reference {
+            name: "Linux".into(),
+            how: "as it comes".into(),
+            instructions: [("getpid".to_owned(), 307)].into(),
+            collapsed: [("getpid".to_owned(), 300)].into(),
+        };
+        Report { header, rows: vec![row("micro", 300, 310), row("mono", 120, 120)], references: vec![linux] }
     }
 
     #[test]
     fn the_document_has_header_figures_and_ratio() {
         let text = markdown(&report());
         assert!(text.contains("- revision: abc-dirty\n"), "{text}");
-        let line = "| getpid | 300  4/2/0<br>300..310 | - | 120  4/2/0 | - | 2.50 |";
+        let line = "| getpid | 300  4/2/0<br>300..310 | - | 120  4/2/0 | - | 2.50 | 307 (300) |";
         assert!(text.contains(line), "{text}");
+        assert!(
+            text.contains("|---|---:|---:|---:|---:|---:|---:|\n") && text.contains("Linux: as it comes.\n"),
+            "{text}"
+        );
     }
 
     #[test]

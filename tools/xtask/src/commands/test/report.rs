@@ -6,8 +6,11 @@ use std::time::{Duration, Instant};
 use super::{Case, Named, Verdict};
 use crate::progress;
 
+/// Lines of a failure that are printed, from its beginning and from its end: a machine's log can have thousands.
+const SHOWN: (usize, usize) = (20, 60);
+
 /// All tests together; what has not begun by then fails without being run.
-const WHOLE: Duration = Duration::from_secs(30 * 60);
+const WHOLE: Duration = Duration::from_secs(34 * 60);
 
 /// What has happened so far. Shared by the threads that run cases.
 pub struct Report {
@@ -48,7 +51,8 @@ impl Report {
         self.results.lock().expect("no holder panics").push(result);
     }
 
-    /// Prints the failures in full and the sum; 1 when there are failures, or nothing was tested.
+    /// Prints the failures, then a line for each, which no log hides, and the sum; 1 when there are failures, or nothing
+    /// was tested.
     pub fn finish(self) -> u8 {
         drop(self.progress);
         let results = self.results.into_inner().expect("no holder panics");
@@ -56,13 +60,21 @@ impl Report {
             eprintln!("error: no test has `{}` in its name; see --list", self.filter.unwrap_or_default());
             return 1;
         }
-        for (name, verdict) in &results {
+        let failures: Vec<&Named> =
+            results.iter().filter(|(_, verdict)| matches!(verdict, Verdict::Failed(_))).collect();
+        for (name, verdict) in &failures {
             if let Verdict::Failed(why) = verdict {
-                println!("\nFAIL {name}\n{}", why.trim_end());
+                let why = why.trim_end();
+                let shown = if self.filter.is_some() { why.to_owned() } else { shortened(why) };
+                println!("\nFAIL {name}\n{shown}");
             }
         }
-        println!("\n{}", sum(&results));
-        u8::from(results.iter().any(|(_, verdict)| matches!(verdict, Verdict::Failed(_))))
+        println!();
+        for (name, verdict) in &failures {
+            println!("{}", line(name, verdict, None));
+        }
+        println!("{}", sum(&results));
+        u8::from(!failures.is_empty())
     }
 
     fn print(&self, results: &[Named], seconds: Option<&str>) {
@@ -81,6 +93,17 @@ fn line(name: &str, verdict: &Verdict, seconds: Option<&str>) -> String {
         Verdict::Failed(why) => format!("FAIL {name}{time}: {}", why.lines().next().unwrap_or("")),
         Verdict::Skipped(why) => format!("skip {name}: {why}"),
     }
+}
+
+/// A failure's text without the middle of a long log.
+fn shortened(text: &str) -> String {
+    let lines: Vec<&str> = text.lines().collect();
+    let (first, last) = SHOWN;
+    if lines.len() <= first + last + 1 {
+        return text.to_owned();
+    }
+    let left_out = format!("[{} lines left out; all of them with --filter]", lines.len() - first - last);
+    [&lines[..first], &[left_out.as_str()], &lines[lines.len() - last..]].concat().join("\n")
 }
 
 fn sum(results: &[Named]) -> String {
@@ -106,6 +129,16 @@ mod tests {
         assert_eq!(sum(&results), "1 passed, 1 failed");
         results.push(result(Verdict::Skipped("z".into())));
         assert_eq!(sum(&results), "1 passed, 1 failed, 1 skipped");
+    }
+
+    #[test]
+    fn a_long_log_loses_its_middle() {
+        let long: Vec<String> = (0..200).map(|number| format!("line {number}")).collect();
+        let text = shortened(&long.join("\n"));
+        assert_eq!(text.lines().count(), SHOWN.0 + 1 + SHOWN.1);
+        assert!(text.starts_with("line 0\n") && text.ends_with("\nline 199"));
+        assert!(text.contains("[120 lines left out"));
+        assert_eq!(shortened("why\nlog"), "why\nlog");
     }
 
     #[test]
