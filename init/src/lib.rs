@@ -32,7 +32,9 @@ pub mod stack;
 pub mod supervise;
 pub mod swap;
 pub mod table;
+pub mod terminal;
 pub mod undertaker;
 pub mod watch;
+pub mod worker;
 
 pub use server::Init;

@@ -2,7 +2,7 @@
 #![no_std]
 #![no_main]
 
-use parley_init::{Init, boot};
+use parley_init::{Init, boot, terminal};
 
 parley_rt::server!(start());
 
@@ -17,6 +17,7 @@ fn start() -> Init {
     init.start_undertaker(); // takes apart what is left of those that end
     init.connect(); // from here on init makes POSIX calls itself
     init.open_console(); // descriptors 0, 1 and 2, inherited by every program
+    terminal::start(); // tells init of Ctrl-C
     init.read_shim(); // what of poll is code of ring 3, shared by all programs
     init.start_first(program); // the shell, or the program of the command line
     init

@@ -16,8 +16,9 @@ use parley_rt::sys;
 use crate::file::{File, Source};
 use crate::image::read_exactly;
 use crate::server::Init;
+use crate::services::Standby;
 use crate::shared::Shared;
-use crate::swap::Saved;
+use crate::swap::{Heir, Saved};
 
 /// Bytes that a step reads.
 const CHUNK: usize = 32 << 10;
@@ -37,7 +38,9 @@ pub struct Preparing {
     /// What has been read of it.
     program: Vec<u8>,
     /// When all of it was: what its instances will have in common, and room for a copy of the state.
-    ready: Option<(Shared, Saved)>,
+    read: Option<(Shared, Saved)>,
+    /// Then: an instance that only has to be started.
+    standby: Option<Standby>,
     /// When the next step is due.
     pub(crate) next: u64,
 }
@@ -51,7 +54,7 @@ impl Preparing {
         }
         let mut program = Vec::new();
         program.try_reserve_exact(file.len() as usize).map_err(|_| Errno::ENOMEM)?;
-        Ok(Preparing { number, token, file, program, ready: None, next: sys::clock() + PAUSE })
+        Ok(Preparing { number, token, file, program, read: None, standby: None, next: sys::clock() + PAUSE })
     }
 
     /// Reads on. True: all of it is there.
@@ -70,12 +73,16 @@ impl Init {
         self.preparing.is_some() || self.is_unsettled()
     }
 
-    /// Reads a part of the program, or lays out the whole.
+    /// Reads a part of the program, or lays out the whole, or makes an instance of it.
     fn read_on(&mut self, mut preparing: Preparing) -> Result<Preparing, Errno> {
-        if preparing.read()? {
+        if let Some((shared, _)) = &preparing.read {
+            // What runs now will be the former program; to let go of the one before it takes long.
+            self.service_mut(preparing.number).trial = None;
+            preparing.standby = Some(self.stand_by(preparing.number, &preparing.program, shared)?);
+        } else if preparing.read()? {
             let shared = Shared::of(&preparing.program)?;
             self.check_wants(preparing.number, shared.image.wants)?;
-            preparing.ready = Some((shared, self.room_for_state(preparing.number)?));
+            preparing.read = Some((shared, self.room_for_state(preparing.number)?));
         }
         preparing.next = sys::clock() + PAUSE;
         Ok(preparing)
@@ -85,11 +92,12 @@ impl Init {
     pub(crate) fn prepare(&mut self, host: &mut dyn Host) {
         let Some(mut preparing) = self.preparing.take_if(|preparing| preparing.next <= sys::clock()) else { return };
         let token = preparing.token;
-        let done = match preparing.ready.take() {
-            Some((shared, room)) => {
-                self.take_over(host, preparing.number, token, (preparing.program, shared, room)).map(|()| None)
+        let done = match (preparing.standby.take(), preparing.read.take()) {
+            (Some(standby), Some((shared, room))) => {
+                let heir = Heir { program: preparing.program, shared, room, standby };
+                self.take_over(host, preparing.number, token, heir).map(|()| None)
             }
-            None => self.read_on(preparing).map(Some),
+            (_, read) => self.read_on(Preparing { read, ..preparing }).map(Some),
         };
         match done {
             Ok(None) => {}

@@ -21,6 +21,7 @@ use crate::services::{Service, numbers};
 use crate::shared::Shared;
 use crate::stack::{ARGUMENTS, Facts};
 use crate::table::{self, INIT, Role, Table, Waited};
+use crate::terminal::TYPED_BIT;
 
 /// The first process.
 pub struct Init {
@@ -106,6 +107,9 @@ impl parley_proto::Service for Init {
     }
 
     fn notified(&mut self, host: &mut dyn Host, bits: u64) {
+        if bits & TYPED_BIT != 0 {
+            self.interrupted(host);
+        }
         for number in numbers() {
             if bits >> number & 1 == 1 {
                 self.instance_ready(host, number);

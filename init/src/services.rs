@@ -67,6 +67,14 @@ pub struct Service {
     pub(crate) loading: Option<Token>,
 }
 
+/// An instance of a service that is not started yet.
+#[derive(Debug)]
+pub struct Standby {
+    /// Its process id.
+    pid: u32,
+    process: Process,
+}
+
 impl Service {
     /// One that lives in ring 0. The core left its endpoint where connections belong, so it moves.
     fn resident(number: u8) -> Result<Service, Errno> {
@@ -217,10 +225,29 @@ impl Init {
     }
 
     pub(crate) fn try_start_instance(&mut self, entry: &'static Entry) -> Result<(), Errno> {
-        let pid = self.table.reserve()?;
         self.read_program(entry)?;
-        let mut program = self.program(entry).ok_or(Errno::ENOENT)?;
+        let pid = self.table.reserve()?;
+        let program = self.program(entry).ok_or(Errno::ENOENT)?;
         let shared = self.service(entry.number).shared.as_ref().ok_or(Errno::ENOENT)?;
+        let process = self.make_instance(entry, pid, program, shared)?;
+        self.begin_instance(entry, Standby { pid, process })
+    }
+
+    /// Makes an instance of a program for service `number` that only has to be started. Errors: see [`Process::of_image`].
+    pub(crate) fn stand_by(&mut self, number: u8, program: &[u8], shared: &Shared) -> Result<Standby, Errno> {
+        let pid = self.table.reserve()?;
+        let process = self.make_instance(self.entry(number), pid, program, shared)?;
+        Ok(Standby { pid, process })
+    }
+
+    /// Makes an instance with all that an instance may have while another serves.
+    fn make_instance(
+        &self,
+        entry: &'static Entry,
+        pid: u32,
+        mut program: &[u8],
+        shared: &Shared,
+    ) -> Result<Process, Errno> {
         let mut facts = self.facts(pid);
         facts.state_pages = if self.services[usize::from(entry.number)].state.is_some() { entry.state } else { 0 };
         facts.pm_timer = entry.pm_timer.then_some(self.info.pm_timer);
@@ -230,10 +257,17 @@ impl Init {
         let args = &args[..entry.name.len() + 1];
         let (image, wants) = (&shared.image, (entry.pages, entry.priority));
         let process = Process::of_image(&mut program, image, &shared.parts, args, &facts, wants)?;
-        self.entrust(entry, &process.space)?;
         let init = Rights::CALL.union(Rights::NOTIFY); // it says when it is ready
         self.equip(&process, pid, INIT, (init, false), self.callable(entry))?;
         sys::space_name(process.space.slot(), entry.name.as_bytes())?;
+        Ok(process)
+    }
+
+    /// The instance takes over from the one before, which is gone.
+    pub(crate) fn begin_instance(&mut self, entry: &'static Entry, instance: Standby) -> Result<(), Errno> {
+        let Standby { pid, process } = instance;
+        self.table.make_room()?;
+        self.entrust(entry, &process.space)?;
         process.start()?;
         let space = process.space_number();
         self.table.insert(pid, INIT, Role::Service(entry.number), table::name(entry.name.as_bytes()), space, process);

@@ -1,8 +1,8 @@
 //! Swapping a service's program while it is in use.
 //!
 //! What a service knows outlives its process (`libipc/rt`, `durable`), and so do its endpoint and its callers. So a swap
-//! is a death at an instant that init chooses, with another program as the heir: the new one is read and checked while
-//! the old one serves ([`crate::prepare`]), then the old one ends, and the new one takes over state and requests. It says when it is ready
+//! is a death at an instant that init chooses, with another program as the heir: the new one is read and checked, and a
+//! process made of it, while the old one serves ([`crate::prepare`]); then the old one ends, and the new one takes over state and requests. It says when it is ready
 //! to serve. If it does not within [`PATIENCE`], or dies, the former program goes on as if nothing had happened. If it dies
 //! within [`PROBATION`] after that, the former one takes over from what it left, in which all is that was answered since.
 //! Callers wait meanwhile; no request is lost either way.
@@ -29,7 +29,7 @@ use crate::manifest::Start;
 use crate::prepare::Preparing;
 use crate::programs::path;
 use crate::server::Init;
-use crate::services::numbers;
+use crate::services::{Standby, numbers};
 use crate::shared::Shared;
 use crate::supervise::State;
 
@@ -47,10 +47,11 @@ pub struct Saved {
 }
 
 impl Saved {
-    /// Nothing, with room for `length` bytes. ENOMEM.
+    /// Nothing, with room for `length` bytes, which has been touched: that takes long. ENOMEM.
     fn with_room(length: usize) -> Result<Saved, Errno> {
         let mut saved = Saved::default();
         saved.bytes.try_reserve_exact(length).map_err(|_| Errno::ENOMEM)?;
+        saved.bytes.resize(length, 0);
         Ok(saved)
     }
 
@@ -58,6 +59,15 @@ impl Saved {
     pub fn is_empty(&self) -> bool {
         self.bytes.is_empty()
     }
+}
+
+/// What is to take over: a program, what its instances have in common, room for a copy of the state, and the first of the
+/// instances.
+pub struct Heir {
+    pub(crate) program: Vec<u8>,
+    pub(crate) shared: Shared,
+    pub(crate) room: Saved,
+    pub(crate) standby: Standby,
 }
 
 /// A program that has taken over and may still have to go.
@@ -106,13 +116,8 @@ impl Init {
     }
 
     /// The program is there: from here on callers wait, until it is ready or the former one goes on.
-    pub(crate) fn take_over(
-        &mut self,
-        host: &mut dyn Host,
-        number: u8,
-        token: Token,
-        (program, shared, room): (Vec<u8>, Shared, Saved),
-    ) -> Result<(), Errno> {
+    pub(crate) fn take_over(&mut self, host: &mut dyn Host, number: u8, token: Token, heir: Heir) -> Result<(), Errno> {
+        let Heir { program, shared, room, standby } = heir;
         self.must_be_loaded(number)?;
         self.end_instance(number, 0);
         let saved = match self.save_state(number, room) {
@@ -129,7 +134,7 @@ impl Init {
         service.fallback = Saved::default();
         service.trial = Some(Trial { former, token: Some(token), until, saved });
         self.note(number, format_args!("another program takes over"));
-        if let Err(errno) = self.try_start_instance(self.entry(number)) {
+        if let Err(errno) = self.begin_instance(self.entry(number), standby) {
             self.roll_back(host, number, errno);
         }
         self.set_alarm(host);
@@ -238,11 +243,14 @@ impl Init {
         let (Some(state), Some(ranges)) = (&self.service(number).state, self.essence(number)?) else {
             return Ok(saved);
         };
+        let length = ranges.iter().map(ExactSizeIterator::len).sum::<usize>();
+        saved.bytes.try_reserve_exact(length.saturating_sub(saved.bytes.len())).map_err(|_| Errno::ENOMEM)?;
+        saved.bytes.resize(length, 0);
+        let mut rest = &mut saved.bytes[..];
         for range in &ranges {
-            let start = saved.bytes.len();
-            saved.bytes.try_reserve_exact(range.len()).map_err(|_| Errno::ENOMEM)?;
-            saved.bytes.resize(start + range.len(), 0);
-            sys::mem_read(state.slot(), range.start as u64, &mut saved.bytes[start..])?;
+            let (bytes, others) = rest.split_at_mut(range.len());
+            sys::mem_read(state.slot(), range.start as u64, bytes)?;
+            rest = others;
         }
         saved.ranges = ranges;
         Ok(saved)

@@ -91,7 +91,7 @@ impl<H> Table<H> {
     /// An id that no process has, not used again soon, with room for its entry.
     /// ENOMEM: no room. EAGAIN: no id is left.
     pub fn reserve(&mut self) -> Result<u32, Errno> {
-        self.entries.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
+        self.make_room()?;
         for _ in 0..=self.entries.len() {
             self.last = if self.last == LAST { INIT + 1 } else { self.last + 1 };
             if self.find(self.last).is_err() {
@@ -99,6 +99,11 @@ impl<H> Table<H> {
             }
         }
         Err(Errno::EAGAIN)
+    }
+
+    /// Makes room for one more. ENOMEM.
+    pub fn make_room(&mut self) -> Result<(), Errno> {
+        self.entries.try_reserve(1).map_err(|_| Errno::ENOMEM)
     }
 
     /// Adds a running process, with an id from [`Table::reserve`].
@@ -128,6 +133,12 @@ impl<H> Table<H> {
     /// The running process with the lowest id above `after`.
     pub fn next(&self, after: u32) -> Option<&Entry<H>> {
         self.entries.iter().find(|entry| entry.pid > after && matches!(entry.state, State::Running(_)))
+    }
+
+    /// The running process with the highest id that is such a one.
+    pub fn last_where(&self, is: impl Fn(&Entry<H>) -> bool) -> Option<u32> {
+        let running = |entry: &&Entry<H>| matches!(entry.state, State::Running(_)) && is(entry);
+        self.entries.iter().rev().find(running).map(|entry| entry.pid)
     }
 
     /// `parent` waits for `child`. ECHILD: not a child of it. ENOMEM: no room to remember the token.

@@ -4,21 +4,19 @@
 //! rest, a hundred thousand instructions, to a thread that is less urgent than any program; what that has no time for, init
 //! does itself. It works without a heap and without locks: the handles lie in cells, which init fills and it empties.
 
-use alloc::vec::Vec;
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
-use parley_abi::{Errno, slot};
-use parley_rt::sys::{self, NewThread, Reply};
+use parley_abi::Errno;
+use parley_rt::sys::{self, Reply};
 
 use crate::console;
 use crate::loader::Process;
+use crate::worker;
 
 /// Dead servers that wait at most: each may have a bitmap of ports, of which the core has few.
 const CELLS: usize = 2;
 /// Of the thread: the lowest that is not the idle one's.
 const PRIORITY: u8 = 1;
-/// Words of the thread's stack: it calls three functions.
-const STACK: usize = 1024;
 
 /// Slots of quotas to destroy, with the slots of space and thread; 0: none.
 static WAITING: [[AtomicU32; 3]; CELLS] = [const { [const { AtomicU32::new(0) }; 3] }; CELLS];
@@ -33,20 +31,8 @@ pub fn start() {
 }
 
 fn try_start() -> Result<(), Errno> {
-    let endpoint = sys::endpoint_create(slot::QUOTA)?;
-    ENDPOINT.store(endpoint.into(), Ordering::Relaxed);
-    let mut stack = Vec::new();
-    stack.try_reserve_exact(STACK).map_err(|_| Errno::ENOMEM)?;
-    stack.resize(STACK, 0u64);
-    let stack = stack.leak();
-    let end = stack.as_mut_ptr_range().end.expose_provenance() as u64;
-    // As after a call: System V ABI, section 3.2.2.
-    let stack = (end & !15) - 8;
-    let entry = (work as extern "C" fn(u64) -> !) as usize as u64;
-    let new = NewThread { entry, stack, argument: endpoint.into(), priority: PRIORITY };
-    // SAFETY: 1. the stack is this thread's alone and for ever: it was leaked; 2. `work` never returns.
-    let thread = unsafe { sys::thread_create(slot::SPACE, slot::QUOTA, new) }?;
-    sys::thread_start(thread)
+    ENDPOINT.store(worker::start(work, PRIORITY)?.into(), Ordering::Relaxed);
+    Ok(())
 }
 
 /// Stops a process, and sees to it that what it had is given back. At once, if it has threads that nobody knows of, or if

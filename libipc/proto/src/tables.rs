@@ -69,6 +69,9 @@ service! {
     /// 1: then requests in progress end with EIO and later ones with ENXIO. Returns how many descriptors are left.
     /// ENOSYS: it cannot be unloaded.
     3 retire(force: u32) via peer, repeats, prompt [EBUSY, EPERM];
+    /// From init alone: waits until ^C is typed at the terminal. Returns 1 if who waited for a line has heard of it, or 0.
+    /// `unheard` is 1 if nobody has heard of the one before: then whoever reads next does. ENOSYS: there is no terminal.
+    4 await_interrupt(unheard: u32) via peer, repeats, pending [EINTR, EPERM];
 }
 
 service! {

@@ -30,6 +30,9 @@ use crate::random::Random;
 /// Notification bit of the console's interrupt.
 pub const INTERRUPT_BIT: u64 = 1 << 0;
 
+/// init's process id.
+const INIT: u32 = 1;
+
 /// Last origin that Linux's `lseek` knows (SEEK_HOLE).
 const LAST_ORIGIN: u32 = seek::END + 2;
 
@@ -213,6 +216,14 @@ impl<U: Uart, E: Entropy> chardev::CharDev for Char<U, E> {
 
     fn retire(&mut self, _cx: &mut Cx<'_>, _force: u32) -> Outcome<'_> {
         Errno::ENOSYS.into()
+    }
+
+    fn await_interrupt(&mut self, cx: &mut Cx<'_>, unheard: u32) -> Outcome<'_> {
+        match cx.root_pid() {
+            Some(INIT) if self.console.is_present() => self.console.await_interrupt(cx.host, cx.token, unheard != 0),
+            Some(INIT) => Errno::ENOSYS.into(),
+            _ => Errno::EPERM.into(),
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! The service against a host that is ordinary memory and a port whose other end is the test.
 
 use super::*;
-use parley_abi::linux::makedev;
+use parley_abi::linux::{makedev, poll};
 use server_drivers::fake::{FakeEntropy, FakeUart};
 use std::collections::HashMap;
 
@@ -476,4 +476,50 @@ fn a_stuck_interrupt_does_not_hold_the_service() {
     bench.uart().causes = u32::MAX;
     bench.service.notified(&mut bench.host, INTERRUPT_BIT);
     assert!(bench.host.alarm > 0, "it will look again");
+}
+
+#[test]
+fn init_is_told_of_interrupts_first() {
+    let mut bench = bench();
+    let tty = bench.open(number::TTY, open::RDONLY);
+    let await_interrupt = |bench: &mut Bench, number: u32, pid: u32, unheard: u64| {
+        let badge = parley_proto::root_badge(pid, 0);
+        bench.ask(number, badge, chardev::label::await_interrupt, [unheard, 0, 0, 0, 0, 0])
+    };
+    assert_eq!(await_interrupt(&mut bench, 1, 2, 0), failed(Errno::EPERM));
+    assert_eq!(await_interrupt(&mut bench, 1, 1, 0), Answer::Later);
+    assert_eq!(bench.read(2, tty, 80), Answer::Later);
+    bench.type_in(b"\x03");
+    assert_eq!(bench.host.replies, [(1, 1), (2, Errno::EINTR.negated())], "a reader has heard");
+    bench.type_in(b"\x03");
+    assert_eq!(await_interrupt(&mut bench, 3, 1, 0), Answer::Now(0), "one that came before the request");
+    assert_eq!(await_interrupt(&mut bench, 4, 1, 0), Answer::Later);
+    assert_eq!(bench.read(5, tty, 80), failed(Errno::EINTR), "without init, who reads next hears");
+    bench.type_in(b"\x03");
+    assert_eq!(bench.host.replies.last(), Some(&(4, 0)), "nobody has heard");
+    assert_eq!(bench.read(6, tty, 80), Answer::Later, "init has");
+    bench.service.cancelled(&mut bench.host, token(6));
+    assert_eq!(await_interrupt(&mut bench, 7, 1, 1), Answer::Later);
+    assert_eq!(bench.read(8, tty, 80), failed(Errno::EINTR), "init had nobody to end");
+    bench.service.cancelled(&mut bench.host, token(7));
+    assert_eq!(bench.host.replies.last(), Some(&(7, Errno::EINTR.negated())));
+}
+
+#[test]
+fn the_terminal_is_ready_when_a_call_would_not_wait() {
+    let mut bench = Bench::new(FakeUart::with_room(0));
+    let tty = bench.open(number::TTY, open::RDWR);
+    let both = u64::from(poll::IN | poll::OUT);
+    let ready =
+        |bench: &mut Bench, badge: u64, events: u64| bench.ask(1, badge, file::label::ready, [events, 0, 0, 0, 0, 0]);
+    assert_eq!(ready(&mut bench, tty, both), Answer::Now(poll::OUT.into()));
+    bench.type_in(b"line\r");
+    assert_eq!(ready(&mut bench, tty, both), Answer::Now(both as i64));
+    let writer = bench.open(number::TTY, open::WRONLY);
+    assert_eq!(ready(&mut bench, writer, both), Answer::Now(poll::OUT.into()), "open for writing only");
+    assert_eq!(bench.write(2, tty, &[b'a'; 2 * RING]), Answer::Later);
+    assert_eq!(ready(&mut bench, tty, poll::OUT.into()), Answer::Now(0), "somebody waits for room");
+    let zero = bench.open(number::ZERO, open::RDONLY);
+    assert_eq!(ready(&mut bench, zero, both), Answer::Now(poll::IN.into()));
+    assert_eq!(ready(&mut bench, 0, both), failed(Errno::EBADF));
 }

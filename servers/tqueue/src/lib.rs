@@ -303,6 +303,10 @@ impl chardev::CharDev for TQueue {
         Outcome::Done(self.users as i64)
     }
 
+    fn await_interrupt(&mut self, _: &mut Cx<'_>, _: u32) -> Outcome<'_> {
+        Errno::ENOSYS.into()
+    }
+
     fn retire(&mut self, cx: &mut Cx<'_>, force: u32) -> Outcome<'_> {
         match cx.root_pid() {
             Some(INIT) if self.users > 0 && force == 0 => Errno::EBUSY.into(),

@@ -10,6 +10,9 @@ use crate::path::{c_string, of_program};
 /// A status from here on is this and the vector of the exception that killed the program.
 const KILLED: i32 = 256;
 
+/// Status of a program that Ctrl-C ended: the terminal has said so.
+const INTERRUPTED: i32 = 130;
+
 /// Runs the program that `word` names, in /bin or anywhere; returns its status, or 127 if there is none.
 pub fn run(word: &str, args: &[&str]) -> i32 {
     match start_and_wait(word, args) {
@@ -39,7 +42,7 @@ fn start_and_wait(word: &str, args: &[&str]) -> Result<i32, Errno> {
 
 fn report(word: &str, status: i32) -> i32 {
     match status {
-        0 => {}
+        0 | INTERRUPTED => {}
         ..KILLED => eprintln!("{word}: exit status {status}"),
         _ => {
             let vector = status - KILLED;

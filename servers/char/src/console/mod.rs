@@ -47,9 +47,13 @@ pub struct Console<U> {
     line: LineDiscipline,
     readers: Queue,
     writers: Queue,
-    /// ^C was typed while nobody waited for a line: whoever reads next hears of it, so that it makes no
-    /// difference which of the two came first.
+    /// ^C was typed while nobody waited for a line, and init had nobody to end for it: whoever reads next hears of it, so
+    /// that it makes no difference which of the two came first.
     is_interrupted: bool,
+    /// init's request to be told of ^C. Not kept: the next instance is asked again.
+    supervisor: Option<Token>,
+    /// ^C was typed while init did not wait for it.
+    is_untold: bool,
     /// The kernel log has text that did not fit yet.
     log_waits: bool,
     is_present: bool,
@@ -80,6 +84,8 @@ impl<U: Uart> Console<U> {
             readers: Queue::new(),
             writers: Queue::new(),
             is_interrupted: false,
+            supervisor: None,
+            is_untold: false,
             log_waits: false,
             is_present: false,
             watches: false,
@@ -105,8 +111,7 @@ impl<U: Uart> Console<U> {
         self.is_present
     }
 
-    /// How often ^C was typed. Signals will be made of it; until then pending reads end with EINTR, as if
-    /// one had come.
+    /// How often ^C was typed. Pending reads end with EINTR, and init ends the program that was started last.
     pub const fn interrupts(&self) -> u64 {
         self.line.interrupts()
     }
@@ -149,7 +154,10 @@ impl<U: Uart> Console<U> {
 
     /// A caller wants to be answered now: with what was written so far, or EINTR.
     pub fn cancelled(&mut self, host: &mut dyn Host, token: Token) {
-        if self.readers.remove(token).is_some() {
+        if self.supervisor == Some(token) {
+            self.supervisor = None;
+            host.reply(token, Errno::EINTR.negated());
+        } else if self.readers.remove(token).is_some() {
             host.reply(token, Errno::EINTR.negated());
         } else if let Some(writer) = self.writers.remove(token) {
             host.reply(token, writer.partial(Errno::EINTR).unwrap_or_else(Errno::negated));
@@ -231,9 +239,31 @@ impl<U: Uart> Console<U> {
         }
     }
 
-    /// Tells everybody who waits for a line that there will be none.
+    /// init waits for ^C; nobody has heard of the one before if it is `unheard`.
+    pub fn await_interrupt(&mut self, host: &mut dyn Host, token: Token, unheard: bool) -> Outcome<'static> {
+        if unheard {
+            self.is_interrupted |= self.readers.is_empty();
+            self.interrupt_all(host);
+        }
+        if core::mem::take(&mut self.is_untold) {
+            return Outcome::Done(0);
+        }
+        self.supervisor = Some(token);
+        Outcome::Later
+    }
+
+    /// Tells init of ^C, which may end programs for it, and everybody who waits for a line that there will be none.
     fn interrupt_readers(&mut self, host: &mut dyn Host) {
-        self.is_interrupted = self.readers.is_empty();
+        let is_heard = !self.readers.is_empty();
+        match self.supervisor.take() {
+            // First, so that a program that is to be ended does not go on with EINTR.
+            Some(token) => host.reply(token, is_heard.into()),
+            None => (self.is_untold, self.is_interrupted) = (true, !is_heard),
+        }
+        self.interrupt_all(host);
+    }
+
+    fn interrupt_all(&mut self, host: &mut dyn Host) {
         while let Some(reader) = self.readers.first() {
             self.readers.remove(reader.token);
             host.reply(reader.token, Errno::EINTR.negated());

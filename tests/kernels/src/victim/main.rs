@@ -5,6 +5,7 @@
 #![no_main]
 
 mod fuzz;
+mod waits;
 
 use core::arch::asm;
 use parley_posix::eprintln;
@@ -27,6 +28,7 @@ fn main(args: parley_rt::Args) -> i32 {
         "panic" => panic!("as told"),
         "fuzz" => fuzz::run(number),
         "spin" => spin(),
+        "wait" => waits::run(args.get(2).unwrap_or_default()),
         "thread-exit" => parley_rt::sys::thread_exit(),
         "destroy-quota" => destroy_quota(),
         "drop-init" => drop_init(),
