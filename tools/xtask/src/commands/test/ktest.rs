@@ -1,7 +1,7 @@
 //! Programs with tests of their own, such as `/bin/ktest`: each of their tests counted.
 //!
-//! They print `ok NAME`, `FAIL NAME: why` or `skip NAME: why`, and their totals last. Time in their machines is counted in
-//! instructions: a busy host cannot make a deadline late or a service seem to hang, and what fails fails again.
+//! They print `ok NAME`, `FAIL NAME: why` or `skip NAME: why`, and their totals last. Time in their machines is mostly counted
+//! in instructions: a busy host cannot make a deadline late or a service seem to hang, and what fails fails again.
 
 use std::time::Duration;
 
@@ -28,14 +28,36 @@ pub fn case(kernel: Kernel) -> Case<Rig> {
     guest_case(kernel, suite, &["/bin/ktest"])
 }
 
-/// Tests that need interrupts and ports.
-const HARDWARE: &[&str] = &["/bin/ktest", "interrupts_leak_nothing", "port_grants_leak_nothing"];
+/// Tests that make and destroy each kind of object 100,000 times.
+const LEAKS: &[&str] = &[
+    "/bin/ktest",
+    "quotas_leak_nothing",
+    "memory_leaks_nothing",
+    "spaces_leak_nothing",
+    "mappings_leak_nothing",
+    "threads_leak_nothing",
+    "endpoints_leak_nothing",
+    "connections_leak_nothing",
+    "revoked_connections_leak_nothing",
+    "tables_leak_nothing",
+    "submissions_leak_nothing",
+    "copies_leak_nothing",
+    "interrupts_leak_nothing",
+    "port_grants_leak_nothing",
+    "the_core_is_sound",
+];
 
-/// Those of ktest's that need interrupts and ports, on one kernel, which lets the program have them.
-pub fn hardware_case(kernel: Kernel) -> Case<Rig> {
-    let prefix = format!("{kernel}/hardware/");
-    let suite = Suite { case: format!("{kernel}/ktest-hardware"), prefix, closing: "ktest: " };
-    guest_case_with(kernel, suite, HARDWARE, &[cmdline::HARDWARE])
+/// Those of ktest's on one kernel: with interrupts and ports, and in a machine whose time passes as on the host, for they
+/// promise no times and are many. Without heartbeats, since on a busy host a service could seem to hang.
+pub fn leaks_case(kernel: Kernel) -> Case<Rig> {
+    let prefix = format!("{kernel}/leaks/");
+    let suite = Suite { case: format!("{kernel}/ktest-leaks"), prefix, closing: "ktest: " };
+    Case::several(suite.case.clone(), move |rig| {
+        run(rig, kernel, &suite, LEAKS, |job| {
+            job.deterministic = false;
+            job.options.extend([cmdline::HARDWARE, cmdline::NO_HEARTBEATS].map(str::to_owned));
+        })
+    })
 }
 
 /// Processors that lack something: instructions for the bases of segments, and with them the core's short cuts; XSAVE, and

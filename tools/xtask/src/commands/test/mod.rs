@@ -156,7 +156,7 @@ fn machine_cases(workspace: &Workspace) -> Result<Vec<Case<Rig>>> {
     let mut cases = Vec::new();
     for kernel in Kernel::ALL {
         cases.push(ktest::case(kernel));
-        cases.push(ktest::hardware_case(kernel));
+        cases.push(ktest::leaks_case(kernel));
         cases.extend(ktest::processor_cases(kernel));
         cases.extend(ring0::cases(kernel));
         cases.push(c_posix::case(kernel));
