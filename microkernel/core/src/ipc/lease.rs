@@ -9,9 +9,8 @@ use parley_abi::msg::Token;
 use parley_abi::row::Shape;
 
 use crate::kernel::Core;
-use crate::mem::slab::Ref;
-use crate::object::endpoint::Endpoint;
-use crate::object::thread::{Kind, Thread};
+use crate::mem::Ref;
+use crate::object::{Endpoint, Kind, Thread};
 use crate::syscall::Done;
 use crate::uaccess::{Claim, Side, copy_between};
 

@@ -10,10 +10,8 @@ use parley_abi::msg::{Token, event};
 
 use crate::ipc::LONGEST_CHAIN;
 use crate::kernel::Core;
-use crate::mem::slab::Ref;
-use crate::object::endpoint::{Endpoint, Event};
-use crate::object::submission::Stage;
-use crate::object::thread::State;
+use crate::mem::Ref;
+use crate::object::{Endpoint, Event, Stage, State};
 use crate::syscall::Done;
 
 /// Threads that one step of the list looks at.
@@ -75,11 +73,11 @@ impl Core {
 
     /// Connections that are closing are reported again, and submissions that were received queue again.
     fn put_news_back(&mut self, endpoint: Ref<Endpoint>) {
-        let mut at = self.endpoints[endpoint].closing;
+        let mut at = self.endpoints[endpoint].closing.first();
         let mut count = 0;
         while let Some(connection) = self.connections.get_mut(at) {
             connection.told = false;
-            (at, count) = (connection.next, count + 1);
+            (at, count) = (self.connections.links(at).next, count + 1);
         }
         let target = &mut self.endpoints[endpoint];
         target.untold = count;

@@ -10,10 +10,7 @@ use crate::arch::entry::Posix;
 use crate::ipc::call::Sent;
 use crate::kernel::Core;
 use crate::log::Level;
-use crate::object::connection::Connection;
-use crate::object::handle::{Handle, NOTHING, RESERVED};
-use crate::object::table::Packed;
-use crate::object::thread::{How, Kind};
+use crate::object::{Connection, Handle, How, Kind, NOTHING, Packed, RESERVED};
 
 impl Core {
     /// A system call below `call::FIRST`.
