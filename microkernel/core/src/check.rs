@@ -4,8 +4,7 @@
 //! none within: an invariant speaks of one moment. So it takes as long as there are objects, some tens of instructions
 //! each, which is beyond what the core promises elsewhere; that is why `CHECK` takes a right that servers do not have.
 
-use parley_abi::PAGE;
-use parley_abi::call::kind;
+use parley_abi::{PAGE, kind};
 
 use crate::arch::paging;
 use crate::boot::ROOT_QUOTA;

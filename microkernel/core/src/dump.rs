@@ -5,8 +5,8 @@
 
 use core::fmt::{self, Display, Formatter, Write};
 
-use parley_abi::call::state;
 use parley_abi::slot::service::NAMES;
+use parley_abi::state;
 
 use crate::kernel::Core;
 use crate::mem::Ref;

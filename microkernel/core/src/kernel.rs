@@ -3,8 +3,7 @@
 //! There is one value, and the entry code lends it to one handler at a time. Handlers never block: they
 //! change states and queues, and whoever is current when they return is who ring 0 leaves for.
 
-use parley_abi::counters::Counters;
-use parley_abi::msg::Token;
+use parley_abi::{Counters, Token};
 
 use crate::IMAGE;
 use crate::arch::apic::Apic;

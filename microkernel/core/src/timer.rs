@@ -3,8 +3,7 @@
 //! That is the earliest deadline, the earliest alarm of a resident service, or the end of the current
 //! slice if somebody of the same priority waits. With none of them the timer is off.
 
-use parley_abi::Errno;
-use parley_abi::msg::event;
+use parley_abi::{Errno, event};
 
 use crate::mem::Ref;
 use crate::object::{Event, State, Thread};

@@ -4,9 +4,8 @@ use elf::ElfBytes;
 use elf::endian::LittleEndian;
 use elf::segment::ProgramHeader;
 use parley_abi::boot::{CMDLINE_MAX, INFO_AT, Info, MAGIC};
-use parley_abi::call::{Rights, kind, prot};
 use parley_abi::slot::{self, service};
-use parley_abi::{PAGE, USER_END, USER_START};
+use parley_abi::{PAGE, Rights, USER_END, USER_START, kind, prot};
 
 use super::{Facts, ROOT_QUOTA, need};
 use crate::mem::Ref;

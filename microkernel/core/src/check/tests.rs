@@ -4,9 +4,7 @@
 use std::string::String;
 use std::vec::Vec;
 
-use parley_abi::PAGE;
-use parley_abi::call::{Rights, kind, prot};
-use parley_abi::msg::Token;
+use parley_abi::{PAGE, Rights, Token, kind, prot};
 
 use super::holds;
 use crate::arch::entry;

@@ -1,8 +1,6 @@
 //! The sending half: from a request to whoever serves it.
 
-use parley_abi::Errno;
-use parley_abi::call::{Rights, kind};
-use parley_abi::msg::{POLL, event};
+use parley_abi::{Errno, POLL, Rights, event, kind};
 
 use crate::ipc::LONGEST_CHAIN;
 use crate::mem::Ref;

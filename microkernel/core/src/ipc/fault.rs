@@ -1,8 +1,7 @@
 //! Faults of ring 3 become requests to whoever the address space names.
 
 use parley_abi::msg::label;
-use parley_abi::row::Row;
-use parley_abi::{Errno, exception};
+use parley_abi::{Errno, Row, exception};
 
 use crate::arch::descriptors::clear_selectors;
 use crate::arch::{fpu, vectors};

@@ -1,8 +1,6 @@
 //! The receiving half: a server asks for its next event.
 
-use parley_abi::Errno;
-use parley_abi::call::{Rights, kind};
-use parley_abi::msg::{Flags, POLL, Token, event};
+use parley_abi::{Errno, Flags, POLL, Rights, Token, event, kind};
 
 use crate::kernel::Core;
 use crate::mem::Ref;

@@ -4,9 +4,7 @@
 //! can die and nothing is lost: whoever receives next lists what was in progress and answers, keeps or puts back
 //! each. Whoever hears of the death must not be waiting for the dead itself.
 
-use parley_abi::Errno;
-use parley_abi::call::{Rights, kind};
-use parley_abi::msg::{Token, event};
+use parley_abi::{Errno, Rights, Token, event, kind};
 
 use crate::ipc::LONGEST_CHAIN;
 use crate::kernel::Core;

@@ -1,8 +1,6 @@
 //! The answering half: from a token to the caller's registers.
 
-use parley_abi::Errno;
-use parley_abi::call::Rights;
-use parley_abi::msg::{Flags, Token, Words};
+use parley_abi::{Errno, Flags, Rights, Token, Words};
 
 use crate::kernel::Core;
 use crate::mem::Ref;

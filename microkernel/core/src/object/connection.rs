@@ -1,8 +1,6 @@
 //! Connections: an endpoint and a badge. A file descriptor is a handle to one.
 
-use parley_abi::Errno;
-use parley_abi::call::{Rights, kind};
-use parley_abi::msg::{Token, event};
+use parley_abi::{Errno, Rights, Token, event, kind};
 
 use crate::mem::{Cursor, Object, Ref, Slab};
 use crate::object::{Binding, Endpoint, Event, Handle, Quota};

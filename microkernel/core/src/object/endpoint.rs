@@ -1,7 +1,6 @@
 //! Endpoints: where requests and all other events for a server arrive.
 
-use parley_abi::Errno;
-use parley_abi::msg::{Token, Words, event};
+use parley_abi::{Errno, Token, Words, event};
 
 use crate::mem::{Cursor, List, Object, Ref, Slab};
 use crate::object::{Connection, Quota, State, Submission, Thread};

@@ -2,9 +2,8 @@
 
 use core::ptr::NonNull;
 
-use parley_abi::call::{Rights, kind};
 use parley_abi::slot::{END, FD_END, FREE};
-use parley_abi::{Errno, PAGE};
+use parley_abi::{Errno, PAGE, Rights, kind};
 
 use crate::mem::{Frames, Phys, Ref};
 

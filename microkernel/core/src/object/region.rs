@@ -1,7 +1,6 @@
 //! Regions: which memory object an address space shows where.
 
-use parley_abi::call::{Rights, prot};
-use parley_abi::{Errno, PAGE, USER_END, USER_START};
+use parley_abi::{Errno, PAGE, Rights, USER_END, USER_START, prot};
 
 use crate::arch::paging;
 use crate::arch::tlb;

@@ -1,7 +1,6 @@
 //! Address spaces: page tables, a handle table and a call table. What ring 3 calls a process.
 
-use parley_abi::call::{Rights, kind};
-use parley_abi::{Errno, PAGE};
+use parley_abi::{Errno, PAGE, Rights, kind};
 
 use crate::arch::descriptors::NO_PORTS;
 use crate::arch::tlb::{self, Root};

@@ -3,8 +3,7 @@
 //! Both are news that must be kept until a server receives it, so both are objects that somebody pays
 //! for: a submission the submitter, a cancellation the endpoint that it is for.
 
-use parley_abi::Errno;
-use parley_abi::msg::{Token, Words, event};
+use parley_abi::{Errno, Token, Words, event};
 
 use crate::kernel::Core;
 use crate::mem::{Cursor, Object, Ref, Slab};

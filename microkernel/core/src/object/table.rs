@@ -1,7 +1,6 @@
 //! Call tables: what POSIX numbers mean, shared by the address spaces that were given one.
 
-use parley_abi::Errno;
-use parley_abi::row::{LeaseRow, Op, ROWS, Row, Shape};
+use parley_abi::{Errno, LeaseRow, Op, ROWS, Row, Shape};
 
 use crate::mem::{Object, Ref, Slab};
 use crate::object::Quota;

@@ -1,7 +1,6 @@
 //! Threads: registers, a state, and the request that it is waiting for.
 
-use parley_abi::msg::{Token, Words};
-use parley_abi::{Errno, USER_END};
+use parley_abi::{Errno, Token, USER_END, Words};
 
 use crate::arch::tlb::Root;
 use crate::arch::{fpu, frame::Frame};

@@ -1,10 +1,7 @@
 //! Calls that send, and what else belongs to messages.
 
-use parley_abi::Errno;
-use parley_abi::call::{Rights, kind};
-use parley_abi::msg::{Flags, Token, Words};
-use parley_abi::row::{LEASES, LeaseRow, Row, Shape};
 use parley_abi::slot::ENDPOINT;
+use parley_abi::{Errno, Flags, LEASES, LeaseRow, Rights, Row, Shape, Token, Words, kind};
 
 use super::Done;
 use crate::kernel::Core;

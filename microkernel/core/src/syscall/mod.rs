@@ -5,9 +5,7 @@ mod objects;
 mod posix;
 mod system;
 
-use parley_abi::Errno;
-use parley_abi::call;
-use parley_abi::msg::Flags;
+use parley_abi::{Errno, Flags, call};
 
 use crate::kernel::Core;
 use crate::mem::Ref;

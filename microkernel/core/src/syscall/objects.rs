@@ -1,9 +1,6 @@
 //! Calls that make, change and drop kernel objects.
 
-use parley_abi::call::{Rights, kind};
-use parley_abi::msg::Words;
-use parley_abi::row::Row;
-use parley_abi::{Errno, PAGE, USER_END};
+use parley_abi::{Errno, PAGE, Rights, Row, USER_END, Words, kind};
 
 use super::{Done, number};
 use crate::kernel::Core;

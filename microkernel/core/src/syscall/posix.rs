@@ -1,9 +1,7 @@
 //! POSIX numbers: the row of the process's call table says what they mean.
 
-use parley_abi::Errno;
-use parley_abi::call::{Rights, kind};
-use parley_abi::row::Op;
 use parley_abi::slot::FD_END;
+use parley_abi::{Errno, Op, Rights, kind};
 
 use super::Done;
 use crate::arch::entry::Posix;

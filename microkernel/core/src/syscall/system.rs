@@ -1,10 +1,8 @@
 //! Calls that need the system handle: interrupts, ports, log, power, and what `ps` and `mem` show.
 
-use parley_abi::call::{MemInfo, Rights, ThreadInfo, kind};
-use parley_abi::counters::Counters;
-use parley_abi::msg::Words;
+use parley_abi::call::{MemInfo, ThreadInfo};
 use parley_abi::trace::Event;
-use parley_abi::{Errno, PAGE, Plain};
+use parley_abi::{Counters, Errno, PAGE, Plain, Rights, Words, kind};
 
 use super::Done;
 use crate::check;

@@ -19,8 +19,8 @@ use core::mem::offset_of;
 use super::descriptors::{Descriptors, TaskState, USER_CODE, USER_DATA};
 use super::frame::{Frame, SYSCALL};
 use crate::kernel::Core;
-use parley_abi::msg::{Flags, pack};
-use parley_abi::row::ROWS;
+use parley_abi::msg::pack;
+use parley_abi::{Flags, ROWS};
 
 /// Bytes of a stack for exceptions that may strike anywhere.
 const INTERRUPT_STACK: usize = 8192;

@@ -1,8 +1,6 @@
 //! `reply_recv` with bytes that are copied into the caller's buffer: the end of a `read`.
 
-use parley_abi::PAGE;
-use parley_abi::msg::Flags;
-use parley_abi::row::Shape;
+use parley_abi::{Flags, PAGE, Shape};
 
 use super::*;
 use crate::mem::Ref;

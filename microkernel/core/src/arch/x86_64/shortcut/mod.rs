@@ -29,8 +29,8 @@
 
 use core::mem::offset_of;
 
-use parley_abi::call::{Rights, kind};
 use parley_abi::slot::END;
+use parley_abi::{Rights, kind};
 
 use super::asm::place;
 use super::entry::CpuLocal;
