@@ -10,11 +10,7 @@ fn main() {
     let script = package.parent().expect("an image lies beside the core").join("core/kernel.ld");
     println!("cargo::rerun-if-changed={}", script.display());
     if std::env::var("CARGO_CFG_TARGET_OS").as_deref() == Ok("none") {
-        // Where the rows of the call table go first: to a server's thread, or to a function in ring 0.
-        let has_residents = std::env::var("CARGO_PKG_NAME").as_deref() != Ok("parley-micro");
-        let rows = if has_residents { "parley_linked_row" } else { "parley_fast_row" };
-        let (script, rows) = (format!("-T{}", script.display()), format!("--defsym=parley_row_entry={rows}"));
-        for argument in [&script, &rows, "-zmax-page-size=4096", "--gc-sections", "-no-pie"] {
+        for argument in [&format!("-T{}", script.display()), "-zmax-page-size=4096", "--gc-sections", "-no-pie"] {
             println!("cargo::rustc-link-arg-bins={argument}");
         }
     }

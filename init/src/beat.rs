@@ -1,7 +1,7 @@
 //! Asking the services whether they are there, and ending those that are not ([`crate::watch`] has the rules).
 
-use parley_abi::call::HEARTBEAT_BIT;
 use parley_abi::info::reason;
+use parley_abi::news::HEARTBEAT_BIT;
 use parley_manifest::Overrun;
 use parley_proto::Host;
 use parley_rt::sys;

@@ -4,8 +4,9 @@
 //! after a crash. The VFS is told when there is something to look at and when there is nothing any more; names appear in
 //! /dev and disappear by that alone. While nobody serves the endpoint, init answers what still arrives there: ENXIO.
 
-use parley_abi::call::{Rights, gone_bit, news_bit};
+use parley_abi::call::Rights;
 use parley_abi::msg::{Flags, POLL};
+use parley_abi::news::{gone_bit, news_bit};
 use parley_abi::slot::{self, service};
 use parley_abi::{Errno, msg::Token};
 use parley_proto::{Outcome, chardev, root_badge};

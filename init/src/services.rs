@@ -7,9 +7,10 @@
 use alloc::vec::Vec;
 use core::fmt::{self, Write};
 
-use parley_abi::call::{HANG_BIT, Rights, gone_bit};
+use parley_abi::call::Rights;
 use parley_abi::info::{ServiceInfo, reason, verb};
 use parley_abi::msg::Token;
+use parley_abi::news::{HANG_BIT, gone_bit};
 use parley_abi::slot::{self, service};
 use parley_abi::{Errno, PAGE, boot};
 use parley_proto::{CONTROL, Cx, Host, Outcome, root_badge};

@@ -6,7 +6,7 @@
 //! thread away, and cannot pile up. A server that waits for another cannot answer either; so the lowest is looked at
 //! first, and when it is started again, those above get another period.
 //!
-//! [`HEARTBEAT_BIT`]: parley_abi::call::HEARTBEAT_BIT
+//! [`HEARTBEAT_BIT`]: parley_abi::news::HEARTBEAT_BIT
 
 /// How long an instance may take until it is ready, in nanoseconds: the vfs reads the whole boot archive.
 pub const START: u64 = 5_000_000_000;

@@ -8,6 +8,7 @@
 
 pub mod info;
 pub mod linux;
+pub mod news;
 pub mod wants;
 
 pub use parley_native::*;

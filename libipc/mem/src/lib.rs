@@ -8,7 +8,8 @@
 //!
 //! They are naked functions because a compiler that sees a copying loop in Rust turns it into a call of
 //! `memcpy`. On the bare target they are strong symbols that win over the weak ones of
-//! `compiler_builtins`; everything that runs in the guest says `extern crate parley_mem as _`. On the
+//! `compiler_builtins`; what runs in the guest says `extern crate parley_mem as _`, but for the micro kernel: its core
+//! has copies of its own for what is large, and what is left is smaller without these. On the
 //! host they are ordinary functions with tests.
 #![cfg_attr(not(test), no_std)]
 

@@ -176,20 +176,6 @@ calls! {
 /// Notification bit that tells the console driver that the kernel log has grown.
 pub const LOG_BIT: u64 = 1 << 63;
 
-/// Notification bit by which init asks a server whether it is still there.
-pub const HEARTBEAT_BIT: u64 = 1 << 62;
-/// Notification bit by which init makes a server hang, for `svc hang`.
-pub const HANG_BIT: u64 = 1 << 61;
-/// Notification bit by which init tells a service that its peer `service` has been started, at first or again.
-pub const fn news_bit(service: u8) -> u64 {
-    1 << (32 + service)
-}
-
-/// Notification bit by which init tells a service that the driver `service` is no longer there.
-pub const fn gone_bit(service: u8) -> u64 {
-    1 << (40 + service)
-}
-
 bitflags::bitflags! {
     /// What a handle allows. Copies can only lose rights.
     #[derive(Clone, Copy, PartialEq, Eq, Debug)]

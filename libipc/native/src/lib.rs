@@ -16,8 +16,12 @@ pub mod row;
 pub mod slot;
 pub mod trace;
 
+pub use call::{Rights, kind, prot, state};
+pub use counters::Counters;
 pub use errno::Errno;
+pub use msg::{Flags, POLL, Token, WORDS, Words, event};
 pub use plain::Plain;
+pub use row::{LEASES, LeaseRow, Op, ROWS, Row, Shape};
 
 /// Bytes in a page, the unit of every mapping and of every quota.
 pub const PAGE: usize = 4096;

@@ -50,34 +50,20 @@ pub enum Shape {
 }
 
 impl Shape {
+    const ALL: [Shape; 6] = [Shape::None, Shape::Read, Shape::Write, Shape::ReadFixed, Shape::WriteFixed, Shape::Text];
+
     /// The `Shape` with this number, if there is one.
     pub const fn from_number(number: u8) -> Option<Shape> {
-        Some(match number {
-            0 => Shape::None,
-            1 => Shape::Read,
-            2 => Shape::Write,
-            3 => Shape::ReadFixed,
-            4 => Shape::WriteFixed,
-            5 => Shape::Text,
-            _ => return None,
-        })
+        if (number as usize) < Shape::ALL.len() { Some(Shape::ALL[number as usize]) } else { None }
     }
 }
 
 impl Op {
+    const ALL: [Op; 8] = [Op::None, Op::Send, Op::SendTo, Op::Drop, Op::Copy, Op::CopyTo, Op::Yield, Op::Reflect];
+
     /// The `Op` with this number, if there is one.
     pub const fn from_number(number: u8) -> Option<Op> {
-        Some(match number {
-            0 => Op::None,
-            1 => Op::Send,
-            2 => Op::SendTo,
-            3 => Op::Drop,
-            4 => Op::Copy,
-            5 => Op::CopyTo,
-            6 => Op::Yield,
-            7 => Op::Reflect,
-            _ => return None,
-        })
+        if (number as usize) < Op::ALL.len() { Some(Op::ALL[number as usize]) } else { None }
     }
 }
 
@@ -116,38 +102,15 @@ const _: () = assert!(size_of::<Row>() == 16);
 
 impl Row {
     /// A row that answers ENOSYS.
-    pub const NONE: Row = Row {
-        op: Op::None,
-        opens: 0,
-        slot: 0,
-        label: 0,
-        leases: [LeaseRow { shape: Shape::None, word: 0, size: 0 }; LEASES],
+    pub const NONE: Row = {
+        let nothing = LeaseRow { shape: Shape::None, word: 0, size: 0 };
+        Row { op: Op::None, opens: 0, slot: 0, label: 0, leases: [nothing; LEASES] }
     };
 
     /// The row as sixteen bytes, as `table_create` takes it.
     pub const fn to_bytes(self) -> [u8; 16] {
-        let slot = self.slot.to_le_bytes();
-        let label = self.label.to_le_bytes();
-        let [a, b] = self.leases;
-        let (x, y) = (a.size.to_le_bytes(), b.size.to_le_bytes());
-        [
-            self.op as u8,
-            self.opens,
-            slot[0],
-            slot[1],
-            label[0],
-            label[1],
-            label[2],
-            label[3],
-            a.shape as u8,
-            a.word,
-            x[0],
-            x[1],
-            b.shape as u8,
-            b.word,
-            y[0],
-            y[1],
-        ]
+        // SAFETY: a row is integers, and enumerations of a byte, without padding.
+        unsafe { core::mem::transmute(self) }
     }
 
     /// Reads a row that somebody claims is one; `None` if any field is out of range.
@@ -162,13 +125,8 @@ impl Row {
         else {
             return None;
         };
-        Some(Row {
-            op,
-            opens: bytes[1],
-            slot,
-            label: u32::from_le_bytes([bytes[4], bytes[5], bytes[6], bytes[7]]),
-            leases: [a, b],
-        })
+        let label = u32::from_le_bytes([bytes[4], bytes[5], bytes[6], bytes[7]]);
+        Some(Row { op, opens: bytes[1], slot, label, leases: [a, b] })
     }
 }
 

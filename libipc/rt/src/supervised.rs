@@ -5,7 +5,7 @@
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
-use parley_abi::call::{HANG_BIT, HEARTBEAT_BIT};
+use parley_abi::news::{HANG_BIT, HEARTBEAT_BIT};
 use parley_abi::slot::{self, service};
 
 use crate::args::Args;

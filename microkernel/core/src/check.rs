@@ -4,20 +4,13 @@
 //! none within: an invariant speaks of one moment. So it takes as long as there are objects, some tens of instructions
 //! each, which is beyond what the core promises elsewhere; that is why `CHECK` takes a right that servers do not have.
 
-use parley_abi::PAGE;
-use parley_abi::call::kind;
+use parley_abi::{PAGE, kind};
 
 use crate::arch::paging;
 use crate::boot::ROOT_QUOTA;
 use crate::kernel::Core;
-use crate::mem::slab::{Ref, Slab};
-use crate::object::connection::Connection;
-use crate::object::endpoint::Endpoint;
-use crate::object::quota::Quota;
-use crate::object::region::Region;
-use crate::object::submission::Submission;
-use crate::object::table::Table;
-use crate::object::thread::{State, Thread};
+use crate::mem::{Ref, Slab};
+use crate::object::{Connection, Endpoint, Quota, Region, State, Submission, Table, Thread};
 use crate::sched::PRIORITIES;
 
 /// Whether an invariant holds.
@@ -63,7 +56,7 @@ pub fn holds(core: &Core, number: usize) -> Option<bool> {
 
 fn ready_queues_hold_ready_threads(core: &Core) -> bool {
     (0..PRIORITIES as u8).all(|priority| {
-        let queue = core.ready.queue(priority);
+        let queue = &core.ready.queues[priority as usize];
         queue.is_empty() != core.ready.occupied_at(priority)
             && queue.iter(&core.threads).all(|at| {
                 let thread = &core.threads[at];
@@ -192,22 +185,16 @@ fn quotas_add_up(core: &Core) -> bool {
 }
 
 fn queues_are_linked_both_ways(core: &Core) -> bool {
-    (0..PRIORITIES as u8)
-        .all(|priority| core.ready.queue(priority).length_if_linked(&core.threads) == Some(core.ready.count(priority)))
+    let mut ready = core.ready.queues.iter().zip(core.ready.counts);
+    ready.all(|(queue, count)| queue.length_if_linked(&core.threads) == Some(count))
         && core.endpoints.refs().all(|at| core.endpoints[at].callers.length_if_linked(&core.threads).is_some())
 }
 
 fn endpoints_list_what_is_closing(core: &Core) -> bool {
     core.endpoints.refs().all(|at| {
-        let (mut untold, mut next) = (0, core.endpoints[at].closing);
-        while let Some(connection) = core.connections.get(next) {
-            if connection.endpoint != at || connection.refs > 0 {
-                return false;
-            }
-            untold += !connection.told as u32;
-            next = connection.next;
-        }
-        untold == core.endpoints[at].untold
+        let closing = || core.endpoints[at].closing.iter(&core.connections).map(|at| &core.connections[at]);
+        closing().all(|connection| connection.endpoint == at && connection.refs == 0)
+            && closing().filter(|connection| !connection.told).count() == core.endpoints[at].untold as usize
     })
 }
 

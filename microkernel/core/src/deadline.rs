@@ -4,10 +4,8 @@
 
 use parley_abi::Errno;
 
-use crate::mem::frames::Frames;
-use crate::mem::slab::{Ref, Slab};
-use crate::mem::window::Window;
-use crate::object::thread::Thread;
+use crate::mem::{Frames, Ref, Slab, Window};
+use crate::object::Thread;
 
 /// A binary heap, earliest first. Each thread knows its place ([`Thread::deadline_at`]).
 pub struct Deadlines {

@@ -5,13 +5,12 @@
 
 use core::fmt::{self, Display, Formatter, Write};
 
-use parley_abi::call::state;
 use parley_abi::slot::service::NAMES;
+use parley_abi::state;
 
 use crate::kernel::Core;
-use crate::mem::slab::Ref;
-use crate::object::endpoint::Binding;
-use crate::object::thread::{State, Thread};
+use crate::mem::Ref;
+use crate::object::{Binding, State, Thread};
 
 /// Nanoseconds between two lines.
 const PACE: u64 = 1_000_000;
@@ -93,7 +92,7 @@ impl Core {
         if !self.log.has_room() {
             return;
         }
-        let (from, end) = (self.dump.next, self.threads.len());
+        let (from, end) = (self.dump.next, self.threads.capacity());
         self.dump.next = from + AT_ONCE;
         let Some(at) = (from..end.min(from + AT_ONCE)).find_map(|index| self.threads.at(index)) else {
             if from >= end {

@@ -3,9 +3,9 @@
 //! There is one value, and the entry code lends it to one handler at a time. Handlers never block: they
 //! change states and queues, and whoever is current when they return is who ring 0 leaves for.
 
-use parley_abi::counters::Counters;
-use parley_abi::msg::Token;
+use parley_abi::{Counters, Token};
 
+use crate::IMAGE;
 use crate::arch::apic::Apic;
 use crate::arch::clock::Clock;
 use crate::arch::descriptors::{PORT_BITMAPS, clear_selectors};
@@ -17,20 +17,9 @@ use crate::boot::Power;
 use crate::deadline::Deadlines;
 use crate::dump::Dump;
 use crate::ipc::LONGEST_CHAIN;
-use crate::ipc::resident::{RESIDENTS, Resident};
 use crate::log::Log;
-use crate::mem::frames::{Frames, Phys};
-use crate::mem::slab::{Ref, Slab};
-use crate::object::connection::Connection;
-use crate::object::endpoint::Endpoint;
-use crate::object::irq::Irq;
-use crate::object::memory::Memory;
-use crate::object::quota::Quota;
-use crate::object::region::Region;
-use crate::object::space::Space;
-use crate::object::submission::Submission;
-use crate::object::table::Table;
-use crate::object::thread::{State, Thread};
+use crate::mem::{Frames, Phys, Ref, Slab};
+use crate::object::{Connection, Endpoint, Irq, Memory, Quota, Region, Space, State, Submission, Table, Thread};
 use crate::sched::Ready;
 use crate::trace::Trace;
 use crate::uaccess::{Claim, Copied};
@@ -88,8 +77,6 @@ pub struct Core {
     pub slice_end: u64,
     /// Since when the time that passes has not been accounted for, in nanoseconds.
     pub accounted: u64,
-    /// Services in ring 0, by number.
-    pub residents: [Resident; RESIDENTS],
     /// What `compare` counts.
     pub counters: Counters,
     /// Free frames.
@@ -237,7 +224,7 @@ impl Core {
         if !self.resched {
             return false;
         }
-        self.deliver_to_residents();
+        IMAGE.residents.settle(self);
         if let Some(current) = self.threads.get(self.current) {
             let priority = current.priority;
             if current.state == State::Ready {

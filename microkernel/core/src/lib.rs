@@ -28,19 +28,13 @@ pub mod trace;
 pub mod uaccess;
 
 pub use boot::{Composition, Given};
-pub use ipc::resident::Placement;
 pub use kernel::Core;
 
-unsafe extern "C" {
-    /// Whether the image has services in ring 0. Known when the image is linked: without them, the code that
-    /// calls them is not in it.
-    #[link_name = "parley_has_residents"]
-    safe static HAS_RESIDENTS: bool;
+unsafe extern "Rust" {
+    /// What the image is made of. Known when it is linked: what it does without is not in it.
+    #[link_name = "parley_image"]
+    safe static IMAGE: Composition;
 }
-
-#[cfg(test)]
-#[unsafe(no_mangle)]
-static parley_has_residents: bool = true;
 
 /// Makes an image of a composition: entry, stack, panic handler.
 #[macro_export]
@@ -48,7 +42,7 @@ macro_rules! image {
     ($composition:expr) => {
         #[unsafe(no_mangle)]
         #[allow(non_upper_case_globals)]
-        static parley_has_residents: bool = $composition.place.is_some();
+        static parley_image: $crate::Composition = $composition;
 
         /// The loader jumps here. Its stack is in memory that will be reused, so the first thing is another.
         #[unsafe(naked)]
@@ -57,20 +51,15 @@ macro_rules! image {
             core::arch::naked_asm!(
                 "lea rsp, [rip + {stack} + {size}]",
                 "xor ebp, ebp",
-                "call {kmain}",
+                "call {start}",
                 stack = sym BOOT_STACK,
                 size = const BOOT_STACK_SIZE,
-                kmain = sym kmain,
+                start = sym $crate::boot::start,
             )
         }
 
         const BOOT_STACK_SIZE: usize = 64 * 1024;
         static BOOT_STACK: $crate::BootStack<BOOT_STACK_SIZE> = $crate::BootStack::new();
-
-        #[unsafe(no_mangle)]
-        extern "C" fn kmain() -> ! {
-            $crate::boot::start(&$composition)
-        }
 
         // On the host, where images are only type-checked, a dependency of the tools may bring std and its panic
         // handler; there can be only one, so there it is always that.
@@ -97,4 +86,12 @@ impl<const SIZE: usize> BootStack<SIZE> {
     pub const fn new() -> Self {
         BootStack(core::cell::UnsafeCell::new([0; SIZE]))
     }
+}
+
+#[cfg(test)]
+mod host {
+    #[unsafe(no_mangle)]
+    #[allow(non_upper_case_globals)]
+    static parley_image: crate::Composition =
+        crate::Composition { name: "host", heap: false, residents: &crate::ipc::resident::Nobody };
 }

@@ -9,8 +9,8 @@ use parley_abi::call::LOG_BIT;
 
 use crate::arch::serial::{COM1, COM2, Serial};
 use crate::kernel::Core;
-use crate::mem::slab::Ref;
-use crate::object::endpoint::Endpoint;
+use crate::mem::Ref;
+use crate::object::Endpoint;
 
 /// How much a line matters.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -24,12 +24,7 @@ pub enum Level {
 
 impl Level {
     fn name(self) -> &'static str {
-        match self {
-            Level::Error => "error",
-            Level::Warn => "warn",
-            Level::Info => "info",
-            Level::Debug => "debug",
-        }
+        ["error", "warn", "info", "debug"][self as usize]
     }
 
     /// The level with this name.
@@ -47,8 +42,6 @@ enum Output {
     Port(Serial),
     /// Into the ring, and a bit is set on an endpoint.
     Endpoint(Ref<Endpoint>),
-    /// Into the ring, for a resident driver.
-    Resident(u8),
 }
 
 /// The log.
@@ -84,17 +77,10 @@ impl Log {
         (self.output, self.separate) = (Output::Port(COM1), false);
     }
 
-    /// A driver in ring 3 takes over the console.
+    /// A driver takes over the console.
     pub fn claim(&mut self, endpoint: Ref<Endpoint>) {
         if !self.separate {
             self.output = Output::Endpoint(endpoint);
-        }
-    }
-
-    /// A resident driver takes over the console.
-    pub fn claim_by_resident(&mut self, service: u8) {
-        if !self.separate {
-            self.output = Output::Resident(service);
         }
     }
 
@@ -182,7 +168,6 @@ impl Core {
         match self.log.output {
             Output::Port(_) => {}
             Output::Endpoint(endpoint) => self.notify(endpoint, LOG_BIT),
-            Output::Resident(service) => self.notify_resident_log(service),
         }
     }
 }
@@ -194,7 +179,7 @@ mod tests {
     #[test]
     fn the_ring_keeps_the_newest() {
         let mut log = Log::new(Level::Info);
-        log.claim_by_resident(0);
+        log.claim(Ref::NONE);
         for number in 0..RING + 10 {
             log.write(&[number as u8]);
         }
@@ -207,7 +192,7 @@ mod tests {
     #[test]
     fn what_was_not_delivered_is_still_there() {
         let mut log = Log::new(Level::Info);
-        log.claim_by_resident(0);
+        log.claim(Ref::NONE);
         log.write(b"abcdef");
         let mut out = [0; 4];
         assert_eq!((log.peek(&mut out), &out), (4, b"abcd"));

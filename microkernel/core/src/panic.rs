@@ -6,6 +6,8 @@ use core::arch::asm;
 use core::fmt::Write;
 use core::panic::PanicInfo;
 
+use parley_abi::exception;
+
 use crate::arch::frame::Frame;
 use crate::arch::serial::{COM1, COM2};
 use crate::arch::{fpu, ports, vectors};
@@ -50,7 +52,7 @@ pub fn panic(info: &PanicInfo<'_>) -> ! {
 /// An exception in ring 0: always a bug of the core.
 pub fn kernel_exception(frame: &Frame) -> ! {
     let vector = frame.kind as u8;
-    let _ = writeln!(Ports, "\nkernel panic: {} in ring 0, error {:#x}", vectors::name(vector), frame.number);
+    let _ = writeln!(Ports, "\nkernel panic: {} in ring 0, error {:#x}", exception::name(vector.into()), frame.number);
     if vector == vectors::PAGE_FAULT {
         let _ = writeln!(Ports, "  address {:#018x}", fpu::fault_address());
     }
@@ -68,34 +70,16 @@ fn name_resident(file: &str) {
 }
 
 fn print_registers(frame: &Frame) {
+    let Frame { rip, rsp, rbp, rflags, rax, rbx, rcx, r11, r13, r14, r15, cs, ss, .. } = *frame;
     let [rdi, rsi, rdx, r10, r8, r9, r12] = frame.args;
-    let registers = [
-        ("rip", frame.rip),
-        ("rsp", frame.rsp),
-        ("rbp", frame.rbp),
-        ("rflags", frame.rflags),
-        ("rax", frame.rax),
-        ("rbx", frame.rbx),
-        ("rcx", frame.rcx),
-        ("rdx", rdx),
-        ("rsi", rsi),
-        ("rdi", rdi),
-        ("r8", r8),
-        ("r9", r9),
-        ("r10", r10),
-        ("r11", frame.r11),
-        ("r12", r12),
-        ("r13", frame.r13),
-        ("r14", frame.r14),
-        ("r15", frame.r15),
-        ("cs", frame.cs),
-        ("ss", frame.ss),
+    let names = [
+        "rip", "rsp", "rbp", "rflags", "rax", "rbx", "rcx", "rdx", "rsi", "rdi", "r8", "r9", "r10", "r11", "r12",
+        "r13", "r14", "r15", "cs", "ss",
     ];
-    for line in registers.chunks(4) {
-        for (name, value) in line {
-            let _ = write!(Ports, "  {name:>6} {value:016x}");
-        }
-        let _ = writeln!(Ports);
+    let values = [rip, rsp, rbp, rflags, rax, rbx, rcx, rdx, rsi, rdi, r8, r9, r10, r11, r12, r13, r14, r15, cs, ss];
+    for (number, (name, value)) in names.iter().zip(values).enumerate() {
+        let end = if number % 4 == 3 { "\n" } else { "" };
+        let _ = write!(Ports, "  {name:>6} {value:016x}{end}");
     }
 }
 

@@ -3,10 +3,8 @@
 //! The running thread is in no queue, and neither is one that waits for an answer. So a call that
 //! switches straight to the server, and the reply that switches back, touch no queue at all.
 
-use core::mem::offset_of;
-
-use crate::mem::slab::{Ref, Slab};
-use crate::object::thread::Thread;
+use crate::mem::{List, Ref, Slab};
+use crate::object::Thread;
 
 /// Priorities, 0 to 31; 31 is the most urgent.
 pub const PRIORITIES: usize = 32;
@@ -20,149 +18,28 @@ const SHORTEST_SLICE: u64 = 20_000;
 /// In this time each of many gets its turn, as long as their slices are not the shortest, in nanoseconds.
 const ROUND: u64 = 20_000_000;
 
-/// A doubly linked list of threads, through their blocks. A thread is in at most one.
-#[derive(Clone, Copy, Default)]
-#[repr(C)]
-pub struct Queue {
-    first: Ref<Thread>,
-    last: Ref<Thread>,
-}
-
-impl Queue {
-    /// Whether nobody is in it.
-    #[inline(always)]
-    pub fn is_empty(&self) -> bool {
-        self.first == Ref::NONE
-    }
-
-    /// The thread that [`Queue::pop`] takes out next, or [`Ref::NONE`].
-    pub fn first(&self) -> Ref<Thread> {
-        self.first
-    }
-
-    /// Adds a thread at the end.
-    pub fn push(&mut self, threads: &mut Slab<Thread>, at: Ref<Thread>) {
-        threads[at].next = Ref::NONE;
-        threads[at].previous = self.last;
-        match threads.get_mut(self.last) {
-            Some(last) => last.next = at,
-            None => self.first = at,
-        }
-        self.last = at;
-    }
-
-    /// Adds a thread at the front.
-    pub fn push_front(&mut self, threads: &mut Slab<Thread>, at: Ref<Thread>) {
-        threads[at].previous = Ref::NONE;
-        threads[at].next = self.first;
-        match threads.get_mut(self.first) {
-            Some(first) => first.previous = at,
-            None => self.last = at,
-        }
-        self.first = at;
-    }
-
-    /// Adds a thread behind those that are as urgent, and before those that are less.
-    pub fn push_by_priority(&mut self, threads: &mut Slab<Thread>, at: Ref<Thread>) {
-        let priority = threads[at].priority;
-        let is_less = |thread: &Thread| thread.priority < priority;
-        if threads.get(self.first).is_some_and(is_less) {
-            return self.push_front(threads, at);
-        }
-        let mut before = self.last;
-        while let Some(thread) = threads.get(before)
-            && is_less(thread)
-        {
-            before = thread.previous;
-        }
-        let after = threads.get(before).map_or(Ref::NONE, |before| before.next);
-        let thread = &mut threads[at];
-        (thread.previous, thread.next) = (before, after);
-        match threads.get_mut(before) {
-            Some(before) => before.next = at,
-            None => self.first = at,
-        }
-        match threads.get_mut(after) {
-            Some(after) => after.previous = at,
-            None => self.last = at,
-        }
-    }
-
-    /// Takes the first thread out.
-    #[inline(always)]
-    pub fn pop(&mut self, threads: &mut Slab<Thread>) -> Option<Ref<Thread>> {
-        let at = self.first;
-        let next = threads.get(at)?.next;
-        self.first = next;
-        match threads.get_mut(next) {
-            Some(next) => next.previous = Ref::NONE,
-            None => self.last = Ref::NONE,
-        }
-        Some(at)
-    }
-
-    /// Takes a thread out that is in this queue.
-    pub fn remove(&mut self, threads: &mut Slab<Thread>, at: Ref<Thread>) {
-        let (previous, next) = (threads[at].previous, threads[at].next);
-        match threads.get_mut(previous) {
-            Some(previous) => previous.next = next,
-            None => self.first = next,
-        }
-        match threads.get_mut(next) {
-            Some(next) => next.previous = previous,
-            None => self.last = previous,
-        }
-    }
-
-    /// How many are in it, if each is the neighbour of its neighbours; for checks.
-    pub fn length_if_linked(&self, threads: &Slab<Thread>) -> Option<u32> {
-        let (mut length, mut before) = (0, Ref::NONE);
-        for at in self.iter(threads) {
-            if threads[at].previous != before {
-                return None;
-            }
-            (length, before) = (length + 1, at);
-        }
-        (self.is_empty() || before == self.last).then_some(length)
-    }
-
-    /// The threads in it, in order.
-    pub fn iter<'a>(&self, threads: &'a Slab<Thread>) -> impl Iterator<Item = Ref<Thread>> + 'a {
-        let mut at = self.first;
-        core::iter::from_fn(move || {
-            let here = at;
-            at = threads.get(here)?.next;
-            Some(here)
-        })
-    }
-}
-
 /// The threads that could run, by priority.
 #[derive(Default)]
 pub struct Ready {
-    queues: [Queue; PRIORITIES],
-    occupied: u32,
-    counts: [u32; PRIORITIES],
+    pub(crate) queues: [List<Thread>; PRIORITIES],
+    pub(crate) occupied: u32,
+    pub(crate) counts: [u32; PRIORITIES],
 }
 
 impl Ready {
-    /// Offsets, for the entry code: of the queues, of the bits that say which are occupied, and of how many wait in each.
-    pub const QUEUES_AT: usize = offset_of!(Ready, queues);
-    /// See [`Ready::QUEUES_AT`].
-    pub const OCCUPIED_AT: usize = offset_of!(Ready, occupied);
-    /// See [`Ready::QUEUES_AT`].
-    pub const COUNTS_AT: usize = offset_of!(Ready, counts);
-
     /// Lets a thread wait for its turn, behind its equals.
     pub fn push(&mut self, threads: &mut Slab<Thread>, at: Ref<Thread>, priority: u8) {
         self.queues[priority as usize].push(threads, at);
-        self.occupied |= 1 << priority;
-        self.counts[priority as usize] += 1;
+        self.count_one_more(priority);
     }
 
     /// Lets a thread go on next among its equals: it was interrupted by a more urgent one.
     pub fn push_front(&mut self, threads: &mut Slab<Thread>, at: Ref<Thread>, priority: u8) {
         self.queues[priority as usize].push_front(threads, at);
+        self.count_one_more(priority);
+    }
+
+    fn count_one_more(&mut self, priority: u8) {
         self.occupied |= 1 << priority;
         self.counts[priority as usize] += 1;
     }
@@ -180,13 +57,9 @@ impl Ready {
     /// Takes out the thread that should run next.
     pub fn pop(&mut self, threads: &mut Slab<Thread>) -> Option<Ref<Thread>> {
         let priority = self.highest()?;
-        let queue = &mut self.queues[priority as usize];
-        let at = queue.pop(threads);
-        self.counts[priority as usize] -= 1;
-        if queue.is_empty() {
-            self.occupied &= !(1 << priority);
-        }
-        at
+        let at = self.queues[priority as usize].first();
+        self.remove(threads, at, priority);
+        Some(at)
     }
 
     /// How long a thread of this priority may run before the others have their turn, in nanoseconds: so many threads
@@ -210,16 +83,6 @@ impl Ready {
     /// Whether somebody waits at `priority`.
     pub fn occupied_at(&self, priority: u8) -> bool {
         self.occupied & 1 << priority != 0
-    }
-
-    /// How many wait at one priority, for checks.
-    pub fn count(&self, priority: u8) -> u32 {
-        self.counts[priority as usize]
-    }
-
-    /// The queue of one priority, for checks.
-    pub fn queue(&self, priority: u8) -> &Queue {
-        &self.queues[priority as usize]
     }
 }
 
@@ -275,7 +138,7 @@ mod tests {
                     _ => {}
                 }
                 for (priority, queue) in model.iter().enumerate() {
-                    let here: Vec<_> = ready.queue(priority as u8).iter(&threads).collect();
+                    let here: Vec<_> = ready.queues[priority].iter(&threads).collect();
                     proptest::prop_assert_eq!(here, queue.iter().map(|&who| all[who]).collect::<Vec<_>>());
                 }
             }

@@ -3,14 +3,11 @@
 //! That is the earliest deadline, the earliest alarm of a resident service, or the end of the current
 //! slice if somebody of the same priority waits. With none of them the timer is off.
 
-use parley_abi::Errno;
-use parley_abi::msg::event;
+use parley_abi::{Errno, event};
 
-use crate::HAS_RESIDENTS;
-use crate::kernel::Core;
-use crate::mem::slab::Ref;
-use crate::object::endpoint::Event;
-use crate::object::thread::{State, Thread};
+use crate::mem::Ref;
+use crate::object::{Event, State, Thread};
+use crate::{Core, IMAGE};
 
 /// Deadlines that one timer interrupt serves: the next one comes at once for the rest.
 const AT_ONCE: usize = 16;
@@ -19,12 +16,10 @@ impl Core {
     /// Sets the timer to the next moment that matters.
     pub fn update_timer(&mut self) {
         let deadline = self.deadlines.first(&self.threads).map_or(u64::MAX, |first| first.0);
-        let residents = if HAS_RESIDENTS { &self.residents[..] } else { &[] };
-        let alarm = residents.iter().map(|resident| resident.alarm).filter(|&at| at != 0).min();
         let shared = self.threads.get(self.current).is_some_and(|current| self.ready.occupied_at(current.priority));
         let slice = if shared { self.slice_end } else { u64::MAX };
         let dump = if self.dump.due == 0 { u64::MAX } else { self.dump.due };
-        self.apic.set_timer(&self.clock, deadline.min(alarm.unwrap_or(u64::MAX)).min(slice).min(dump));
+        self.apic.set_timer(&self.clock, deadline.min(IMAGE.residents.next_alarm()).min(slice).min(dump));
     }
 
     /// The timer's interrupt.
@@ -38,7 +33,7 @@ impl Core {
                 _ => break,
             }
         }
-        self.ring_alarms(now);
+        IMAGE.residents.ring_alarms(self, now);
         self.go_on_dumping(now);
         if let Some(current) = self.threads.get(self.current) {
             let priority = current.priority;

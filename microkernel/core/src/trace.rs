@@ -16,9 +16,8 @@ use crate::arch::frame::SYSCALL;
 use crate::arch::vectors;
 use crate::boot::ROOT_QUOTA;
 use crate::kernel::Core;
-use crate::mem::frames::Phys;
-use crate::mem::slab::Ref;
-use crate::object::thread::Thread;
+use crate::mem::Ref;
+use crate::object::{Memory, Thread};
 
 /// Events in a page.
 const PER_PAGE: usize = PAGE / size_of::<Event>();
@@ -30,47 +29,48 @@ const PAGES: usize = EVENTS / PER_PAGE;
 pub struct Trace {
     /// Whether events are recorded.
     pub on: bool,
-    pages: Option<[Phys; PAGES]>,
+    /// Where they lie.
+    memory: Ref<Memory>,
     /// Events written and read since it was switched on.
     written: u64,
     read: u64,
 }
 
-impl Trace {
+impl Core {
     /// Where event number `number` lies.
-    fn place(&self, number: u64) -> Option<*mut Event> {
+    fn event(&mut self, number: u64) -> Option<*mut Event> {
         let at = number as usize % EVENTS;
-        Some(self.pages.as_ref()?[at / PER_PAGE].pointer::<Event>().wrapping_add(at % PER_PAGE))
+        let page = self.memories.get_mut(self.trace.memory)?.frame((at / PER_PAGE) as u64, &mut self.frames)?;
+        Some(page.pointer::<Event>().wrapping_add(at % PER_PAGE))
     }
 
     /// The oldest event that was not read.
-    fn next(&mut self) -> Option<Event> {
-        let oldest = self.written.saturating_sub(EVENTS as u64);
-        if self.read < oldest {
-            let lost = oldest - core::mem::replace(&mut self.read, oldest);
-            return Some(Event { kind: kind::LOST, thread: NOBODY, words: [lost, 0], ..Event::default() });
+    fn next_recorded(&mut self) -> Option<Event> {
+        let Trace { written, read, .. } = self.trace;
+        let oldest = written.saturating_sub(EVENTS as u64);
+        if read < oldest {
+            self.trace.read = oldest;
+            return Some(Event { kind: kind::LOST, thread: NOBODY, words: [oldest - read, 0], ..Event::default() });
         }
-        let place = self.place(self.read).filter(|_| self.read < self.written)?;
-        self.read += 1;
+        let place = self.event(read).filter(|_| read < written)?;
+        self.trace.read += 1;
         // SAFETY: the place is in a page that is the ring's alone, and was written.
         Some(unsafe { place.read() })
     }
-}
 
-impl Core {
     /// Switches the trace. EINVAL: no such mode. ENOMEM: no memory for the ring.
     pub fn switch_trace(&mut self, to: u64) -> Result<(), Errno> {
         match to {
             mode::ON => {
-                if self.trace.pages.is_none() {
-                    self.trace.pages = Some(self.trace_pages()?);
+                if self.memories.get(self.trace.memory).is_none() {
+                    self.trace.memory = self.create_memory(ROOT_QUOTA, PAGES as u64)?;
                 }
-                self.trace = Trace { on: true, pages: self.trace.pages, written: 0, read: 0 };
+                self.trace = Trace { on: true, memory: self.trace.memory, written: 0, read: 0 };
             }
             mode::PAUSE => self.trace.on = false,
             mode::OFF => {
-                let pages = core::mem::take(&mut self.trace).pages;
-                pages.into_iter().flatten().for_each(|page| self.return_page(page));
+                let memory = core::mem::take(&mut self.trace).memory;
+                while self.free_memory_step(memory) {}
             }
             _ => return Err(Errno::EINVAL),
         }
@@ -89,39 +89,16 @@ impl Core {
         entry::choose_syscall_entry(self.trace.on, self.short_cuts);
     }
 
-    fn trace_pages(&mut self) -> Result<[Phys; PAGES], Errno> {
-        let mut pages = [Phys(0); PAGES];
-        for at in 0..PAGES {
-            let page = self.quotas.charge(ROOT_QUOTA, PAGE as u64).and_then(|()| {
-                let page = self.frames.take_zeroed();
-                page.ok_or(Errno::ENOMEM).inspect_err(|_| self.quotas.refund(ROOT_QUOTA, PAGE as u64))
-            });
-            match page {
-                Ok(page) => pages[at] = page,
-                Err(errno) => {
-                    pages[..at].iter().for_each(|&page| self.return_page(page));
-                    return Err(errno);
-                }
-            }
-        }
-        Ok(pages)
-    }
-
-    fn return_page(&mut self, page: Phys) {
-        self.frames.put(page);
-        self.quotas.refund(ROOT_QUOTA, PAGE as u64);
-    }
-
     /// Takes the oldest events out; how many.
     pub fn take_events(&mut self, into: &mut [Event]) -> usize {
-        let taken = into.iter_mut().map_while(|place| self.trace.next().map(|event| *place = event));
+        let taken = into.iter_mut().map_while(|place| self.next_recorded().map(|event| *place = event));
         taken.count()
     }
 
     fn record(&mut self, thread: Ref<Thread>, kind: u32, words: [u64; 2]) {
         let thread = if thread == Ref::NONE { NOBODY } else { thread.place };
         let event = Event { time: self.clock.now(), thread, kind, words };
-        if let Some(place) = self.trace.place(self.trace.written).filter(|_| self.trace.on) {
+        if let Some(place) = self.event(self.trace.written).filter(|_| self.trace.on) {
             // SAFETY: the place is in a page that is the ring's alone.
             unsafe { place.write(event) };
             self.trace.written += 1;

@@ -6,8 +6,7 @@
 
 use crate::arch::paging;
 use crate::arch::tlb::Root;
-use crate::kernel::Core;
-use crate::mem::frames::ENTRIES;
+use crate::mem::ENTRIES;
 use parley_abi::PAGE;
 
 /// A stretch of user memory that ring 3 claims to have.
@@ -38,7 +37,7 @@ pub struct Copied {
 
 /// Bytes from `address` to the end of its page.
 #[inline(always)]
-fn to_page_end(address: u64) -> usize {
+pub fn to_page_end(address: u64) -> usize {
     PAGE - (address as usize % PAGE)
 }
 
@@ -191,38 +190,13 @@ pub fn copy_between(
     Ok(done)
 }
 
-impl Core {
-    /// Copies `from` to the current thread's memory, as far as the shorter of the two goes. A fault after some bytes is
-    /// a short copy. Bytes copied, or EFAULT, negated.
-    #[inline(always)]
-    pub fn copy_to_current(&mut self, address: u64, len: u64, from: &[u8]) -> i64 {
-        let bytes = len.min(from.len() as u64) as usize;
-        if bytes <= to_page_end(address)
-            && let Some(to) = self.leaves[1].lookup(self.root, address, true)
-        {
-            // SAFETY: as `Claim::copy_out`; `bytes` reaches past neither the page nor the source.
-            let rep_extra = unsafe { copy(to, from.as_ptr(), bytes) };
-            self.count_copy(Copied { bytes, rep_extra });
-            return bytes as i64;
-        }
-        self.copy_to_current_by_pages(self.claim(address, len), from)
-    }
-
-    #[inline(never)]
-    fn copy_to_current_by_pages(&mut self, to: Claim, from: &[u8]) -> i64 {
-        let Ok(copied) = to.copy_out(from) else { return parley_abi::Errno::EFAULT.negated() };
-        self.count_copy(copied);
-        copied.bytes as i64
-    }
-}
-
 /// The one copy loop of the core: eight bytes an iteration, then the rest. Returns the iterations, which are
 /// what `-icount` counts and the collapsed figures leave out (see `Counters::rep_extra`).
 ///
 /// # Safety
 /// `from` is readable and `to` is writable for `bytes` bytes.
 #[inline(always)]
-unsafe fn copy(to: *mut u8, from: *const u8, bytes: usize) -> u64 {
+pub unsafe fn copy(to: *mut u8, from: *const u8, bytes: usize) -> u64 {
     let (words, rest) = (bytes / 8, bytes % 8);
     if cfg!(miri) {
         // SAFETY: as below. Miri knows no assembly.

@@ -4,8 +4,7 @@
 #![no_std]
 #![no_main]
 
-extern crate parley_mem as _;
-
+use parley_core::ipc::resident::Nobody;
 use parley_core::{Composition, image};
 
-image!(Composition { name: "micro", heap: false, place: None });
+image!(Composition { name: "micro", heap: false, residents: &Nobody });

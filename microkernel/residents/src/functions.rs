@@ -4,20 +4,24 @@
 //! twice only if it calls others and they call it, or tell it something. Before a service can reach others its seat
 //! marks it as busy ([`Seat::open_up`]), and the core calls no service that is.
 
+use core::sync::atomic::Ordering::Relaxed;
+
 use parley_abi::Errno;
 use parley_abi::msg::event::{CANCEL, NOTIFIED};
 use parley_abi::msg::{Token, Words};
 use parley_abi::row::{Op, Shape};
 use parley_core::Core;
 use parley_core::ipc::call::Sent;
-use parley_core::ipc::resident::{LEFT, Ops, Rows};
 use parley_core::mem::slab::Ref;
 use parley_core::object::endpoint::Event;
 use parley_core::object::table::Packed;
-use parley_core::object::thread::{State, Thread};
+use parley_core::object::thread::{Kind, State, Thread};
+use parley_core::uaccess::{Claim, Copied, copy, to_page_end};
 use parley_seam::{Cx, Outcome, RowSink, RowType, Service};
 
 use crate::Seat;
+use crate::places::{Ops, find, place, serve, tenant};
+use crate::rows::{LEFT, Rows};
 
 /// The functions of any service.
 pub fn ops<S: Service>() -> &'static Ops {
@@ -49,14 +53,13 @@ pub fn rows<S: Service>(service: &'static mut S, number: u8) -> Rows {
 
 /// Lets a service do something that may reach others.
 fn occupied<S: Service, T>(core: &mut Core, number: u8, work: impl FnOnce(&mut S, &mut Core) -> T) -> T {
-    let place = &mut core.residents[number as usize];
-    place.busy = true;
+    place(number).busy.store(true, Relaxed);
     // SAFETY: 1. `Home::settle` made these functions and that pointer for the same type; 2. it leads to static memory
     // that was lent for ever; 3. it is not borrowed: a service that runs and has reached this is busy, and the
     // core does not call one that is.
-    let service = unsafe { &mut *place.rows.service.cast::<S>() };
+    let service = unsafe { &mut *tenant(number).rows.service.cast::<S>() };
     let done = work(service, core);
-    core.residents[number as usize].busy = false;
+    place(number).busy.store(false, Relaxed);
     done
 }
 
@@ -173,7 +176,31 @@ const fn writable<R: RowType>() -> Option<(usize, Option<u64>)> {
 #[inline(always)]
 fn give<R: RowType>(core: &mut Core, words: &Words, bytes: &[u8]) -> i64 {
     let Some((word, size)) = writable::<R>() else { return Errno::EACCES.negated() };
-    core.copy_to_current(words[word], size.unwrap_or_else(|| words[(word + 1) % words.len()]), bytes)
+    copy_to_current(core, words[word], size.unwrap_or_else(|| words[(word + 1) % words.len()]), bytes)
+}
+
+/// Copies `from` to the current thread's memory, as far as the shorter of the two goes. A fault after some bytes is
+/// a short copy. Bytes copied, or EFAULT, negated.
+#[inline(always)]
+fn copy_to_current(core: &mut Core, address: u64, len: u64, from: &[u8]) -> i64 {
+    let bytes = len.min(from.len() as u64) as usize;
+    if bytes <= to_page_end(address)
+        && let Some(to) = core.leaves[1].lookup(core.root, address, true)
+    {
+        // SAFETY: a user page in the direct map, which ring 3 may write; `bytes` reaches past neither the page nor the
+        // source, and memory of services and user pages never overlap.
+        let rep_extra = unsafe { copy(to, from.as_ptr(), bytes) };
+        core.count_copy(Copied { bytes, rep_extra });
+        return bytes as i64;
+    }
+    copy_by_pages(core, core.claim(address, len), from)
+}
+
+#[inline(never)]
+fn copy_by_pages(core: &mut Core, to: Claim, from: &[u8]) -> i64 {
+    let Ok(copied) = to.copy_out(from) else { return Errno::EFAULT.negated() };
+    core.count_copy(copied);
+    copied.bytes as i64
 }
 
 /// The end of a row that has been written down: its result, unless the thread waits or somebody else may go first.
@@ -181,7 +208,7 @@ fn give<R: RowType>(core: &mut Core, words: &Words, bytes: &[u8]) -> i64 {
 fn finish(core: &mut Core, number: u8, outcome: Outcome<'_>) -> i64 {
     let caller = core.current;
     let sent = conclude(core, number, caller, outcome);
-    core.residents[number as usize].busy = false;
+    place(number).busy.store(false, Relaxed);
     match sent {
         Sent::Answered(result) if !core.resched => result,
         Sent::Answered(result) => {
@@ -203,8 +230,7 @@ fn conclude(core: &mut Core, number: u8, caller: Ref<Thread>, outcome: Outcome<'
             errno => errno,
         },
         Outcome::Open { badge, close_on_exec } => {
-            let endpoint = core.residents[number as usize].endpoint;
-            core.open(caller, endpoint, badge, close_on_exec).unwrap_or_else(Errno::negated)
+            core.open(caller, tenant(number).endpoint, badge, close_on_exec).unwrap_or_else(Errno::negated)
         }
         Outcome::Words(words) => {
             core.complete(caller, 0, words[0] as i64, words);
@@ -221,7 +247,23 @@ fn conclude(core: &mut Core, number: u8, caller: Ref<Thread>, outcome: Outcome<'
             return forward(core, number, caller, service, label, words);
         }
     };
-    Sent::Answered(core.settle_request(caller, result))
+    Sent::Answered(settle_request(core, caller, result))
+}
+
+/// Ends a request that was answered at once; a POSIX caller's result is returned and not stored.
+fn settle_request(core: &mut Core, caller: Ref<Thread>, result: i64) -> i64 {
+    let thread = core.threads.live(caller);
+    thread.state = State::Ready;
+    let how = thread.request.how;
+    if how.kind != Kind::Posix || how.reserved {
+        core.complete(caller, 0, result, [0; 6]);
+    }
+    result
+}
+
+/// Ends a request of `caller` that is written down with an error.
+pub fn refuse(core: &mut Core, caller: Ref<Thread>, errno: Errno) -> Sent {
+    Sent::Answered(settle_request(core, caller, errno.negated()))
 }
 
 /// Copies to the buffer of a request that is written down. Bytes copied, or a negated errno.
@@ -230,16 +272,11 @@ fn give_data(core: &mut Core, caller: Ref<Thread>, bytes: &[u8]) -> i64 {
         Ok(to) => to,
         Err(errno) => return errno.negated(),
     };
-    let Ok(copied) = to.copy_out(bytes) else { return Errno::EFAULT.negated() };
-    core.count_copy(copied);
-    copied.bytes as i64
+    copy_by_pages(core, to, bytes)
 }
 
 fn forward(core: &mut Core, from: u8, caller: Ref<Thread>, to: u8, label: u32, words: [u64; 4]) -> Sent {
-    if to == from || to as usize >= core.residents.len() || !core.is_resident(to as usize) {
-        return core.refuse(caller, Errno::ENXIO);
-    }
-    let endpoint = core.residents[to as usize].endpoint;
-    core.readdress(caller, endpoint, label, words);
-    core.call_resident(to, caller)
+    let Some(tenant) = find(to).filter(|_| to != from) else { return refuse(core, caller, Errno::ENXIO) };
+    core.readdress(caller, tenant.endpoint, label, words);
+    serve(core, to, caller)
 }

@@ -7,18 +7,23 @@
 //! exhaustion is ENOMEM.
 #![no_std]
 
+mod entry;
 mod functions;
+mod places;
+mod rows;
 mod seat;
 
 use core::alloc::{GlobalAlloc, Layout};
 use core::mem::MaybeUninit;
 
-use parley_core::ipc::resident::{Placement, Rows};
 use parley_seam::Service;
 use spin::{Mutex, MutexGuard, Once};
 use talc::TalcLock;
 use talc::source::Manual;
 
+use rows::Rows;
+
+pub use places::{Linked, Placement, settle};
 pub use seat::Seat;
 
 /// The heap of the resident services.
@@ -69,9 +74,9 @@ impl<S> Home<S> {
 }
 
 impl<S: Service + Send> Home<S> {
-    /// Lets the service live here for ever, as service `number`; `irqs` are global interrupt lines and the notification
+    /// Lets the service be here for ever, as service `number`; `irqs` are global interrupt lines and the notification
     /// bits that they become. A second one would wait for ever: there is one service a home.
-    pub fn settle(&'static self, number: u8, irqs: &'static [(u32, u64)], make: impl FnOnce() -> S) -> Placement {
+    pub fn prepare(&'static self, number: u8, irqs: &'static [(u32, u64)], make: impl FnOnce() -> S) -> Placement {
         let service: &'static mut S = MutexGuard::leak(self.service.call_once(|| Mutex::new(make())).lock());
         let rows = self.rows.call_once(|| functions::rows(service, number));
         Placement { number, ops: functions::ops::<S>(), rows, irqs }

@@ -1,5 +1,7 @@
 //! The world as a service in ring 0 sees it: the core, through [`Host`].
 
+use core::sync::atomic::Ordering::Relaxed;
+
 use parley_abi::Errno;
 use parley_abi::msg::{Token, Words};
 use parley_abi::slot::service::NAMES;
@@ -9,6 +11,8 @@ use parley_core::mem::slab::Ref;
 use parley_core::object::table::Packed;
 use parley_core::object::thread::{How, Kind, State, Thread};
 use parley_seam::Host;
+
+use crate::places::{ask, place, tenant};
 
 /// What a service is asked from, while it runs.
 pub struct Seat<'a> {
@@ -30,16 +34,15 @@ impl Seat<'_> {
 
     #[inline(never)]
     fn write_down(&mut self, row: Packed, badge: u64) {
-        let place = &mut self.core.residents[self.number as usize];
-        place.busy = true;
-        let (endpoint, first) = (place.endpoint, row.is_sent_to() as u8);
+        place(self.number).busy.store(true, Relaxed);
+        let (endpoint, first) = (tenant(self.number).endpoint, row.is_sent_to() as u8);
         let caller = self.core.note_request(endpoint, badge, How::in_registers(Kind::Posix, first), row);
         self.core.threads[caller].state = State::Awaiting;
     }
 
     fn caller(&mut self, token: Token) -> Result<Ref<Thread>, Errno> {
         self.open_up();
-        self.core.awaiting(self.core.residents[self.number as usize].endpoint, token)
+        self.core.awaiting(tenant(self.number).endpoint, token)
     }
 }
 
@@ -76,11 +79,11 @@ impl Host for Seat<'_> {
 
     fn call(&mut self, service: u8, label: u32, words: Words) -> Result<Words, Errno> {
         self.open_up();
-        self.core.ask_resident(service, label, &words)
+        ask(self.core, service, label, &words)
     }
 
     fn set_alarm(&mut self, at: u64) {
-        self.core.residents[self.number as usize].alarm = at;
+        place(self.number).alarm.store(at, Relaxed);
         self.core.update_timer();
     }
 
@@ -96,7 +99,7 @@ impl Host for Seat<'_> {
     }
 
     fn read_log(&mut self, into: &mut [u8]) -> usize {
-        self.core.log.claim_by_resident(self.number);
+        self.core.log.claim(tenant(self.number).endpoint);
         self.core.log.take(into)
     }
 }

@@ -26,9 +26,9 @@ mod table;
 #[cfg(test)]
 mod tests;
 
-use parley_abi::call::{gone_bit, news_bit};
 use parley_abi::linux::Stat;
 use parley_abi::msg::Words;
+use parley_abi::news::{gone_bit, news_bit};
 use parley_abi::slot::service;
 use parley_abi::{Errno, PAGE, PATH_MAX};
 use parley_proto::{Cx, Host, Outcome, RowSink, Service, file, vfs};

@@ -7,10 +7,10 @@ use acpi::madt::{Madt, MadtEntry};
 use acpi::{AcpiHandler, AcpiTables, HpetInfo, PhysicalMapping};
 
 use crate::arch::apic::Controllers;
-use crate::arch::clock::{Clock, Reference};
+use crate::arch::clock::Clock;
 use crate::kernel::Core;
 use crate::log::Level;
-use crate::mem::frames::Phys;
+use crate::mem::Phys;
 
 /// Physical memory is all mapped: there is nothing to map or unmap.
 #[derive(Clone)]
@@ -33,9 +33,12 @@ pub fn set_up(core: &mut Core, rsdp: u64, began: u64) {
     let tables = tables.unwrap_or_else(|_| panic!("boot: the ACPI tables are broken"));
     let controllers = controllers(&tables);
     core.apic.set_up(&controllers);
-    let reference = HpetInfo::new(&tables).map_or(Reference::Pit, |hpet| Reference::Hpet(hpet.base_address as u64));
-    core.clock = Clock::calibrate(began, &core.apic, reference);
-    core.log(Level::Info, format_args!("clock: {} kHz, by the {}", core.clock.hz / 1000, reference.name()));
+    let hpet = HpetInfo::new(&tables).ok().map(|hpet| hpet.base_address as u64);
+    core.clock = Clock::calibrate(began, &core.apic, hpet);
+    core.log(
+        Level::Info,
+        format_args!("clock: {} kHz, by the {}", core.clock.hz / 1000, hpet.map_or("PIT", |_| "HPET")),
+    );
     if let Ok(fadt) = tables.find_table::<Fadt>() {
         core.power.control = fadt.pm1a_control_block().map_or(0, |block| block.address as u16);
         core.power.timer = fadt.pm_timer_block().ok().flatten().map_or(0, |block| block.address as u16);

@@ -4,6 +4,7 @@
 
 use core::fmt::Write;
 use core::mem::MaybeUninit;
+use core::ops::Range;
 
 use limine::BaseRevision;
 use limine::memory_map::EntryType;
@@ -12,55 +13,41 @@ use limine::request::{
     RequestsStartMarker, RsdpRequest,
 };
 
-use super::Composition;
+use crate::IMAGE;
 use crate::arch::paging::Image;
 use crate::arch::ports;
 use crate::arch::serial::COM1;
-use crate::mem::frames::{DIRECT, Frames, Phys};
+use crate::mem::{DIRECT, Frames, Phys};
 use crate::panic::{DEBUG_EXIT, PANICKED};
 use parley_abi::PAGE;
 use parley_abi::boot::CMDLINE_MAX;
 
-#[used]
-#[unsafe(link_section = ".requests_start")]
-static START: RequestsStartMarker = RequestsStartMarker::new();
-#[used]
-#[unsafe(link_section = ".requests")]
-static REVISION: BaseRevision = BaseRevision::with_revision(2);
-#[used]
-#[unsafe(link_section = ".requests")]
-static HHDM: HhdmRequest = HhdmRequest::new();
-#[used]
-#[unsafe(link_section = ".requests")]
-static MEMORY: MemoryMapRequest = MemoryMapRequest::new();
-#[used]
-#[unsafe(link_section = ".requests")]
-static ADDRESS: ExecutableAddressRequest = ExecutableAddressRequest::new();
-#[used]
-#[unsafe(link_section = ".requests")]
-static KERNEL_FILE: ExecutableFileRequest = ExecutableFileRequest::new();
-#[used]
-#[unsafe(link_section = ".requests")]
-static MODULES: ModuleRequest = ModuleRequest::new();
-#[used]
-#[unsafe(link_section = ".requests")]
-static RSDP: RsdpRequest = RsdpRequest::new();
-#[used]
-#[unsafe(link_section = ".requests_end")]
-static END: RequestsEndMarker = RequestsEndMarker::new();
+/// What the loader looks for in the image, in this order.
+macro_rules! requests {
+    ($($section:literal $name:ident: $what:ty = $value:expr;)*) => {
+        $(#[used]
+        #[unsafe(link_section = $section)]
+        static $name: $what = $value;)*
+    };
+}
+
+requests! {
+    ".requests_start" START: RequestsStartMarker = RequestsStartMarker::new();
+    ".requests" REVISION: BaseRevision = BaseRevision::with_revision(2);
+    ".requests" HHDM: HhdmRequest = HhdmRequest::new();
+    ".requests" MEMORY: MemoryMapRequest = MemoryMapRequest::new();
+    ".requests" ADDRESS: ExecutableAddressRequest = ExecutableAddressRequest::new();
+    ".requests" KERNEL_FILE: ExecutableFileRequest = ExecutableFileRequest::new();
+    ".requests" MODULES: ModuleRequest = ModuleRequest::new();
+    ".requests" RSDP: RsdpRequest = RsdpRequest::new();
+    ".requests_end" END: RequestsEndMarker = RequestsEndMarker::new();
+}
 
 unsafe extern "C" {
     static __image_start: u8;
     static __text_end: u8;
     static __rodata_end: u8;
     static __image_end: u8;
-}
-
-/// A stretch of physical memory.
-#[derive(Clone, Copy, Debug)]
-struct Stretch {
-    start: u64,
-    end: u64,
 }
 
 /// Stretches of usable or reclaimable memory that are kept; more are ignored.
@@ -86,8 +73,8 @@ pub struct Facts {
     pub archive_at: Phys,
     /// The command line.
     pub cmdline: heapless::String<CMDLINE_MAX>,
-    usable: heapless::Vec<Stretch, STRETCHES>,
-    reclaimable: heapless::Vec<Stretch, STRETCHES>,
+    usable: heapless::Vec<Range<u64>, STRETCHES>,
+    reclaimable: heapless::Vec<Range<u64>, STRETCHES>,
 }
 
 impl Facts {
@@ -98,8 +85,8 @@ impl Facts {
 }
 
 /// Says on the serial port why this loader will not do, and stops.
-fn refuse(composition: &Composition, why: &str) -> ! {
-    let _ = writeln!({ COM1 }, "\nparley {}: boot: {why}", composition.name);
+fn refuse(why: &str) -> ! {
+    let _ = writeln!({ COM1 }, "\nparley {}: boot: {why}", IMAGE.name);
     ports::out32(DEBUG_EXIT, PANICKED);
     loop {
         x86_64::instructions::hlt();
@@ -107,10 +94,10 @@ fn refuse(composition: &Composition, why: &str) -> ! {
 }
 
 /// Reads everything the loader answered. Refuses to boot if something is missing.
-pub fn facts(composition: &Composition) -> Facts {
+pub fn facts() -> Facts {
     let need = |answered: bool, what: &str| {
         if !answered {
-            refuse(composition, what);
+            refuse(what);
         }
     };
     need(
@@ -122,7 +109,7 @@ pub fn facts(composition: &Composition) -> Facts {
     need(ADDRESS.get_response().is_some(), "the boot loader does not say where the kernel lies");
     need(RSDP.get_response().is_some(), "there are no ACPI tables");
     let module = MODULES.get_response().and_then(|modules| modules.modules().first().copied());
-    let Some(module) = module else { refuse(composition, "the boot archive is missing: add boot.tar as a module") };
+    let Some(module) = module else { refuse("the boot archive is missing: add boot.tar as a module") };
     let archive_at = Phys(module.addr().addr() as u64 - DIRECT);
     // SAFETY: the loader promises that the module lies there; its memory is of the type "executable and
     // modules", which is never reused.
@@ -165,10 +152,8 @@ fn image() -> Image {
 fn read_memory_map(facts: &mut Facts) {
     let page = PAGE as u64;
     for entry in MEMORY.get_response().expect("checked before").entries() {
-        let stretch = Stretch {
-            start: entry.base.next_multiple_of(page).max(page),
-            end: (entry.base + entry.length) / page * page,
-        };
+        let end = (entry.base + entry.length) / page * page;
+        let stretch = entry.base.next_multiple_of(page).max(page)..end;
         let kept = match entry.entry_type {
             EntryType::USABLE => facts.usable.push(stretch),
             EntryType::BOOTLOADER_RECLAIMABLE => facts.reclaimable.push(stretch),
@@ -176,17 +161,17 @@ fn read_memory_map(facts: &mut Facts) {
             _ => continue,
         };
         let _ = kept;
-        facts.top = facts.top.max(stretch.end.next_multiple_of(2 << 20));
+        facts.top = facts.top.max(end.next_multiple_of(2 << 20));
     }
 }
 
 /// Takes over the usable memory. The heap of the resident services is the end of the largest stretch.
-pub fn take_memory(facts: &Facts, wants_heap: bool) -> (Frames, &'static mut [MaybeUninit<u8>]) {
+pub fn take_memory(facts: &Facts) -> (Frames, &'static mut [MaybeUninit<u8>]) {
     let bytes: u64 = facts.usable.iter().map(|stretch| stretch.end.saturating_sub(stretch.start)).sum();
     let largest = facts.usable.iter().max_by_key(|stretch| stretch.end.saturating_sub(stretch.start));
     let largest = largest.map_or(0, |stretch| stretch.end);
-    let heap_bytes = if wants_heap { (bytes / HEAP_SHARE).min(HEAP_MOST) / PAGE as u64 * PAGE as u64 } else { 0 };
-    let mut frames = Frames::new();
+    let heap_bytes = if IMAGE.heap { (bytes / HEAP_SHARE).min(HEAP_MOST) / PAGE as u64 * PAGE as u64 } else { 0 };
+    let mut frames = Frames::default();
     for stretch in &facts.usable {
         let end = if stretch.end == largest { stretch.end - heap_bytes } else { stretch.end };
         // SAFETY: 1. the loader says that nobody uses this memory; 2. it maps all of it at `DIRECT`;

@@ -4,19 +4,14 @@ use elf::ElfBytes;
 use elf::endian::LittleEndian;
 use elf::segment::ProgramHeader;
 use parley_abi::boot::{CMDLINE_MAX, INFO_AT, Info, MAGIC};
-use parley_abi::call::{Rights, kind, prot};
 use parley_abi::slot::{self, service};
-use parley_abi::{PAGE, USER_END, USER_START};
+use parley_abi::{PAGE, Rights, USER_END, USER_START, kind, prot};
 
-use super::{Composition, Facts, ROOT_QUOTA, need};
-use crate::kernel::Core;
-use crate::mem::slab::Ref;
-use crate::object::handle::Handle;
-use crate::object::memory::Memory;
-use crate::object::region::Mapping;
-use crate::object::space::Space;
-use crate::object::thread::NewThread;
+use super::{Facts, ROOT_QUOTA, need};
+use crate::mem::Ref;
+use crate::object::{Endpoint, Handle, Memory, NewThread, Region, Space};
 use crate::sched::SUPERVISOR;
+use crate::{Core, IMAGE};
 
 /// Where init's stack ends, and how large it is.
 const STACK_TOP: u64 = 0x7ffe_0000_0000;
@@ -29,13 +24,13 @@ const NO_MEMORY: &str = "no memory for init";
 const NAME: &str = "init";
 
 /// Loads init from the boot archive and gives it everything there is.
-pub fn launch(core: &mut Core, composition: &Composition, facts: &Facts) {
+pub fn launch(core: &mut Core, facts: &Facts) {
     let file = find(facts.archive);
     let space = need(core.create_space(ROOT_QUOTA), NO_MEMORY);
     core.spaces[space].name[..NAME.len()].copy_from_slice(NAME.as_bytes());
     let entry = load(core, space, file);
     map_new(core, space, STACK_TOP - STACK_PAGES * PAGE as u64, STACK_PAGES, prot::READ | prot::WRITE, &[]);
-    let info = info(core, composition, facts);
+    let info = info(core, facts);
     // SAFETY: `Info` is integers and bytes without padding that matters; it is only read as bytes.
     let bytes = unsafe { core::slice::from_raw_parts(core::ptr::from_ref(&info).cast(), size_of::<Info>()) };
     map_new(core, space, INFO_AT, 1, prot::READ, bytes);
@@ -75,13 +70,8 @@ fn map_segment(core: &mut Core, space: Ref<Space>, file: &[u8], segment: &Progra
     let (Some(end), Some(bytes)) = (end, bytes.filter(|_| len <= size)) else {
         panic!("boot: '{NAME}' has a segment at {address:#x} that cannot be loaded");
     };
-    let mut protection = prot::READ;
-    if segment.p_flags & elf::abi::PF_W != 0 {
-        protection |= prot::WRITE;
-    }
-    if segment.p_flags & elf::abi::PF_X != 0 {
-        protection |= prot::EXECUTE;
-    }
+    let may = |flag, right| if segment.p_flags & flag != 0 { right } else { 0 };
+    let protection = prot::READ | may(elf::abi::PF_W, prot::WRITE) | may(elf::abi::PF_X, prot::EXECUTE);
     assert!(address.is_multiple_of(page), "boot: '{NAME}' has a segment at {address:#x} that is not page-aligned");
     map_new(core, space, address, (end - address).div_ceil(page), protection, bytes);
 }
@@ -92,11 +82,11 @@ fn map_new(core: &mut Core, space: Ref<Space>, address: u64, pages: u64, prot: u
     for (number, chunk) in bytes.chunks(PAGE).enumerate() {
         write_page(core, memory, number as u64, chunk);
     }
-    let mut wish = Mapping { space, memory, address, first: 0, pages, prot };
+    let mut wish = Region { space, memory, address, pages, prot, ..Region::default() };
     while wish.pages > 0 {
         let left = need(core.map_step(wish), "the segments of init overlap, or there is no memory for it");
         let done = wish.pages - left;
-        wish = Mapping { address: wish.address + done * PAGE as u64, first: wish.first + done, pages: left, ..wish };
+        wish = Region { address: wish.address + done * PAGE as u64, first: wish.first + done, pages: left, ..wish };
     }
 }
 
@@ -106,19 +96,19 @@ fn write_page(core: &mut Core, memory: Ref<Memory>, number: u64, bytes: &[u8]) {
     unsafe { core::ptr::copy_nonoverlapping(bytes.as_ptr(), frame.pointer(), bytes.len()) };
 }
 
-fn info(core: &Core, composition: &Composition, facts: &Facts) -> Info {
+fn info(core: &Core, facts: &Facts) -> Info {
     let mut info = Info {
         magic: MAGIC,
         tsc_hz: core.clock.hz,
         tsc_start: core.clock.start,
         archive_len: facts.archive.len() as u64,
         pm_timer: u64::from(core.power.timer),
-        resident: (0..service::COUNT).filter(|&number| core.is_resident(number)).map(|number| 1 << number).sum(),
+        resident: residents().map(|(number, _)| 1 << number).sum(),
         kernel: [0; 16],
         cmdline_len: facts.cmdline.len().min(CMDLINE_MAX) as u64,
         cmdline: [0; CMDLINE_MAX],
     };
-    info.kernel[..composition.name.len()].copy_from_slice(composition.name.as_bytes());
+    info.kernel[..IMAGE.name.len()].copy_from_slice(IMAGE.name.as_bytes());
     info.cmdline[..facts.cmdline.len()].copy_from_slice(facts.cmdline.as_bytes());
     info
 }
@@ -132,11 +122,12 @@ fn give_handles(core: &mut Core, space: Ref<Space>, facts: &Facts) {
     give(slot::QUOTA, Handle::new(kind::QUOTA, ROOT_QUOTA, Rights::MANAGE));
     give(slot::SYSTEM, Handle::new(kind::SYSTEM, Ref::<()>::NONE, Rights::all()));
     give(slot::ARCHIVE, Handle::new(kind::MEM, archive, Rights::READ));
-    for number in 0..service::COUNT {
-        if core.is_resident(number) {
-            let endpoint = core.residents[number].endpoint;
-            let handle = Handle::new(kind::ENDPOINT, endpoint, Rights::MINT | Rights::NOTIFY);
-            need(core.install(space, slot::of_service(number as u8), handle), NO_MEMORY);
-        }
+    for (number, endpoint) in residents() {
+        give(slot::of_service(number), Handle::new(kind::ENDPOINT, endpoint, Rights::MINT | Rights::NOTIFY));
     }
+}
+
+/// The services in ring 0.
+fn residents() -> impl Iterator<Item = (u8, Ref<Endpoint>)> {
+    (0..service::COUNT as u8).filter_map(|number| Some((number, IMAGE.residents.endpoint(number)?)))
 }

@@ -14,12 +14,11 @@ use crate::arch::frame::Frame;
 use crate::arch::tlb::Root;
 use crate::arch::{apic::Apic, clock, descriptors, features, fpu, paging};
 use crate::deadline::Deadlines;
-use crate::kernel::Core;
+use crate::ipc::resident::Residents;
 use crate::log::{Level, Log};
-use crate::mem::frames::{Frames, Phys};
-use crate::mem::slab::{Ref, Slab};
-use crate::mem::window::Window;
-use crate::object::quota::Quota;
+use crate::mem::{Frames, Phys, Ref, Slab, Window};
+use crate::object::Quota;
+use crate::{Core, IMAGE};
 use parley_abi::PAGE;
 
 /// The quota that everything is paid from in the end: the first that is made.
@@ -28,10 +27,7 @@ pub const ROOT_QUOTA: Ref<Quota> = Ref::nth(1, 1);
 /// What boot cannot go on without. The error's name would not help anybody: `what` says what is missing.
 #[inline(always)]
 fn need<T, E>(made: Result<T, E>, what: &str) -> T {
-    match made {
-        Ok(made) => made,
-        Err(_) => cannot_go_on(what),
-    }
+    made.unwrap_or_else(|_| cannot_go_on(what))
 }
 
 #[cold]
@@ -45,8 +41,8 @@ pub struct Composition {
     pub name: &'static str,
     /// Whether resident services need a heap.
     pub heap: bool,
-    /// Places the resident services, lowest first. `None`: the image has none.
-    pub place: Option<fn(&mut Core, Given)>,
+    /// Keeps the resident services.
+    pub residents: &'static dyn Residents,
 }
 
 /// What a composition gets for its services.
@@ -58,10 +54,10 @@ pub struct Given {
 }
 
 /// From the loader's entry to the first instruction of init.
-pub fn start(composition: &Composition) -> ! {
+pub extern "C" fn start() -> ! {
     let began = clock::counter();
     crate::arch::serial::COM1.init(); // so that every refusal below can be read
-    let facts = firmware::facts(composition); // what the loader says: memory, archive, command line
+    let facts = firmware::facts(); // what the loader says: memory, archive, command line
     // SAFETY: this is the only borrow of the processor's block; it ends up in `Core`.
     let cpu: &'static mut CpuLocal = unsafe { entry::cpu_local() };
     let guards = cpu.guards();
@@ -70,7 +66,7 @@ pub fn start(composition: &Composition) -> ! {
     let found = features::detect();
     features::enable(found); // SMEP, SMAP, UMIP, NX, WP, and `syscall`
     fpu::init();
-    let (mut frames, heap) = firmware::take_memory(&facts, composition.heap);
+    let (mut frames, heap) = firmware::take_memory(&facts);
     let root = paging::build_kernel(&facts.image, &guards, facts.top, &mut || frames.take_zeroed());
     let root = need(root, "not enough memory for page tables");
     paging::activate(Root::untagged(root)); // the core's own map: W^X, guard pages, nothing of the loader's
@@ -78,19 +74,17 @@ pub fn start(composition: &Composition) -> ! {
     firmware::reclaim(&facts, &mut frames); // the loader's memory is free now
     let mut core = empty_core(cpu, frames, root, began);
     core.idle = idle_frame(core.cpu);
-    core.fast_bases = found.bases;
-    core.take_short_cuts(found.bases);
+    core.fast_bases = found.bases();
+    core.take_short_cuts(found.bases());
     let place = &raw mut core;
-    core.cpu.set_core(place); // where the entry code finds it
+    core.cpu.core = place; // where the entry code finds it
     core.apply_options(&facts); // log level, second serial port, debug exit
-    core.log(Level::Info, format_args!("Parley {} kernel, {} MiB free", composition.name, core.frames.free() / 256));
+    core.log(Level::Info, format_args!("Parley {} kernel, {} MiB free", IMAGE.name, core.frames.free / 256));
     acpi::set_up(&mut core, facts.rsdp, began); // interrupt controllers, clock, power
     core.log(Level::Debug, format_args!("processor:{found}"));
     core.make_root_quota(); // all memory there is, on one account
-    if let Some(place) = composition.place {
-        place(&mut core, Given { archive: facts.archive, heap }); // who lives in ring 0
-    }
-    init::launch(&mut core, composition, &facts); // the first process
+    IMAGE.residents.place(&mut core, Given { archive: facts.archive, heap }); // who lives in ring 0
+    init::launch(&mut core, &facts); // the first process
     core.schedule();
     entry::leave()
 }
@@ -123,7 +117,6 @@ pub(crate) fn empty_core(cpu: &'static mut CpuLocal, mut frames: Frames, root: P
         deadlines: Deadlines::new(Window::new(9, root, 256)),
         slice_end: 0,
         accounted: 0,
-        residents: Default::default(),
         counters: Default::default(),
         frames,
         kernel_root: root,
@@ -170,7 +163,7 @@ impl Core {
     /// Everything that is free, less what page tables and the tables of objects take beside what is
     /// charged for them.
     pub(crate) fn make_root_quota(&mut self) {
-        let free = self.frames.free();
+        let free = self.frames.free;
         let limit = (free - free / 32 - 32) * PAGE as u64;
         let quota = Quota::new(Ref::NONE, limit);
         let made = self.quotas.insert(&mut self.frames, quota).expect("boot: no memory for a quota");

@@ -4,26 +4,18 @@
 use std::string::String;
 use std::vec::Vec;
 
-use parley_abi::PAGE;
-use parley_abi::call::{Rights, kind, prot};
-use parley_abi::msg::Token;
+use parley_abi::{PAGE, Rights, Token, kind, prot};
 
 use super::holds;
 use crate::arch::entry;
 use crate::boot::{ROOT_QUOTA, empty_core};
 use crate::kernel::Core;
+use crate::mem::List;
+use crate::mem::Ref;
 use crate::mem::frames::tests::host_frames;
-use crate::mem::slab::Ref;
-use crate::object::connection::Connection;
-use crate::object::endpoint::{Binding, Endpoint};
-use crate::object::handle::Handle;
-use crate::object::memory::Memory;
-use crate::object::quota::Quota;
-use crate::object::region::Mapping;
-use crate::object::space::Space;
-use crate::object::submission::Submission;
-use crate::object::table::Table;
-use crate::object::thread::{NewThread, State, Thread};
+use crate::object::{
+    Binding, Connection, Endpoint, Handle, Memory, NewThread, Quota, Region, Space, State, Submission, Table, Thread,
+};
 
 /// Priority of the threads that are ready.
 const PRIORITY: u8 = 4;
@@ -74,7 +66,7 @@ impl World {
         give(&mut core, Core::connection_handle(open, Rights::all()));
         let last = give(&mut core, Core::connection_handle(closing, Rights::all()));
         core.drop_handle(space, last).unwrap();
-        let wish = Mapping { space, memory, address: 0x40_0000, first: 0, pages: 2, prot: prot::READ };
+        let wish = Region { space, memory, address: 0x40_0000, pages: 2, prot: prot::READ, ..Region::default() };
         assert_eq!(core.map_step(wish), Ok(0));
         core.set_faults(space, open);
         let submission = Submission { server: busy, submitter: quiet, quota, ..Submission::default() };
@@ -160,19 +152,23 @@ const HARMS: &[Harm] = &[
         let at = w.core.submissions.refs().next().unwrap();
         assert!(w.core.submissions.remove(at));
     }),
-    (12, "a ready thread that does not know its neighbour", |w| w.thread(w.ready[1]).previous = Ref::NONE),
-    (12, "a ready thread that knows another", |w| w.thread(w.ready[1]).previous = w.awaiting),
-    (12, "a ready thread that is no longer queued", |w| w.thread(w.ready[0]).next = Ref::NONE),
-    (12, "a caller that does not know its neighbour", |w| w.thread(w.calling[1]).previous = Ref::NONE),
+    (12, "a ready thread that does not know its neighbour", |w| {
+        w.core.threads.links_mut(w.ready[1]).unwrap().previous = Ref::NONE
+    }),
+    (12, "a ready thread that knows another", |w| w.core.threads.links_mut(w.ready[1]).unwrap().previous = w.awaiting),
+    (12, "a ready thread that is no longer queued", |w| w.core.threads.links_mut(w.ready[0]).unwrap().next = Ref::NONE),
+    (12, "a caller that does not know its neighbour", |w| {
+        w.core.threads.links_mut(w.calling[1]).unwrap().previous = Ref::NONE
+    }),
     (13, "a closing connection that nobody will be told of", |w| w.core.endpoints[w.busy].untold = 0),
     (13, "a closing connection that was told", |w| w.core.connections[w.closing].told = true),
     (13, "a closing connection with handles", |w| {
-        w.core.endpoints[w.busy].closing = w.open;
-        w.core.connections[w.open].next = Ref::NONE;
+        w.core.endpoints[w.busy].closing = List::default();
+        w.core.endpoints[w.busy].closing.push(&mut w.core.connections, w.open);
     }),
     (13, "a closing connection of another endpoint", |w| {
         let made = w.core.create_connection(w.quota, w.quiet, 3).unwrap();
-        w.core.connections[made].next = core::mem::replace(&mut w.core.endpoints[w.busy].closing, made);
+        w.core.endpoints[w.busy].closing.push(&mut w.core.connections, made);
         w.core.endpoints[w.busy].untold += 1;
     }),
 ];

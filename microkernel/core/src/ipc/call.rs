@@ -1,18 +1,12 @@
 //! The sending half: from a request to whoever serves it.
 
-use parley_abi::Errno;
-use parley_abi::call::{Rights, kind};
-use parley_abi::msg::{POLL, event};
+use parley_abi::{Errno, POLL, Rights, event, kind};
 
 use crate::ipc::LONGEST_CHAIN;
-use crate::kernel::Core;
-use crate::mem::slab::Ref;
-use crate::object::connection::Connection;
-use crate::object::endpoint::{Binding, Endpoint};
-use crate::object::handle::{Handle, RESERVED};
-use crate::object::table::Packed;
-use crate::object::thread::{How, Kind, State, Thread};
+use crate::mem::Ref;
+use crate::object::{Binding, Connection, Endpoint, Handle, How, Kind, Packed, RESERVED, State, Thread};
 use crate::sched::SUPERVISOR;
+use crate::{Core, IMAGE};
 
 /// What became of a request.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -60,10 +54,9 @@ impl Core {
         }
         match binding {
             Binding::Resident(service) => {
-                let sent = self.call_resident(service, caller);
-                if deadline != 0 && sent == Sent::Waiting && self.threads[caller].state == State::Awaiting {
-                    self.deadlines.set(&mut self.threads, caller, deadline);
-                    self.update_timer();
+                let sent = IMAGE.residents.request(self, service, caller);
+                if sent == Sent::Waiting && self.threads[caller].state == State::Awaiting {
+                    self.wait_until(caller, deadline);
                 }
                 Ok(sent)
             }
@@ -78,10 +71,7 @@ impl Core {
         match receiver {
             Some(receiver) => {
                 self.deliver_request(endpoint, caller, receiver);
-                if deadline != 0 {
-                    self.deadlines.set(&mut self.threads, caller, deadline);
-                    self.update_timer();
-                }
+                self.wait_until(caller, deadline);
                 self.switch_to(receiver);
             }
             None => {
@@ -94,18 +84,16 @@ impl Core {
 
     /// Queues a request until a server receives it, and lends the server the caller's priority.
     fn queue_request(&mut self, endpoint: Ref<Endpoint>, caller: Ref<Thread>, deadline: u64) -> Result<(), Errno> {
-        if deadline == POLL {
+        let server = self.threads.get(self.endpoints[endpoint].server);
+        let refused = match server {
+            _ if deadline == POLL => Some(Errno::ETIMEDOUT),
+            _ if self.waits_for_itself(endpoint, caller) => Some(Errno::EDEADLK),
+            Some(server) if server.state == State::Stopped => Some(Errno::ESTALE),
+            _ => None,
+        };
+        if let Some(errno) = refused {
             self.cancel_reservation(caller);
-            return Err(Errno::ETIMEDOUT);
-        }
-        if self.waits_for_itself(endpoint, caller) {
-            self.cancel_reservation(caller);
-            return Err(Errno::EDEADLK);
-        }
-        let server = self.endpoints[endpoint].server;
-        if self.threads.get(server).is_some_and(|server| server.state == State::Stopped) {
-            self.cancel_reservation(caller);
-            return Err(Errno::ESTALE);
+            return Err(errno);
         }
         self.wait_in_queue(endpoint, caller);
         if deadline != 0 {
@@ -233,7 +221,7 @@ impl Core {
         match self.endpoints.get(endpoint).map(|target| target.binding) {
             None => self.fail_request(caller, Errno::ESTALE),
             Some(Binding::Resident(service)) => {
-                if let Sent::Answered(result) = self.call_resident(service, caller) {
+                if let Sent::Answered(result) = IMAGE.residents.request(self, service, caller) {
                     self.answered_while_away(caller, result);
                 }
             }

@@ -1,17 +1,14 @@
 //! Faults of ring 3 become requests to whoever the address space names.
 
-use parley_abi::Errno;
 use parley_abi::msg::label;
-use parley_abi::row::Row;
+use parley_abi::{Errno, Row, exception};
 
 use crate::arch::descriptors::clear_selectors;
 use crate::arch::{fpu, vectors};
 use crate::kernel::Core;
 use crate::log::Level;
-use crate::mem::slab::Ref;
-use crate::object::endpoint::Binding;
-use crate::object::table::Packed;
-use crate::object::thread::{How, Kind, State, Thread};
+use crate::mem::Ref;
+use crate::object::{Binding, How, Kind, Packed, State, Thread};
 
 const NMI: u8 = 2;
 const DOUBLE_FAULT: u8 = 8;
@@ -23,7 +20,7 @@ impl Core {
         match vector {
             vectors::NO_FPU => self.take_fpu(),
             NMI => self.log(Level::Warn, format_args!("non-maskable interrupt")),
-            DOUBLE_FAULT | MACHINE_CHECK => panic!("{} in ring 3", vectors::name(vector)),
+            DOUBLE_FAULT | MACHINE_CHECK => panic!("{} in ring 3", exception::name(vector.into())),
             _ => self.raise_fault(vector),
         }
     }
@@ -59,7 +56,7 @@ impl Core {
     /// A fault that has no receiver: in init it is the end, any other thread is stopped.
     fn nobody_to_tell(&mut self, vector: u8, words: [u64; 6]) {
         let [_, error, rip, rsp, address, _] = words;
-        let name = vectors::name(vector);
+        let name = exception::name(vector.into());
         let supervisor = self.threads.get(self.init).is_some_and(|init| init.space == self.current_space());
         if supervisor {
             panic!(
@@ -84,17 +81,9 @@ impl Core {
 
     /// Nobody will answer the requests that a stopped server holds: their callers get ESTALE.
     fn release_clients(&mut self, server: Ref<Thread>) {
-        for index in 0..self.threads.len() {
+        for index in 0..self.threads.capacity() {
             let Some(at) = self.threads.at(index) else { continue };
-            let thread = &self.threads[at];
-            let served = match thread.state {
-                State::Awaiting => thread.served_by == server,
-                State::Calling => {
-                    self.endpoints.get(thread.waits_for).is_some_and(|endpoint| endpoint.server == server)
-                }
-                _ => false,
-            };
-            if served {
+            if self.waits_for(at) == Some(server) {
                 self.abandon_request(at);
                 self.fail_request(at, Errno::ESTALE);
             }
@@ -106,14 +95,9 @@ impl Core {
         let thread = self.current;
         if self.threads[thread].fpu.is_none() {
             let quota = self.threads[thread].quota;
-            let page = self.quotas.charge(quota, parley_abi::PAGE as u64).ok().and_then(|()| {
-                let page = self.frames.take_zeroed();
-                if page.is_none() {
-                    self.quotas.refund(quota, parley_abi::PAGE as u64);
-                }
-                page
-            });
-            let Some(page) = page else { return self.raise_fault(vectors::NO_FPU) };
+            let Ok(page) = self.quotas.buy_page(quota, &mut self.frames) else {
+                return self.raise_fault(vectors::NO_FPU);
+            };
             fpu::initialise(page);
             self.threads[thread].fpu = Some(page);
         }

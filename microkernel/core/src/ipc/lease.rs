@@ -3,15 +3,11 @@
 //! Nothing is prepared when a request is sent. Where a buffer lies follows from the row and from the
 //! caller's registers, which are in its thread block until it goes on.
 
-use parley_abi::Errno;
-use parley_abi::call::{Rights, kind};
-use parley_abi::msg::Token;
-use parley_abi::row::Shape;
+use parley_abi::{Errno, Rights, Shape, Token, kind};
 
 use crate::kernel::Core;
-use crate::mem::slab::Ref;
-use crate::object::endpoint::Endpoint;
-use crate::object::thread::{Kind, Thread};
+use crate::mem::Ref;
+use crate::object::{Endpoint, Kind, Thread};
 use crate::syscall::Done;
 use crate::uaccess::{Claim, Side, copy_between};
 

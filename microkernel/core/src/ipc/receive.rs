@@ -1,13 +1,10 @@
 //! The receiving half: a server asks for its next event.
 
-use parley_abi::Errno;
-use parley_abi::call::{Rights, kind};
-use parley_abi::msg::{Flags, POLL, Token, event};
+use parley_abi::{Errno, Flags, POLL, Rights, Token, event, kind};
 
 use crate::kernel::Core;
-use crate::mem::slab::Ref;
-use crate::object::endpoint::{Endpoint, Event};
-use crate::object::thread::{State, Thread};
+use crate::mem::Ref;
+use crate::object::{Endpoint, Event, State, Thread};
 use crate::sched::SUPERVISOR;
 use crate::syscall::Done;
 
@@ -52,12 +49,11 @@ impl Core {
     #[inline(always)]
     fn receive(&mut self, at: Ref<Endpoint>, deadline: u64, resumed: Option<Ref<Thread>>) {
         let server = self.current;
-        if self.take_pending(at, server) {
-            if let Some(caller) = resumed {
-                self.wake(caller);
+        let has_event = self.take_pending(at, server);
+        if has_event || deadline == POLL {
+            if !has_event {
+                self.deliver_event(server, &Event::of(event::TIMEOUT));
             }
-        } else if deadline == POLL {
-            self.deliver_event(server, &Event::of(event::TIMEOUT));
             if let Some(caller) = resumed {
                 self.wake(caller);
             }
@@ -88,8 +84,14 @@ impl Core {
         // The short cuts hand priorities on, so the supervisor is never where they look.
         let alone = deadline == 0 && self.threads[server].base != SUPERVISOR;
         self.endpoints[at].add_receiver(&mut self.threads, server, alone);
+        self.wait_until(server, deadline);
+    }
+
+    /// A thread that begins to wait waits until `deadline` at most; 0: for ever.
+    #[inline]
+    pub fn wait_until(&mut self, at: Ref<Thread>, deadline: u64) {
         if deadline != 0 {
-            self.deadlines.set(&mut self.threads, server, deadline);
+            self.deadlines.set(&mut self.threads, at, deadline);
             self.update_timer();
         }
     }

@@ -4,16 +4,12 @@
 //! can die and nothing is lost: whoever receives next lists what was in progress and answers, keeps or puts back
 //! each. Whoever hears of the death must not be waiting for the dead itself.
 
-use parley_abi::Errno;
-use parley_abi::call::{Rights, kind};
-use parley_abi::msg::{Token, event};
+use parley_abi::{Errno, Rights, Token, event, kind};
 
 use crate::ipc::LONGEST_CHAIN;
 use crate::kernel::Core;
-use crate::mem::slab::Ref;
-use crate::object::endpoint::{Endpoint, Event};
-use crate::object::submission::Stage;
-use crate::object::thread::State;
+use crate::mem::Ref;
+use crate::object::{Endpoint, Event, Stage, State};
 use crate::syscall::Done;
 
 /// Threads that one step of the list looks at.
@@ -75,11 +71,11 @@ impl Core {
 
     /// Connections that are closing are reported again, and submissions that were received queue again.
     fn put_news_back(&mut self, endpoint: Ref<Endpoint>) {
-        let mut at = self.endpoints[endpoint].closing;
+        let mut at = self.endpoints[endpoint].closing.first();
         let mut count = 0;
         while let Some(connection) = self.connections.get_mut(at) {
             connection.told = false;
-            (at, count) = (connection.next, count + 1);
+            (at, count) = (self.connections.links(at).next, count + 1);
         }
         let target = &mut self.endpoints[endpoint];
         target.untold = count;

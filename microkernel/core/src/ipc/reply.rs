@@ -1,15 +1,10 @@
 //! The answering half: from a token to the caller's registers.
 
-use parley_abi::Errno;
-use parley_abi::call::Rights;
-use parley_abi::msg::{Flags, Token, Words};
+use parley_abi::{Errno, Flags, Rights, Token, Words};
 
 use crate::kernel::Core;
-use crate::mem::slab::Ref;
-use crate::object::connection::CLOSING;
-use crate::object::endpoint::Endpoint;
-use crate::object::submission::SUBMITTED;
-use crate::object::thread::{Kind, State, Thread};
+use crate::mem::Ref;
+use crate::object::{CLOSING, Endpoint, Kind, SUBMITTED, State, Thread};
 use crate::uaccess::{Claim, Side, copy_between};
 
 /// Bytes that one reply or one copy call moves at most, so that no path is long.

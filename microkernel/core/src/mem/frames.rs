@@ -43,20 +43,18 @@ impl Phys {
 }
 
 /// All frames that nobody uses.
+#[derive(Default)]
 pub struct Frames {
     first: u64,
-    free: u64,
-    total: u64,
+    /// Frames nobody uses.
+    pub free: u64,
+    /// Frames there are.
+    pub total: u64,
     /// Iterations of `rep` from clearing frames; see `Counters::rep_extra`.
     pub rep_extra: u64,
 }
 
 impl Frames {
-    /// No frames.
-    pub const fn new() -> Frames {
-        Frames { first: 0, free: 0, total: 0, rep_extra: 0 }
-    }
-
     /// Hands over the frames in `start..end` (page-aligned physical addresses).
     ///
     /// # Safety
@@ -98,22 +96,6 @@ impl Frames {
         self.first = frame.0;
         self.free += 1;
     }
-
-    /// Frames nobody uses.
-    pub fn free(&self) -> u64 {
-        self.free
-    }
-
-    /// Frames there are.
-    pub fn total(&self) -> u64 {
-        self.total
-    }
-}
-
-impl Default for Frames {
-    fn default() -> Self {
-        Frames::new()
-    }
 }
 
 #[cfg(test)]
@@ -125,7 +107,7 @@ pub(crate) mod tests {
         let layout = std::alloc::Layout::from_size_align(pages * PAGE, PAGE).unwrap();
         // SAFETY: the size is not zero; the memory is leaked, so it stays valid.
         let start = unsafe { std::alloc::alloc_zeroed(layout) }.expose_provenance() as u64;
-        let mut frames = Frames::new();
+        let mut frames = Frames::default();
         // SAFETY: the memory was just allocated and is used by nobody else.
         unsafe { frames.add(start, start + (pages * PAGE) as u64) };
         frames
@@ -135,13 +117,13 @@ pub(crate) mod tests {
     fn what_is_taken_is_gone_until_it_is_put_back() {
         let mut frames = host_frames(4);
         let taken: Vec<Phys> = core::iter::from_fn(|| frames.take()).collect();
-        assert_eq!((taken.len(), frames.free()), (4, 0));
+        assert_eq!((taken.len(), frames.free), (4, 0));
         let mut unique = taken.clone();
         unique.sort();
         unique.dedup();
         assert_eq!(unique.len(), 4);
         taken.into_iter().for_each(|frame| frames.put(frame));
-        assert_eq!(frames.free(), 4);
+        assert_eq!(frames.free, 4);
     }
 
     #[test]

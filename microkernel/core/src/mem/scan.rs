@@ -7,7 +7,7 @@ const STEP: u32 = 32;
 
 /// How far a search has come.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Cursor(u32);
+pub struct Cursor(pub u32);
 
 /// What a step of a search found.
 #[derive(Debug, PartialEq, Eq)]
@@ -23,24 +23,14 @@ pub enum Seen<T> {
 impl Cursor {
     /// Looks on for an object that `wanted` accepts.
     pub fn step<T: Object>(&mut self, table: &Slab<T>, wanted: impl Fn(&T) -> bool) -> Seen<T> {
-        let end = table.len().min(self.0.saturating_add(STEP));
+        let end = table.capacity().min(self.0.saturating_add(STEP));
         while self.0 < end {
             if let Some(at) = table.at(self.0).filter(|&at| wanted(&table[at])) {
                 return Seen::Object(at);
             }
             self.0 += 1;
         }
-        if end == table.len() { Seen::End } else { Seen::Nothing }
-    }
-
-    /// As a number, to be kept in a register.
-    pub fn bits(self) -> u64 {
-        self.0.into()
-    }
-
-    /// From a register. Whatever is there, a search ends.
-    pub fn from_bits(bits: u64) -> Cursor {
-        Cursor(bits as u32)
+        if end == table.capacity() { Seen::End } else { Seen::Nothing }
     }
 }
 
@@ -68,9 +58,9 @@ mod tests {
         let odd = all.iter().filter(|&&at| table[at] % 2 == 1).count();
         let (mut cursor, mut found, mut steps) = (Cursor::default(), 0, 0);
         loop {
-            let before = cursor.bits();
+            let before = cursor.0;
             let seen = cursor.step(&table, |number| number % 2 == 1);
-            assert!(cursor.bits() <= before + u64::from(STEP));
+            assert!(cursor.0 <= before + STEP);
             steps += 1;
             if !seen.act(|at| assert!(table.remove(at))) {
                 break;
@@ -86,8 +76,8 @@ mod tests {
         let mut frames = host_frames(4);
         let mut table: Slab<u64> = Slab::new(Phys(0), 1, &mut frames);
         table.insert(&mut frames, 1).unwrap();
-        for bits in [5, u64::from(u32::MAX), u64::MAX, 1 << 32] {
-            let mut cursor = Cursor::from_bits(bits);
+        for place in [5, u32::MAX] {
+            let mut cursor = Cursor(place);
             assert_eq!(cursor.step(&table, |_| false), Seen::End);
         }
     }

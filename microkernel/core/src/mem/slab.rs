@@ -8,10 +8,10 @@
 //! to be sure of it is one addition and one comparison.
 
 use core::marker::PhantomData;
-use core::mem::offset_of;
 use core::ops::{Index, IndexMut};
 
 use super::frames::{Frames, Phys};
+use super::list::Links;
 use super::window::{self, Window};
 
 /// Names an object in a [`Slab`]. May be stale. Aligned, so that it is moved as one word.
@@ -83,21 +83,25 @@ pub trait Object: Default {
     const WINDOW: u64;
 }
 
+/// A place in a table: the object, and what the table has to know. The entry code reads it.
+#[derive(Default)]
 #[repr(C, align(16))]
-struct Slot<T> {
-    value: T,
+pub struct Slot<T> {
+    /// The object.
+    pub value: T,
     /// The reference that finds the object; in a free slot, the next one to be given out.
-    me: Ref<T>,
+    pub me: Ref<T>,
     /// Next free slot, 0 after the last; [`LIVE`] while the slot holds an object.
     next_free: u32,
+    /// Its neighbours in the [list](super::list) that the object is in.
+    pub links: Links<T>,
 }
 
 /// Marks a slot that holds an object.
 const LIVE: u32 = u32::MAX;
 
-/// Where a slot keeps the reference to its object, for the entry code.
-pub const fn me_at<T>() -> usize {
-    offset_of!(Slot<T>, me)
+impl<T: Object> Object for Slot<T> {
+    const WINDOW: u64 = T::WINDOW;
 }
 
 /// A growing array of `T`, with a free list.
@@ -143,7 +147,7 @@ impl<T: Object> Slab<T> {
         let index = self.free;
         let slot = &mut self.slots_mut()[index as usize];
         let me = slot.me;
-        slot.value = make(&slot.value);
+        (slot.value, slot.links) = (make(&slot.value), Links::default());
         let next = core::mem::replace(&mut slot.next_free, LIVE);
         self.free = next;
         self.live += 1;
@@ -180,7 +184,8 @@ impl<T: Object> Slab<T> {
         // are page-aligned and slots are laid out as an array; 2. no reference covers it, as `len` does
         // not yet count it.
         unsafe {
-            let slot = Slot { value: T::default(), me: Ref::nth(self.len, 1), next_free: self.free };
+            let slot =
+                Slot { value: T::default(), me: Ref::nth(self.len, 1), next_free: self.free, links: Links::default() };
             self.base().add(self.len as usize).write(slot);
         }
         self.free = self.len;
@@ -193,7 +198,7 @@ impl<T: Object> Slab<T> {
     /// The table's address: a constant where the core runs.
     #[inline(always)]
     fn base(&self) -> *mut Slot<T> {
-        if cfg!(target_os = "none") { window::start(T::WINDOW).cast() } else { self.window.base().cast() }
+        if cfg!(test) { self.window.base().cast() } else { window::start(T::WINDOW).cast() }
     }
 
     #[inline(always)]
@@ -250,6 +255,21 @@ impl<T: Object> Slab<T> {
         unsafe { &(*self.slot(at)).value }
     }
 
+    /// The neighbours of an object that is there.
+    #[inline(always)]
+    pub fn links(&self, at: Ref<T>) -> &Links<T> {
+        // SAFETY: as `get`.
+        unsafe { &(*self.slot(at)).links }
+    }
+
+    /// The neighbours of an object, to be changed, unless the reference is stale.
+    #[inline(always)]
+    pub fn links_mut(&mut self, at: Ref<T>) -> Option<&mut Links<T>> {
+        // SAFETY: as `get_mut`.
+        let slot = unsafe { &mut *self.slot(at) };
+        (slot.me == at).then_some(&mut slot.links)
+    }
+
     /// The live object in slot `index`.
     pub fn at(&self, index: u32) -> Option<Ref<T>> {
         let slot = self.slots().get(index as usize)?;
@@ -278,13 +298,8 @@ impl<T: Object> Slab<T> {
     }
 
     /// Slots there are, free ones included.
-    pub fn len(&self) -> u32 {
+    pub fn capacity(&self) -> u32 {
         self.len
-    }
-
-    /// Whether there is no slot yet.
-    pub fn is_empty(&self) -> bool {
-        self.len == 0
     }
 
     /// Live objects.

@@ -10,29 +10,19 @@ use parley_abi::PAGE;
 use super::frames::{Frames, Phys};
 use crate::arch::paging;
 
-/// Where the windows begin.
-pub const WINDOWS: u64 = 0xffff_ffff_c000_0000;
 /// Bytes of address space a window has.
 pub const WINDOW: u64 = 64 << 20;
 
-#[cfg(target_os = "none")]
 unsafe extern "C" {
-    /// [`WINDOWS`], as a symbol of the linker script.
+    /// Where the windows begin: a symbol of the linker script.
     static __windows: core::cell::UnsafeCell<u8>;
 }
 
 /// Where window number `index` begins.
 #[inline(always)]
 pub fn start(index: u64) -> *mut u8 {
-    #[cfg(target_os = "none")]
-    {
-        // SAFETY: only the symbol's address is used.
-        unsafe { __windows.get().add((index * WINDOW) as usize) }
-    }
-    #[cfg(not(target_os = "none"))]
-    {
-        core::ptr::with_exposed_provenance_mut((WINDOWS + index * WINDOW) as usize)
-    }
+    // SAFETY: only the symbol's address is used.
+    unsafe { __windows.get().add((index * WINDOW) as usize) }
 }
 
 /// One window.
@@ -48,7 +38,10 @@ impl Window {
     #[inline(never)]
     pub fn new(index: u64, root: Phys, limit: usize) -> Window {
         assert!(limit * PAGE <= WINDOW as usize, "a window is too small for its table");
-        let base = if cfg!(target_os = "none") { start(index) } else { host_memory(limit) };
+        #[cfg(not(test))]
+        let base = start(index);
+        #[cfg(test)]
+        let base = tests::memory(index, limit);
         Window { base, root, pages: 0, limit }
     }
 
@@ -68,7 +61,7 @@ impl Window {
             return None;
         }
         let page = frames.take_zeroed()?;
-        if cfg!(target_os = "none") {
+        if cfg!(not(test)) {
             let address = self.base.addr() as u64 + self.bytes() as u64;
             let mapped = paging::map(self.root, address, page, paging::KERNEL_DATA, &mut || frames.take_zeroed());
             if mapped.is_err() {
@@ -81,19 +74,18 @@ impl Window {
     }
 }
 
-/// Memory for a window in the tests of this crate, aligned for objects: the allocator gives so little aligned memory
-/// without touching it.
-fn host_memory(limit: usize) -> *mut u8 {
-    #[cfg(not(target_os = "none"))]
-    {
-        extern crate std;
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Where the windows are in tests: nowhere, each has [memory](memory) of its own.
+    #[unsafe(no_mangle)]
+    static __windows: u8 = 0;
+
+    /// Memory for any window, aligned for objects: the allocator gives so little aligned memory without touching it.
+    pub fn memory(_: u64, limit: usize) -> *mut u8 {
         let layout = std::alloc::Layout::from_size_align(limit * PAGE, 16).expect("a window has pages");
         // SAFETY: the size is not zero.
         unsafe { std::alloc::alloc_zeroed(layout) }
-    }
-    #[cfg(target_os = "none")]
-    {
-        let _ = limit;
-        core::ptr::null_mut()
     }
 }

@@ -1,16 +1,10 @@
 //! Connections: an endpoint and a badge. A file descriptor is a handle to one.
 
-use parley_abi::Errno;
-use parley_abi::call::{Rights, kind};
-use parley_abi::msg::{Token, event};
+use parley_abi::{Errno, Rights, Token, event, kind};
 
-use crate::ipc::resident::Rows;
-use crate::kernel::Core;
-use crate::mem::scan::Cursor;
-use crate::mem::slab::{Object, Ref, Slab};
-use crate::object::endpoint::{Binding, Endpoint, Event};
-use crate::object::handle::Handle;
-use crate::object::quota::Quota;
+use crate::mem::{Cursor, Object, Ref, Slab};
+use crate::object::{Binding, Endpoint, Event, Handle, Quota};
+use crate::{Core, IMAGE};
 
 /// A connection. It belongs to its endpoint, so it outlives the server behind it.
 #[derive(Default)]
@@ -19,14 +13,12 @@ pub struct Connection {
     pub endpoint: Ref<Endpoint>,
     /// What the server knows it by.
     pub badge: u64,
-    /// The functions of the resident service that its endpoint is bound to, if it is to one. That never changes.
-    pub rows: &'static Rows,
+    /// For the entry code of resident services: what they say of the endpoint's binding. That never changes.
+    pub rows: u64,
     /// Handles to it. 0: closing, and in the endpoint's list until the server frees it.
     pub refs: u32,
     /// The receiver has been told that it is closing.
     pub told: bool,
-    /// Next in the endpoint's list of closing connections.
-    pub next: Ref<Connection>,
     /// Who pays.
     pub quota: Ref<Quota>,
 }
@@ -52,12 +44,9 @@ impl Core {
         self.quotas.pay_for(quota, cost, &mut self.connections, &mut self.frames, |_| connection)
     }
 
-    /// The functions of the resident service that an endpoint is bound to.
-    pub fn rows_behind(&self, endpoint: Ref<Endpoint>) -> &'static Rows {
-        match self.endpoints.get(endpoint).map(|endpoint| endpoint.binding) {
-            Some(Binding::Resident(service)) => self.residents[service as usize].rows,
-            _ => Default::default(),
-        }
+    /// What resident services say of an endpoint's binding.
+    pub fn rows_behind(&self, endpoint: Ref<Endpoint>) -> u64 {
+        IMAGE.residents.rows(self.endpoints.get(endpoint).map(|endpoint| endpoint.binding))
     }
 
     /// A handle to it.
@@ -70,11 +59,13 @@ impl Core {
         let Connection { endpoint, badge, .. } = self.connections[at];
         match self.endpoints.get(endpoint).map(|target| target.binding) {
             None => return self.free_connection(at),
-            Some(Binding::Resident(number)) if self.resident_forgets(number, badge) => return self.free_connection(at),
+            Some(Binding::Resident(number)) if IMAGE.residents.forgets(self, number, badge) => {
+                return self.free_connection(at);
+            }
             Some(_) => {}
         }
         let target = &mut self.endpoints[endpoint];
-        self.connections[at].next = core::mem::replace(&mut target.closing, at);
+        target.closing.push_front(&mut self.connections, at);
         target.untold += 1;
         self.endpoint_has_event(endpoint);
     }
@@ -85,18 +76,12 @@ impl Core {
         if target.untold == 0 {
             return None;
         }
-        let mut at = target.closing;
-        while let Some(connection) = self.connections.get_mut(at) {
-            if !connection.told {
-                connection.told = true;
-                target.untold -= 1;
-                let token = Token::new(at.place | CLOSING, at.generation);
-                return Some(Event { badge: connection.badge, token, ..Event::of(event::CLOSED) });
-            }
-            at = connection.next;
-        }
-        target.untold = 0;
-        None
+        let at = target.closing.iter(&self.connections).find(|&at| !self.connections[at].told);
+        target.untold = at.map_or(0, |_| target.untold - 1);
+        let connection = &mut self.connections[at?];
+        connection.told = true;
+        let token = Token::new(at?.place | CLOSING, at?.generation);
+        Some(Event { badge: connection.badge, token, ..Event::of(event::CLOSED) })
     }
 
     /// The server has forgotten the connection that it was told of with `token`. ESTALE: its endpoint has none.
@@ -106,26 +91,9 @@ impl Core {
         if at.generation != token.generation() || !told || its_own != endpoint {
             return Err(Errno::ESTALE);
         }
-        self.unlink_closing(endpoint, at);
+        self.endpoints[endpoint].closing.remove(&mut self.connections, at);
         self.free_connection(at);
         Ok(())
-    }
-
-    /// Takes a connection out of its endpoint's list.
-    fn unlink_closing(&mut self, endpoint: Ref<Endpoint>, gone: Ref<Connection>) {
-        let next = self.connections[gone].next;
-        if self.endpoints[endpoint].closing == gone {
-            self.endpoints[endpoint].closing = next;
-            return;
-        }
-        let mut at = self.endpoints[endpoint].closing;
-        while let Some(connection) = self.connections.get_mut(at) {
-            if connection.next == gone {
-                connection.next = next;
-                return;
-            }
-            at = connection.next;
-        }
     }
 
     /// Frees the slot; handles to it are stale.
@@ -160,11 +128,9 @@ impl Core {
     /// Removes a connection wherever it is linked.
     fn remove_connection(&mut self, at: Ref<Connection>) {
         let Connection { endpoint, refs, told, .. } = self.connections[at];
-        if refs == 0 && self.endpoints.get(endpoint).is_some() {
-            if !told {
-                self.endpoints[endpoint].untold -= 1;
-            }
-            self.unlink_closing(endpoint, at);
+        if let Some(endpoint) = self.endpoints.get_mut(endpoint).filter(|_| refs == 0) {
+            endpoint.untold -= !told as u32;
+            endpoint.closing.remove(&mut self.connections, at);
         }
         self.free_connection(at);
     }

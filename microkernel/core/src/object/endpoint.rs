@@ -1,16 +1,10 @@
 //! Endpoints: where requests and all other events for a server arrive.
 
-use parley_abi::Errno;
-use parley_abi::msg::{Token, Words, event};
+use parley_abi::{Errno, Token, Words, event};
 
-use crate::kernel::Core;
-use crate::mem::scan::Cursor;
-use crate::mem::slab::{Object, Ref, Slab};
-use crate::object::connection::Connection;
-use crate::object::doomed::{Doomable, Links};
-use crate::object::quota::Quota;
-use crate::object::thread::{State, Thread};
-use crate::sched::Queue;
+use crate::mem::{Cursor, List, Object, Ref, Slab};
+use crate::object::{Connection, Quota, State, Submission, Thread};
+use crate::{Core, IMAGE};
 
 /// Who serves an endpoint.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -40,23 +34,21 @@ pub struct Endpoint {
     /// nothing else is going on here ([`OPEN`]: nothing at all is). Otherwise [`BUSY`], [`CROWDED`] or [`RESIDENT`].
     pub door: Ref<Thread>,
     /// Threads that wait for an event, if the door does not say it all.
-    receivers: Queue,
+    receivers: List<Thread>,
     /// Threads whose requests wait to be received, the most urgent first.
-    pub callers: Queue,
+    pub callers: List<Thread>,
     /// Notification bits that are set.
     pub bits: u64,
     /// Connections that are closing.
-    pub closing: Ref<Connection>,
+    pub closing: List<Connection>,
     /// How many of them the receiver has not been told of.
     pub untold: u32,
     /// Events of [submissions](crate::object::submission): requests to be received, answers to be collected, cancellations.
-    pub events: crate::object::submission::List,
+    pub events: List<Submission>,
     /// The thread that received last: whoever queues lends it its priority.
     pub server: Ref<Thread>,
     /// Handles to it.
     pub refs: u32,
-    /// It has no handles, and waits to be taken apart.
-    doomed: Links<Endpoint>,
     /// Whether it is being taken apart, and how far that is.
     ending: Ending,
     /// Where in the table that is.
@@ -172,7 +164,13 @@ impl Endpoint {
     /// Queues a caller, before those that are less urgent.
     pub fn add_caller(&mut self, threads: &mut Slab<Thread>, at: Ref<Thread>) {
         self.mark_busy();
-        self.callers.push_by_priority(threads, at);
+        let priority = threads[at].priority;
+        let is_less = |threads: &Slab<Thread>, at| threads.get(at).is_some_and(|thread| thread.priority < priority);
+        let mut before = if is_less(threads, self.callers.first()) { Ref::NONE } else { self.callers.last() };
+        while is_less(threads, before) {
+            before = threads.links(before).previous;
+        }
+        self.callers.insert(threads, at, before);
     }
 
     /// Whether door and queues agree, for checks.
@@ -193,12 +191,6 @@ impl Object for Endpoint {
     const WINDOW: u64 = 3;
 }
 
-impl Doomable for Endpoint {
-    fn links(&mut self) -> &mut Links<Endpoint> {
-        &mut self.doomed
-    }
-}
-
 impl Core {
     /// Makes an endpoint without handles. ENOMEM.
     pub fn create_endpoint(&mut self, quota: Ref<Quota>, binding: Binding) -> Result<Ref<Endpoint>, Errno> {
@@ -214,7 +206,7 @@ impl Core {
     /// Something other than a thread's request is there for the endpoint's server.
     pub fn endpoint_has_event(&mut self, at: Ref<Endpoint>) {
         match self.endpoints[at].binding {
-            Binding::Resident(service) => self.resident_has_event(service),
+            Binding::Resident(service) => IMAGE.residents.has_event(self, service),
             Binding::Threads => match self.endpoints[at].take_receiver(&mut self.threads) {
                 Some(receiver) => {
                     let event = self.next_event(at).unwrap_or(Event::of(event::TIMEOUT));
@@ -274,9 +266,7 @@ impl Core {
             self.deadlines.clear(&mut self.threads, receiver);
             return self.wake(receiver);
         }
-        let closing = self.endpoints[at].closing;
-        if let Some(connection) = self.connections.get(closing) {
-            self.endpoints[at].closing = connection.next;
+        if let Some(closing) = self.endpoints[at].closing.pop(&mut self.connections) {
             return self.free_connection(closing);
         }
         let Endpoint { ending, mut cursor, server, binding, .. } = self.endpoints[at];

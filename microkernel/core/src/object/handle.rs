@@ -2,12 +2,10 @@
 
 use core::ptr::NonNull;
 
-use parley_abi::call::{Rights, kind};
 use parley_abi::slot::{END, FD_END, FREE};
-use parley_abi::{Errno, PAGE};
+use parley_abi::{Errno, PAGE, Rights, kind};
 
-use crate::mem::frames::{Frames, Phys};
-use crate::mem::slab::Ref;
+use crate::mem::{Frames, Phys, Ref};
 
 /// A free slot.
 pub const NOTHING: u8 = 0;
@@ -20,7 +18,8 @@ pub const RESERVED: u8 = 0xff;
 pub struct Handle {
     /// [`NOTHING`], [`RESERVED`], or a kind of [`parley_abi::call::kind`].
     pub kind: u8,
-    rights: u8,
+    /// [`Rights`]; the entry code reads them.
+    pub rights: u8,
     /// Dropped by exec.
     pub close_on_exec: bool,
     /// Of a thread: the most urgent priority that it can be given with this handle.
@@ -44,9 +43,6 @@ impl Handle {
     pub fn rights(&self) -> Rights {
         Rights::from_bits_retain(self.rights)
     }
-
-    /// Offset of the rights, for the entry code.
-    pub const RIGHTS_AT: usize = core::mem::offset_of!(Handle, rights);
 
     /// The object, if the handle is of this kind and has these rights. EBADF, EPERM.
     #[inline(always)]
@@ -86,7 +82,8 @@ struct Page([Handle; PER_PAGE]);
 
 /// The handles of one address space. Pages are added as they are needed, so it grows in place.
 pub struct Handles {
-    pages: [NonNull<Handle>; PAGES],
+    /// What they lie in; the entry code reads it.
+    pub pages: [NonNull<Handle>; PAGES],
     used: [u64; END as usize / 64],
 }
 
@@ -101,9 +98,6 @@ impl Default for Handles {
 }
 
 impl Handles {
-    /// Offset of the list of pages.
-    pub const PAGES_AT: usize = core::mem::offset_of!(Handles, pages);
-
     /// Address of the list of pages. A space's slot never moves.
     pub fn pages_at(&self) -> u64 {
         self.pages.as_ptr().expose_provenance() as u64
@@ -139,23 +133,16 @@ impl Handles {
 
     /// Drops handles by exec, or finds out what is open: the slots in use from `from` on.
     pub fn next_used(&self, from: u32) -> Option<u32> {
-        let mut slot = from;
-        while slot < END {
-            let rest = self.used[slot as usize / 64] >> (slot % 64);
-            if rest != 0 {
-                return Some(slot + rest.trailing_zeros());
-            }
-            slot = (slot / 64 + 1) * 64;
-        }
-        None
+        self.search(from, END, |used| used)
     }
 
-    fn lowest_free(&self, from: u32, end: u32) -> Option<u32> {
+    /// The first slot from `from` to `end` whose bit is set in what is made of the words of used ones.
+    fn search(&self, from: u32, end: u32, make: impl Fn(u64) -> u64) -> Option<u32> {
         let mut slot = from;
         while slot < end {
-            let free = !self.used[slot as usize / 64] >> (slot % 64);
-            if free != 0 {
-                return Some(slot + free.trailing_zeros()).filter(|&found| found < end);
+            let rest = make(self.used[slot as usize / 64]) >> (slot % 64);
+            if rest != 0 {
+                return Some(slot + rest.trailing_zeros()).filter(|&found| found < end);
             }
             slot = (slot / 64 + 1) * 64;
         }
@@ -164,12 +151,12 @@ impl Handles {
 
     /// The lowest free file descriptor. EMFILE.
     pub fn free_descriptor(&self) -> Result<u32, Errno> {
-        self.lowest_free(0, FD_END).ok_or(Errno::EMFILE)
+        self.search(0, FD_END, |used| !used).ok_or(Errno::EMFILE)
     }
 
     /// The lowest free slot above the well-known ones. EMFILE.
     pub fn free_slot(&self) -> Result<u32, Errno> {
-        self.lowest_free(FREE, END).ok_or(Errno::EMFILE)
+        self.search(FREE, END, |used| !used).ok_or(Errno::EMFILE)
     }
 
     /// Whether `slot` needs a page before a handle can be put there. EBADF: no such slot.
@@ -177,11 +164,9 @@ impl Handles {
         self.pages.get(slot as usize / PER_PAGE).map(|&page| page == empty()).ok_or(Errno::EBADF)
     }
 
-    /// Adds the page that holds `slot`. The caller has charged for it. ENOMEM.
-    pub fn add_page(&mut self, slot: u32, frames: &mut Frames) -> Result<(), Errno> {
-        let page = frames.take_zeroed().ok_or(Errno::ENOMEM)?;
+    /// Adds the page that holds `slot`: zeros, and the table's own.
+    pub fn add_page(&mut self, slot: u32, page: Phys) {
         self.pages[slot as usize / PER_PAGE] = NonNull::new(page.pointer()).unwrap_or_else(empty);
-        Ok(())
     }
 
     /// Gives one page back. False: none is left. The handles in it have been dropped.
@@ -211,7 +196,7 @@ mod tests {
     fn descriptors_are_given_out_from_below() {
         let (mut frames, mut handles) = (host_frames(8), Handles::default());
         for slot in (0..FD_END).step_by(PER_PAGE) {
-            handles.add_page(slot, &mut frames).unwrap();
+            handles.add_page(slot, frames.take_zeroed().unwrap());
         }
         for expect in 0..FD_END {
             let slot = handles.free_descriptor().unwrap();

@@ -4,8 +4,8 @@ use parley_abi::Errno;
 
 use crate::arch::vectors;
 use crate::kernel::Core;
-use crate::mem::slab::Ref;
-use crate::object::endpoint::Endpoint;
+use crate::mem::Ref;
+use crate::object::Endpoint;
 
 /// A global interrupt that somebody holds.
 #[derive(Clone, Copy, Default)]

@@ -7,11 +7,8 @@
 use parley_abi::{Errno, PAGE};
 
 use crate::kernel::Core;
-use crate::mem::frames::{ENTRIES, Frames, Phys};
-use crate::mem::scan::Cursor;
-use crate::mem::slab::{Object, Ref, Slab};
-use crate::object::doomed::{Doomable, Links};
-use crate::object::quota::Quota;
+use crate::mem::{Cursor, ENTRIES, Frames, Object, Phys, Ref, Slab};
+use crate::object::Quota;
 use crate::uaccess::Claim;
 
 /// Pages that one index page can name.
@@ -25,14 +22,10 @@ enum Backing {
     /// Nothing yet.
     #[default]
     None,
-    /// The frame of an object of one page.
-    Single(Phys),
     /// Physically contiguous, and not the core's to free: what the boot loader left.
     Contiguous(Phys),
-    /// An index page of frames.
-    Index(Phys),
-    /// An index page of index pages.
-    TwoLevels(Phys),
+    /// The frame of an object of one page, or an index page of frames, or one of index pages: by its size.
+    Tree(Phys),
 }
 
 /// Frames of consecutive pages.
@@ -61,8 +54,6 @@ pub struct Memory {
     pub quota: Ref<Quota>,
     /// Size in pages.
     pub pages: u64,
-    /// It has neither handles nor regions, and waits to be taken apart.
-    doomed: Links<Memory>,
     /// Handles to it.
     pub handles: u32,
     /// Regions that map it.
@@ -98,24 +89,19 @@ impl Memory {
         if number >= self.pages {
             return None;
         }
-        if let Backing::None = self.backing {
-            let index = frames.take_zeroed()?;
-            self.backing = match self.pages {
-                0..=1 => Backing::Single(index),
-                2..=INDEX_PAGES => Backing::Index(index),
-                _ => Backing::TwoLevels(index),
-            };
-        }
-        match self.backing {
-            Backing::None => None,
-            Backing::Single(frame) => Some(frame),
-            Backing::Contiguous(first) => Some(Phys(first.0 + number * PAGE as u64)),
-            Backing::Index(index) => entry(index, number as usize, frames),
-            Backing::TwoLevels(top) => {
-                let index = entry(top, number as usize / ENTRIES, frames)?;
-                entry(index, number as usize % ENTRIES, frames)
-            }
-        }
+        let root = match self.backing {
+            Backing::Contiguous(first) => return Some(Phys(first.0 + number * PAGE as u64)),
+            Backing::Tree(root) => root,
+            Backing::None => frames.take_zeroed()?,
+        };
+        self.backing = Backing::Tree(root);
+        let place = |level| (number / INDEX_PAGES.pow(level) % INDEX_PAGES) as usize;
+        (0..self.levels()).rev().try_fold(root, |index, level| entry(index, place(level), frames))
+    }
+
+    /// Levels of index pages.
+    fn levels(&self) -> u32 {
+        (self.pages > 1) as u32 + (self.pages > INDEX_PAGES) as u32
     }
 
     /// The frames from page `number` on, as far as they are found at once.
@@ -123,41 +109,30 @@ impl Memory {
         let number = number as usize;
         match self.backing {
             Backing::Contiguous(first) => Run::From(Phys(first.0 + (number * PAGE) as u64)),
-            Backing::Index(index) => Run::List(&listed(index)[number..]),
-            Backing::TwoLevels(top) => match listed(top)[number / ENTRIES] {
-                0 => Run::List(&[]),
-                index => Run::List(&listed(Phys(index))[number % ENTRIES..]),
-            },
-            Backing::None | Backing::Single(_) => Run::List(&[]),
+            Backing::Tree(root) if self.levels() > 0 => {
+                let index = if self.levels() == 1 { root.0 } else { listed(root)[number / ENTRIES] };
+                Run::List(if index == 0 { &[] } else { &listed(Phys(index))[number % ENTRIES..] })
+            }
+            _ => Run::List(&[]),
         }
     }
 
     /// Frees one page of frames. False: none is left.
     fn free_step(&mut self, frames: &mut Frames) -> bool {
-        match self.backing {
-            Backing::None | Backing::Contiguous(_) => false,
-            Backing::Single(frame) => {
-                frames.put(frame);
-                self.backing = Backing::None;
-                false
-            }
-            Backing::Index(index) => {
-                free_index(index, frames);
-                self.backing = Backing::None;
-                false
-            }
-            Backing::TwoLevels(top) => match last_entry(top) {
+        let Backing::Tree(root) = self.backing else { return false };
+        match self.levels() {
+            0 => frames.put(root),
+            1 => free_index(root, frames),
+            _ => match last_entry(root) {
                 Some(index) => {
                     free_index(index, frames);
-                    true
+                    return true;
                 }
-                None => {
-                    frames.put(top);
-                    self.backing = Backing::None;
-                    false
-                }
+                None => frames.put(root),
             },
         }
+        self.backing = Backing::None;
+        false
     }
 }
 
@@ -194,12 +169,6 @@ fn free_index(index: Phys, frames: &mut Frames) {
 
 impl Object for Memory {
     const WINDOW: u64 = 6;
-}
-
-impl Doomable for Memory {
-    fn links(&mut self) -> &mut Links<Memory> {
-        &mut self.doomed
-    }
 }
 
 impl Core {
@@ -295,15 +264,15 @@ mod tests {
     fn frames_are_found_again_and_all_given_back() {
         for pages in [1, 2, 511, 512, 513, 1025] {
             let mut frames = host_frames(1100);
-            let before = frames.free();
+            let before = frames.free;
             let mut memory = Memory { pages, ..Memory::default() };
             let found: Vec<Phys> = (0..pages).map(|number| memory.frame(number, &mut frames).unwrap()).collect();
             let again: Vec<Phys> = (0..pages).map(|number| memory.frame(number, &mut frames).unwrap()).collect();
             assert_eq!(found, again);
             assert_eq!(memory.frame(pages, &mut frames), None);
-            assert!((before - frames.free()) * PAGE as u64 + Slab::<Memory>::COST <= Memory::cost(pages));
+            assert!((before - frames.free) * PAGE as u64 + Slab::<Memory>::COST <= Memory::cost(pages));
             while memory.free_step(&mut frames) {}
-            assert_eq!(frames.free(), before);
+            assert_eq!(frames.free, before);
         }
     }
 }

@@ -5,10 +5,9 @@
 
 use parley_abi::{Errno, PAGE};
 
+use crate::boot::ROOT_QUOTA;
 use crate::kernel::Core;
-use crate::mem::frames::Frames;
-use crate::mem::scan::Cursor;
-use crate::mem::slab::{Object, Ref, Slab};
+use crate::mem::{Cursor, Frames, Object, Phys, Ref, Slab};
 
 /// An account, in bytes.
 #[derive(Default)]
@@ -22,8 +21,8 @@ pub struct Quota {
     /// Quotas whose parent it is.
     children: u32,
     /// It, or one above it, is being destroyed: it pays for nothing any more.
-    dying: bool,
-    /// How far its own destruction is: which of [`PASSES`], and where in that one's table.
+    pub dying: bool,
+    /// How far its own destruction is: which [part](Core::end_step), and where in that one's table.
     pass: u8,
     cursor: Cursor,
 }
@@ -32,11 +31,6 @@ impl Quota {
     /// A quota of `limit` bytes below `parent`.
     pub fn new(parent: Ref<Quota>, limit: u64) -> Quota {
         Quota { parent, limit, ..Quota::default() }
-    }
-
-    /// It pays for nothing any more.
-    pub fn is_dying(&self) -> bool {
-        self.dying
     }
 }
 
@@ -53,15 +47,6 @@ impl Slab<Quota> {
         let used = account.used.checked_add(bytes).filter(|&used| used <= account.limit);
         account.used = used.ok_or(Errno::ENOMEM)?;
         Ok(())
-    }
-
-    /// Pays for the growth of a table of objects. Tables never shrink, so this is never refunded: the root
-    /// pays, and what it has promised to others stays there. ENOMEM.
-    fn pay_for_growth(&mut self, bytes: u64) -> Result<(), Errno> {
-        match bytes {
-            0 => Ok(()),
-            _ => self.charge(crate::boot::ROOT_QUOTA, bytes),
-        }
     }
 
     /// Puts what `make` makes of the slot's last object into a table: `quota` pays `cost` bytes for it, and the
@@ -84,13 +69,23 @@ impl Slab<Quota> {
         table.insert_after(frames, make).ok_or(Errno::ENOMEM)
     }
 
-    /// Has the root pay for a slot more in a table that has no room. ENOMEM.
+    /// Has the root pay for a slot more in a table that has no room. Tables never shrink, so this is never refunded: what the
+    /// root has promised to others stays there. ENOMEM.
     #[inline(never)]
     fn pay_and_grow<T: Object>(&mut self, table: &mut Slab<T>, frames: &mut Frames) -> Result<(), Errno> {
         let (growth, before) = (table.growth(), table.bytes());
-        self.pay_for_growth(growth)?;
+        self.charge(ROOT_QUOTA, growth)?;
         table.grow(frames).ok_or_else(|| {
-            self.refund(crate::boot::ROOT_QUOTA, growth.saturating_sub((table.bytes() - before) as u64));
+            self.refund(ROOT_QUOTA, growth.saturating_sub((table.bytes() - before) as u64));
+            Errno::ENOMEM
+        })
+    }
+
+    /// Takes a page of zeros that `quota` pays for. ENOMEM. EBADF: the quota is gone, or going.
+    pub fn buy_page(&mut self, quota: Ref<Quota>, frames: &mut Frames) -> Result<Phys, Errno> {
+        self.charge(quota, PAGE as u64)?;
+        frames.take_zeroed().ok_or_else(|| {
+            self.refund(quota, PAGE as u64);
             Errno::ENOMEM
         })
     }
@@ -127,24 +122,6 @@ impl Object for Quota {
     const WINDOW: u64 = 5;
 }
 
-/// A part of the destruction of a quota: takes one step, and says whether there are more to take.
-type Pass = fn(&mut Core, Ref<Quota>, &mut Cursor) -> bool;
-
-/// The parts, in order. The first makes sure that nothing is added to what the others look through, so each
-/// needs to see each slot of its table once. Threads go before what they wait on, spaces before memory that
-/// they map, and the quotas themselves last.
-const PASSES: [Pass; 9] = [
-    Core::close_quotas,
-    Core::end_spaces_of,
-    Core::end_threads_of,
-    Core::end_endpoints_of,
-    Core::end_connections_of,
-    Core::end_memories_of,
-    Core::end_tables_of,
-    Core::end_submissions_of,
-    Core::end_quotas,
-];
-
 impl Core {
     /// Grants `pages` of `parent` to a new quota. ENOMEM. EBADF: the parent, or one above it, is being
     /// destroyed. EINVAL: the tree would be too deep.
@@ -153,13 +130,13 @@ impl Core {
         if self.quotas.line(parent).count() >= MAX_DEPTH {
             return Err(Errno::EINVAL);
         }
-        if self.quotas.line(parent).any(Quota::is_dying) {
+        if self.quotas.line(parent).any(|account| account.dying) {
             return Err(Errno::EBADF);
         }
         let cost = limit.checked_add(Slab::<Quota>::COST).ok_or(Errno::ENOMEM)?;
         self.quotas.charge(parent, cost)?;
         let (growth, before) = (self.quotas.growth(), self.quotas.bytes());
-        if let Err(errno) = self.quotas.pay_for_growth(growth) {
+        if let Err(errno) = self.quotas.charge(ROOT_QUOTA, growth) {
             self.quotas.refund(parent, cost);
             return Err(errno);
         }
@@ -170,7 +147,7 @@ impl Core {
             }
             None => {
                 let grown = (self.quotas.bytes() - before) as u64;
-                self.quotas.refund(crate::boot::ROOT_QUOTA, growth.saturating_sub(grown));
+                self.quotas.refund(ROOT_QUOTA, growth.saturating_sub(grown));
                 self.quotas.refund(parent, cost);
                 Err(Errno::ENOMEM)
             }
@@ -193,50 +170,28 @@ impl Core {
         let Some(account) = self.quotas.get_mut(quota) else { return false };
         account.dying = true;
         let (pass, mut cursor) = (account.pass, account.cursor);
-        let more = PASSES[pass as usize](self, quota, &mut cursor);
+        let more = self.end_step(pass, quota, &mut cursor);
         let Some(account) = self.quotas.get_mut(quota) else { return false };
         (account.pass, account.cursor) = if more { (pass, cursor) } else { (pass + 1, Cursor::default()) };
         true
     }
 
-    fn close_quotas(&mut self, quota: Ref<Quota>, cursor: &mut Cursor) -> bool {
-        let open = |account: &Quota| !account.dying && self.quotas.is_below(account.parent, quota);
-        cursor.step(&self.quotas, open).act(|at| self.quotas[at].dying = true)
-    }
-
-    fn end_spaces_of(&mut self, quota: Ref<Quota>, cursor: &mut Cursor) -> bool {
-        let seen = cursor.step(&self.spaces, |space| self.quotas.is_below(space.quota, quota));
-        seen.act(|at| self.destroy_space_step(at))
-    }
-
-    fn end_threads_of(&mut self, quota: Ref<Quota>, cursor: &mut Cursor) -> bool {
-        let seen = cursor.step(&self.threads, |thread| self.quotas.is_below(thread.quota, quota));
-        seen.act(|at| self.destroy_thread(at))
-    }
-
-    fn end_endpoints_of(&mut self, quota: Ref<Quota>, cursor: &mut Cursor) -> bool {
-        let seen = cursor.step(&self.endpoints, |endpoint| self.quotas.is_below(endpoint.quota, quota));
-        seen.act(|at| self.destroy_endpoint_step(at))
-    }
-
-    fn end_connections_of(&mut self, quota: Ref<Quota>, cursor: &mut Cursor) -> bool {
-        let seen = cursor.step(&self.connections, |connection| self.quotas.is_below(connection.quota, quota));
-        seen.act(|at| self.drop_connection_by_force(at))
-    }
-
-    fn end_memories_of(&mut self, quota: Ref<Quota>, cursor: &mut Cursor) -> bool {
-        let seen = cursor.step(&self.memories, |memory| self.quotas.is_below(memory.quota, quota));
-        seen.act(|at| self.destroy_memory_step(at))
-    }
-
-    fn end_tables_of(&mut self, quota: Ref<Quota>, cursor: &mut Cursor) -> bool {
-        let seen = cursor.step(&self.tables, |table| self.quotas.is_below(table.quota, quota));
-        seen.act(|at| self.destroy_table(at))
-    }
-
-    fn end_submissions_of(&mut self, quota: Ref<Quota>, cursor: &mut Cursor) -> bool {
-        let seen = cursor.step(&self.submissions, |sent| self.quotas.is_below(sent.quota, quota));
-        seen.act(|at| self.destroy_submission(at))
+    /// Takes a step of one part of the destruction, and says whether there are more to take. The first makes sure that
+    /// nothing is added to what the others look through, so each needs to see each slot of its table once. Threads go
+    /// before what they wait on, spaces before memory that they map, and the quotas themselves last.
+    fn end_step(&mut self, part: u8, quota: Ref<Quota>, cursor: &mut Cursor) -> bool {
+        let its = |payer| self.quotas.is_below(payer, quota);
+        match part {
+            0 => cursor.step(&self.quotas, |at| !at.dying && its(at.parent)).act(|at| self.quotas[at].dying = true),
+            1 => cursor.step(&self.spaces, |at| its(at.quota)).act(|at| self.destroy_space_step(at)),
+            2 => cursor.step(&self.threads, |at| its(at.quota)).act(|at| self.destroy_thread(at)),
+            3 => cursor.step(&self.endpoints, |at| its(at.quota)).act(|at| self.destroy_endpoint_step(at)),
+            4 => cursor.step(&self.connections, |at| its(at.quota)).act(|at| self.drop_connection_by_force(at)),
+            5 => cursor.step(&self.memories, |at| its(at.quota)).act(|at| self.destroy_memory_step(at)),
+            6 => cursor.step(&self.tables, |at| its(at.quota)).act(|at| self.destroy_table(at)),
+            7 => cursor.step(&self.submissions, |at| its(at.quota)).act(|at| self.destroy_submission(at)),
+            _ => self.end_quotas(quota, cursor),
+        }
     }
 
     /// Frees what has no children, and at last `quota` itself. A parent that lies before its last child in

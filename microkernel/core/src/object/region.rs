@@ -1,18 +1,16 @@
 //! Regions: which memory object an address space shows where.
 
-use parley_abi::call::{Rights, prot};
-use parley_abi::{Errno, PAGE, USER_END, USER_START};
+use parley_abi::{Errno, PAGE, Rights, USER_END, USER_START, prot};
 
-use crate::arch::paging::{self, MapError};
+use crate::arch::paging;
 use crate::arch::tlb;
 use crate::kernel::Core;
-use crate::mem::slab::{Object, Ref, Slab};
-use crate::object::memory::Memory;
-use crate::object::space::Space;
+use crate::mem::{Object, Ref, Slab};
+use crate::object::{Memory, Space};
 
 /// How far a mapping is.
 #[derive(Clone, Copy, PartialEq, Eq, Default)]
-enum Progress {
+pub(crate) enum Progress {
     /// All of it is there.
     #[default]
     Complete,
@@ -23,7 +21,9 @@ enum Progress {
 }
 
 /// A run of pages of one memory object, mapped with one protection.
-#[derive(Default)]
+///
+/// One that ring 3 wishes to have is one that is in no table yet.
+#[derive(Clone, Copy, Default)]
 pub struct Region {
     /// The address space.
     pub space: Ref<Space>,
@@ -31,22 +31,14 @@ pub struct Region {
     pub memory: Ref<Memory>,
     /// First address.
     pub address: u64,
-    /// Pages that are mapped so far.
+    /// Pages that are mapped so far, or are to be.
     pub pages: u64,
     /// Page of the object that lies at `address`.
     pub first: u64,
     /// Protection bits.
     pub prot: u64,
     /// How far a mapping is that takes several steps.
-    progress: Progress,
-    /// Next region of the space.
-    next: Ref<Region>,
-}
-
-impl Region {
-    fn end(&self) -> u64 {
-        self.address + self.pages * PAGE as u64
-    }
+    pub(crate) progress: Progress,
 }
 
 /// Regions an address space may have: the list is walked, and walking is bounded.
@@ -56,24 +48,11 @@ const STEP: u64 = 8;
 /// Pages that one step maps where frames and page table are there: a few instructions each.
 const RUN: u64 = 256;
 
-/// A wish to map, checked.
-#[derive(Clone, Copy)]
-pub struct Mapping {
-    /// Where to.
-    pub space: Ref<Space>,
-    /// Of what.
-    pub memory: Ref<Memory>,
-    /// At which address.
-    pub address: u64,
-    /// From which page of the object.
-    pub first: u64,
-    /// How many pages.
-    pub pages: u64,
-    /// Protection bits.
-    pub prot: u64,
-}
+impl Region {
+    fn end(&self) -> u64 {
+        self.address + self.pages * PAGE as u64
+    }
 
-impl Mapping {
     /// EINVAL: unaligned, outside the user half, empty, or writable and executable at once.
     fn check(&self) -> Result<(), Errno> {
         let len = self.pages.checked_mul(PAGE as u64).ok_or(Errno::EINVAL)?;
@@ -105,14 +84,15 @@ impl Object for Region {
 impl Core {
     /// Maps up to [`STEP`] pages of the wish, or up to [`RUN`]. Returns how many are still to be mapped: the caller restarts
     /// its call with the rest. EINVAL. EEXIST: something is mapped there. ENOMEM.
-    pub fn map_step(&mut self, wish: Mapping) -> Result<u64, Errno> {
+    pub fn map_step(&mut self, wish: Region) -> Result<u64, Errno> {
         wish.check()?;
         let memory = self.memories.get(wish.memory).filter(|memory| !memory.dying).ok_or(Errno::EBADF)?;
         if wish.first.checked_add(wish.pages).is_none_or(|end| end > memory.pages) {
             return Err(Errno::EINVAL);
         }
         if let Some(failed) = self.failed_region(&wish) {
-            return self.undo_step(failed, wish.pages);
+            self.unmap_region_step(failed);
+            return self.regions.get(failed).map(|_| wish.pages).ok_or(Errno::ENOMEM);
         }
         let region = self.region_for(&wish)?;
         let run = self.map_run(&wish);
@@ -137,28 +117,17 @@ impl Core {
     }
 
     /// The region of this wish, if it has turned out that it can't be mapped whole.
-    fn failed_region(&self, wish: &Mapping) -> Option<Ref<Region>> {
-        let mut at = self.spaces[wish.space].regions;
-        while let Some(region) = self.regions.get(at) {
-            if region.progress == Progress::Failed && region.memory == wish.memory {
-                return Some(at);
-            }
-            at = region.next;
-        }
-        None
-    }
-
-    /// Takes a step of a failed mapping away. `left` tells the caller to come again; ENOMEM: it is gone.
-    fn undo_step(&mut self, failed: Ref<Region>, left: u64) -> Result<u64, Errno> {
-        self.unmap_region_step(failed);
-        if self.regions.get(failed).is_some() { Ok(left) } else { Err(Errno::ENOMEM) }
+    fn failed_region(&self, wish: &Region) -> Option<Ref<Region>> {
+        let failed = |region: &Region| region.progress == Progress::Failed && region.memory == wish.memory;
+        self.spaces[wish.space].regions.iter(&self.regions).find(|&at| failed(&self.regions[at]))
     }
 
     /// The region that the wish continues, or a new one.
-    fn region_for(&mut self, wish: &Mapping) -> Result<Ref<Region>, Errno> {
+    fn region_for(&mut self, wish: &Region) -> Result<Ref<Region>, Errno> {
         let end = wish.address + wish.pages * PAGE as u64;
-        let (mut at, mut count, mut continued) = (self.spaces[wish.space].regions, 0, None);
-        while let Some(region) = self.regions.get(at) {
+        let (mut count, mut continued) = (0, None);
+        for at in self.spaces[wish.space].regions.iter(&self.regions) {
+            let region = &self.regions[at];
             if region.address < end && wish.address < region.end() {
                 return Err(Errno::EEXIST);
             }
@@ -170,7 +139,7 @@ impl Core {
             {
                 continued = Some(at);
             }
-            (at, count) = (region.next, count + 1);
+            count += 1;
         }
         match continued {
             Some(region) => Ok(region),
@@ -180,31 +149,21 @@ impl Core {
     }
 
     fn region_count(&self, space: Ref<Space>) -> u32 {
-        let first = self.regions.get(self.spaces[space].regions);
-        core::iter::successors(first, |region| self.regions.get(region.next)).count() as u32
+        self.spaces[space].regions.iter(&self.regions).count() as u32
     }
 
-    fn insert_region(&mut self, wish: &Mapping) -> Result<Ref<Region>, Errno> {
+    fn insert_region(&mut self, wish: &Region) -> Result<Ref<Region>, Errno> {
         let space = &mut self.spaces[wish.space];
-        let region = Region {
-            space: wish.space,
-            memory: wish.memory,
-            address: wish.address,
-            pages: 0,
-            first: wish.first,
-            prot: wish.prot,
-            progress: Progress::Complete,
-            next: space.regions,
-        };
+        let region = Region { pages: 0, progress: Progress::Complete, ..*wish };
         let cost = Slab::<Region>::COST;
         let at = self.quotas.pay_for(space.quota, cost, &mut self.regions, &mut self.frames, |_| region)?;
-        space.regions = at;
+        space.regions.push_front(&mut self.regions, at);
         self.memories[wish.memory].regions += 1;
         Ok(at)
     }
 
     /// Maps as many pages as have frames that lie in one list, and a page table. Returns how many.
-    fn map_run(&mut self, wish: &Mapping) -> u64 {
+    fn map_run(&mut self, wish: &Region) -> u64 {
         let root = self.spaces[wish.space].root.table();
         let Some(table) = paging::last_table(root, wish.address) else { return 0 };
         let run = self.memories[wish.memory].run(wish.first);
@@ -212,41 +171,34 @@ impl Core {
         paging::map_run(table, wish.address, frames, paging::user_flags(wish.prot))
     }
 
-    fn map_page(&mut self, wish: &Mapping, number: u64) -> Result<(), Errno> {
+    fn map_page(&mut self, wish: &Region, number: u64) -> Result<(), Errno> {
         let memory = &mut self.memories[wish.memory];
         let frame = memory.frame(wish.first + number, &mut self.frames).ok_or(Errno::ENOMEM)?;
         let space = &mut self.spaces[wish.space];
         let (quotas, frames, tables, quota) = (&mut self.quotas, &mut self.frames, &mut space.page_tables, space.quota);
         let mut take = || {
-            quotas.charge(quota, PAGE as u64).ok()?;
-            let table = frames.take_zeroed();
-            match table {
-                Some(_) => *tables += 1,
-                None => quotas.refund(quota, PAGE as u64),
-            }
-            table
+            let table = quotas.buy_page(quota, frames).ok()?;
+            *tables += 1;
+            Some(table)
         };
         let flags = paging::user_flags(wish.prot);
         let address = wish.address + number * PAGE as u64;
-        paging::map(space.root.table(), address, frame, flags, &mut take).map_err(|error| match error {
-            MapError::NoMemory => Errno::ENOMEM,
-            MapError::Occupied => Errno::EEXIST,
-        })
+        paging::map(space.root.table(), address, frame, flags, &mut take)
     }
 
     /// Unmaps up to [`STEP`] pages in `address..end`. False: nothing is mapped there any more.
     /// ENOMEM: a region would have to be split, and there is no memory for the second half.
     pub fn unmap_step(&mut self, space: Ref<Space>, address: u64, end: u64) -> Result<bool, Errno> {
-        let mut at = self.spaces[space].regions;
-        while let Some(region) = self.regions.get(at) {
-            let next = region.next;
+        let mut next = self.spaces[space].regions.first();
+        while let Some(region) = self.regions.get(next) {
+            let at = next;
+            next = self.regions.links(at).next;
             if region.pages == 0 {
                 self.drop_region_if_empty(at);
             } else if region.address < end && address < region.end() {
                 self.unmap_part(at, address, end)?;
                 return Ok(true);
             }
-            at = next;
         }
         Ok(false)
     }
@@ -275,7 +227,7 @@ impl Core {
         let Region { space, memory, first, prot, .. } = self.regions[at];
         let front = (address - self.regions[at].address) / PAGE as u64;
         let behind = self.regions[at].pages - front;
-        let wish = Mapping { space, memory, address, first: first + front, pages: behind, prot };
+        let wish = Region { space, memory, address, first: first + front, pages: behind, prot, ..Region::default() };
         let second = self.insert_region(&wish)?;
         self.regions[second].pages = behind;
         self.regions[at].pages = front;
@@ -314,32 +266,16 @@ impl Core {
     }
 
     fn drop_region_if_empty(&mut self, at: Ref<Region>) {
-        let Region { space, memory, pages, next, .. } = self.regions[at];
+        let Region { space, memory, pages, .. } = self.regions[at];
         if pages > 0 {
             return;
         }
-        self.unlink_region(space, at, next);
+        self.spaces[space].regions.remove(&mut self.regions, at);
         self.regions.remove(at);
         self.quotas.refund(self.spaces[space].quota, Slab::<Region>::COST);
         if let Some(memory) = self.memories.get_mut(memory) {
             memory.regions -= 1;
         }
         self.release_memory(memory);
-    }
-
-    fn unlink_region(&mut self, space: Ref<Space>, region: Ref<Region>, next: Ref<Region>) {
-        let first = self.spaces[space].regions;
-        if first == region {
-            self.spaces[space].regions = next;
-            return;
-        }
-        let mut at = first;
-        while let Some(previous) = self.regions.get_mut(at) {
-            if previous.next == region {
-                previous.next = next;
-                return;
-            }
-            at = previous.next;
-        }
     }
 }

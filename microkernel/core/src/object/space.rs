@@ -1,24 +1,16 @@
 //! Address spaces: page tables, a handle table and a call table. What ring 3 calls a process.
 
-use parley_abi::call::{Rights, kind};
-use parley_abi::{Errno, PAGE};
+use parley_abi::{Errno, PAGE, Rights, kind};
 
 use crate::arch::descriptors::NO_PORTS;
 use crate::arch::tlb::{self, Root};
 use crate::arch::{features, paging};
 use crate::kernel::Core;
-use crate::mem::frames::Phys;
-use crate::mem::scan::Cursor;
-use crate::mem::slab::{Object, Ref, Slab};
-use crate::object::connection::Connection;
-use crate::object::doomed::{Doomable, Links};
-use crate::object::handle::{Handle, Handles, NOTHING, RESERVED};
-use crate::object::quota::Quota;
-use crate::object::region::Region;
-use crate::object::table::Table;
-use crate::object::thread::{State, Thread};
+use crate::mem::{Cursor, List, Object, Phys, Ref, Slab};
+use crate::object::{Connection, Handle, Handles, NOTHING, Quota, RESERVED, Region, State, Table, Thread};
 
 /// An address space.
+#[derive(Default)]
 pub struct Space {
     /// Who pays for page tables, handle tables and regions.
     pub quota: Ref<Quota>,
@@ -35,7 +27,7 @@ pub struct Space {
     /// Its handles.
     pub handles: Handles,
     /// First region of the list.
-    pub regions: Ref<Region>,
+    pub regions: List<Region>,
     /// Page tables below the root.
     pub page_tables: u64,
     /// Pages of the handle table.
@@ -48,8 +40,6 @@ pub struct Space {
     ending: Ending,
     /// Where in the table of threads that is.
     cursor: Cursor,
-    /// It has no handles, and waits to be taken apart.
-    doomed: Links<Space>,
     /// Threads in it.
     pub threads: u32,
 }
@@ -80,29 +70,6 @@ impl Space {
     }
 }
 
-impl Default for Space {
-    fn default() -> Self {
-        Space {
-            quota: Ref::NONE,
-            root: Root::default(),
-            table: Ref::NONE,
-            faults: Ref::NONE,
-            holds_faults: false,
-            name: [0; 16],
-            handles: Handles::default(),
-            regions: Ref::NONE,
-            page_tables: 0,
-            handle_pages: 0,
-            refs: 0,
-            ports: None,
-            ending: Ending::No,
-            cursor: Cursor::default(),
-            doomed: Links::default(),
-            threads: 0,
-        }
-    }
-}
-
 /// What an empty address space costs: its slot and the top-level page table.
 const COST: u64 = Slab::<Space>::COST + PAGE as u64;
 
@@ -110,10 +77,11 @@ impl Object for Space {
     const WINDOW: u64 = 1;
 }
 
-impl Doomable for Space {
-    fn links(&mut self) -> &mut Links<Space> {
-        &mut self.doomed
-    }
+/// Counts a handle to `at` that came or went. True: it was the last.
+fn count<T: Object>(table: &mut Slab<T>, at: Ref<()>, change: i32, of: impl Fn(&mut T) -> &mut u32) -> bool {
+    let Some(refs) = table.get_mut(at.cast()).map(of) else { return false };
+    *refs = refs.wrapping_add_signed(change);
+    *refs == 0
 }
 
 impl Core {
@@ -159,14 +127,9 @@ impl Core {
         if !target.handles.needs_page(slot)? {
             return Ok(());
         }
-        let quota = target.quota;
-        self.quotas.charge(quota, PAGE as u64)?;
-        let added = target.handles.add_page(slot, &mut self.frames);
-        match added {
-            Ok(()) => target.handle_pages += 1,
-            Err(_) => self.quotas.refund(quota, PAGE as u64),
-        }
-        added
+        target.handles.add_page(slot, self.quotas.buy_page(target.quota, &mut self.frames)?);
+        target.handle_pages += 1;
+        Ok(())
     }
 
     /// Puts a new handle into `slot`, which is free, and counts it. EEXIST, EBADF, ENOMEM.
@@ -207,41 +170,19 @@ impl Core {
 
     /// Counts a handle that came or went; the last one takes its object with it.
     pub fn count_handle(&mut self, handle: Handle, change: i32) {
-        let add = |refs: &mut u32| {
-            *refs = refs.wrapping_add_signed(change);
-            *refs == 0
-        };
+        let at = handle.reference::<()>();
         match handle.kind {
-            kind::CONNECTION => {
-                let at = handle.reference();
-                if self.connections.get_mut(at).is_some_and(|connection| add(&mut connection.refs)) {
-                    self.close_connection(at);
-                }
+            kind::CONNECTION if count(&mut self.connections, at, change, |one| &mut one.refs) => {
+                self.close_connection(at.cast())
             }
-            kind::MEM => {
-                let at = handle.reference();
-                if self.memories.get_mut(at).is_some_and(|memory| add(&mut memory.handles)) {
-                    self.release_memory(at);
-                }
+            kind::MEM if count(&mut self.memories, at, change, |one| &mut one.handles) => {
+                self.release_memory(at.cast())
             }
-            kind::ENDPOINT => {
-                let at = handle.reference();
-                if self.endpoints.get_mut(at).is_some_and(|endpoint| add(&mut endpoint.refs)) {
-                    self.doom_endpoint(at);
-                }
+            kind::ENDPOINT if count(&mut self.endpoints, at, change, |one| &mut one.refs) => {
+                self.doom_endpoint(at.cast())
             }
-            kind::SPACE => {
-                let at = handle.reference();
-                if self.spaces.get_mut(at).is_some_and(|space| add(&mut space.refs)) {
-                    self.doom_space(at);
-                }
-            }
-            kind::TABLE => {
-                let at = handle.reference();
-                if self.tables.get_mut(at).is_some_and(|table| add(&mut table.refs)) {
-                    self.destroy_table(at);
-                }
-            }
+            kind::SPACE if count(&mut self.spaces, at, change, |one| &mut one.refs) => self.doom_space(at.cast()),
+            kind::TABLE if count(&mut self.tables, at, change, |one| &mut one.refs) => self.destroy_table(at.cast()),
             kind::IRQ if change < 0 => self.release_irq(handle.reference()),
             _ => {}
         }
@@ -277,7 +218,7 @@ impl Core {
             self.count_handle(handle, -1);
             return;
         }
-        let region = self.spaces[at].regions;
+        let region = self.spaces[at].regions.first();
         if self.regions.get(region).is_some() {
             return self.unmap_region_step(region);
         }
@@ -368,7 +309,7 @@ impl Core {
             }
         };
         self.cpu.tss.allow(bitmap as usize, first, count);
-        for index in 0..self.threads.len() {
+        for index in 0..self.threads.capacity() {
             if let Some(thread) = self.threads.at(index).filter(|&thread| self.threads[thread].space == space) {
                 self.threads[thread].map_base = self.map_base(space);
             }

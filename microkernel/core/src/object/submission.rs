@@ -3,14 +3,11 @@
 //! Both are news that must be kept until a server receives it, so both are objects that somebody pays
 //! for: a submission the submitter, a cancellation the endpoint that it is for.
 
-use parley_abi::Errno;
-use parley_abi::msg::{Token, Words, event};
+use parley_abi::{Errno, Token, Words, event};
 
 use crate::kernel::Core;
-use crate::mem::scan::Cursor;
-use crate::mem::slab::{Object, Ref, Slab};
-use crate::object::endpoint::{Binding, Endpoint, Event};
-use crate::object::quota::Quota;
+use crate::mem::{Cursor, Object, Ref, Slab};
+use crate::object::{Binding, Endpoint, Event, Quota};
 
 /// Set in the thread number of a token that names a submission.
 pub const SUBMITTED: u32 = 1 << 31;
@@ -48,26 +45,6 @@ pub struct Submission {
     pub submitter: Ref<Endpoint>,
     /// Who pays.
     pub quota: Ref<Quota>,
-    /// Neighbours in the list.
-    pub next: Ref<Submission>,
-    /// Neighbours in the list.
-    pub previous: Ref<Submission>,
-}
-
-/// A list of submissions.
-#[derive(Default, Clone, Copy)]
-#[repr(C)]
-pub struct List {
-    first: Ref<Submission>,
-    last: Ref<Submission>,
-}
-
-impl List {
-    /// Whether there is no news.
-    #[inline(always)]
-    pub fn is_empty(&self) -> bool {
-        self.first == Ref::NONE
-    }
 }
 
 impl Object for Submission {
@@ -113,20 +90,12 @@ impl Core {
     }
 
     fn append(&mut self, to: Ref<Endpoint>, at: Ref<Submission>) {
-        let list = &mut self.endpoints[to].events;
-        let last = core::mem::replace(&mut list.last, at);
-        match self.submissions.get_mut(last) {
-            Some(last) => last.next = at,
-            None => list.first = at,
-        }
-        self.submissions[at].previous = last;
+        self.endpoints[to].events.push(&mut self.submissions, at);
     }
 
     /// The endpoint's next submission event, if there is one.
     pub fn next_submission(&mut self, endpoint: Ref<Endpoint>) -> Option<Event> {
-        let at = self.endpoints[endpoint].events.first;
-        self.submissions.get(at)?;
-        self.unlink_submission(endpoint, at);
+        let at = self.endpoints[endpoint].events.pop(&mut self.submissions)?;
         let news = &mut self.submissions[at];
         let Submission { stage, label, words, badge, cookie, .. } = *news;
         let token = Token(cookie);
@@ -184,16 +153,8 @@ impl Core {
     /// Takes a submission out of the list of `holder`, if it is in it.
     fn unlink_submission(&mut self, holder: Ref<Endpoint>, gone: Ref<Submission>) {
         let Some(endpoint) = self.endpoints.get_mut(holder) else { return };
-        let news = &mut self.submissions[gone];
-        let (previous, next) = (core::mem::take(&mut news.previous), core::mem::take(&mut news.next));
-        match self.submissions.get_mut(previous) {
-            Some(previous) => previous.next = next,
-            None if endpoint.events.first == gone => endpoint.events.first = next,
-            None => return,
-        }
-        match self.submissions.get_mut(next) {
-            Some(next) => next.previous = previous,
-            None => endpoint.events.last = previous,
+        if endpoint.events.contains(&self.submissions, gone) {
+            endpoint.events.remove(&mut self.submissions, gone);
         }
     }
 

@@ -1,12 +1,11 @@
 //! Call tables: what POSIX numbers mean, shared by the address spaces that were given one.
 
-use parley_abi::Errno;
-use parley_abi::row::{LeaseRow, Op, ROWS, Row, Shape};
+use parley_abi::{Errno, LeaseRow, Op, ROWS, Row, Shape};
 
-use crate::kernel::Core;
-use crate::mem::slab::{Object, Ref, Slab};
-use crate::object::quota::Quota;
+use crate::mem::{Object, Ref, Slab};
+use crate::object::Quota;
 use crate::uaccess::Claim;
+use crate::{Core, IMAGE};
 
 /// A row of [`parley_abi::row`] in two words, as a request carries it. The entry code reads the first:
 ///
@@ -22,7 +21,9 @@ use crate::uaccess::Claim;
 #[repr(C)]
 pub struct Packed {
     head: u64,
-    leases: u64,
+    /// What the entry code reads: the low half is that of the first buffer, and of that the low byte the [`Shape`] and the
+    /// next one the word.
+    pub(crate) leases: u64,
 }
 
 /// Bit of the first word of a row that opens nothing and has its slot in rdi.
@@ -33,10 +34,6 @@ pub const SEND_BIT: u32 = 23;
 const FUNCTION: u32 = 24;
 
 impl Packed {
-    /// Offset of the word about the buffers, for the entry code: its low half is that of the first, and of that the low
-    /// byte the [`Shape`] and the next one the word.
-    pub const LEASES_AT: usize = core::mem::offset_of!(Packed, leases);
-
     /// Packs a row. One whose slot is in rdi has none of its own.
     pub const fn new(row: &Row) -> Packed {
         let plain = match (row.op, row.opens) {
@@ -133,9 +130,11 @@ pub struct Table {
     /// Rows that are filled in so far, while it is being made.
     filled: usize,
     /// It is made, and does not change any more.
-    complete: bool,
-    heads: [u64; ROWS],
-    leases: [u64; ROWS],
+    pub complete: bool,
+    /// First words of the rows ([`Packed`]); the entry code reads them.
+    pub heads: [u64; ROWS],
+    /// Second words of the rows.
+    pub leases: [u64; ROWS],
 }
 
 /// Rows that one step reads and checks.
@@ -148,16 +147,6 @@ impl Default for Table {
 }
 
 impl Table {
-    /// Offset of the first words of the rows, for the entry code.
-    pub const HEADS_AT: usize = core::mem::offset_of!(Table, heads);
-    /// Offset of the second words.
-    pub const LEASES_AT: usize = core::mem::offset_of!(Table, leases);
-
-    /// It does not change any more.
-    pub fn is_complete(&self) -> bool {
-        self.complete
-    }
-
     /// The row of `number`.
     #[inline(always)]
     pub fn row(&self, number: u16) -> Option<Packed> {
@@ -191,7 +180,7 @@ impl Core {
             return Err(Errno::EINVAL);
         }
         for number in 0..count {
-            let row = self.with_its_function(read_row(rows.part((number * size) as u64, size as u64))?);
+            let row = IMAGE.residents.prepare(read_row(rows.part((number * size) as u64, size as u64))?);
             let table = &mut self.tables[at];
             (table.heads[filled + number], table.leases[filled + number]) = (row.head, row.leases);
         }

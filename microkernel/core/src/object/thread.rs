@@ -1,18 +1,12 @@
 //! Threads: registers, a state, and the request that it is waiting for.
 
-use parley_abi::msg::{Token, Words};
-use parley_abi::{Errno, USER_END};
+use parley_abi::{Errno, Token, USER_END, Words};
 
 use crate::arch::tlb::Root;
 use crate::arch::{fpu, frame::Frame};
 use crate::kernel::Core;
-use crate::mem::frames::Phys;
-use crate::mem::slab::{Object, Ref, Slab};
-use crate::object::connection::Connection;
-use crate::object::endpoint::Endpoint;
-use crate::object::quota::Quota;
-use crate::object::space::Space;
-use crate::object::table::Packed;
+use crate::mem::{Object, Phys, Ref, Slab};
+use crate::object::{Connection, Endpoint, Packed, Quota, Space};
 
 /// What a thread is doing. The numbers are those of [`parley_abi::call::state`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -59,12 +53,6 @@ pub struct How {
 }
 
 impl How {
-    /// The answer is not just rax.
-    #[inline(always)]
-    pub fn is_more_than_a_result(self) -> bool {
-        self.kind != Kind::Posix || self.reserved
-    }
-
     /// A request whose words are in the registers from number `first` on.
     pub const fn in_registers(kind: Kind, first: u8) -> How {
         How { kind, first, stored: false, reserved: false }
@@ -130,10 +118,6 @@ pub struct Thread {
     pub waits_for: Ref<Endpoint>,
     /// The request it waits for.
     pub request: Request,
-    /// Neighbours in a queue.
-    pub next: Ref<Thread>,
-    /// Neighbours in a queue.
-    pub previous: Ref<Thread>,
     /// When its waiting ends; 0: never. See [`crate::deadline`].
     pub deadline: u64,
     /// Where in the heap of deadlines, plus one; 0: nowhere.

@@ -1,20 +1,12 @@
 //! Calls that send, and what else belongs to messages.
 
-use parley_abi::Errno;
-use parley_abi::call::{Rights, kind};
-use parley_abi::msg::{Flags, Token};
-use parley_abi::row::{LEASES, LeaseRow, Row, Shape};
 use parley_abi::slot::ENDPOINT;
+use parley_abi::{Errno, Flags, LEASES, LeaseRow, Rights, Row, Shape, Token, Words, kind};
 
 use super::Done;
 use crate::kernel::Core;
-use crate::mem::scan::Cursor;
-use crate::mem::slab::Ref;
-use crate::object::connection::Connection;
-use crate::object::endpoint::Endpoint;
-use crate::object::submission::Submission;
-use crate::object::table::Packed;
-use crate::object::thread::{How, Kind, State, Thread};
+use crate::mem::{Cursor, Ref};
+use crate::object::{Connection, Endpoint, How, Kind, Packed, State, Submission, Thread};
 
 const CALL_FLAGS: Flags = Flags::LEND_READ
     .union(Flags::LEND_WRITE)
@@ -73,12 +65,10 @@ impl Core {
         let (server, badge) = (connection.endpoint, connection.badge);
         let quota = self.spaces[self.current_space()].quota;
         let new = Submission { label, words, badge, cookie, server, submitter, quota, ..Submission::default() };
-        self.submit(new)?;
-        Ok(Done::Value(0))
+        self.submit(new).map(Done::from)
     }
 
-    pub(super) fn sys_notify(&mut self) -> Result<Done, Errno> {
-        let [slot, bits, ..] = self.args();
+    pub(super) fn sys_notify(&mut self, &[slot, bits, ..]: &Words) -> Result<Done, Errno> {
         let endpoint: Ref<Endpoint> = match self.object(slot, kind::ENDPOINT, Rights::NOTIFY) {
             Err(Errno::EBADF) => {
                 let at: Ref<Connection> = self.object(slot, kind::CONNECTION, Rights::NOTIFY)?;
@@ -93,8 +83,7 @@ impl Core {
         Ok(Done::Value(0))
     }
 
-    pub(super) fn sys_cancel(&mut self) -> Result<Done, Errno> {
-        let [slot, ..] = self.args();
+    pub(super) fn sys_cancel(&mut self, &[slot, ..]: &Words) -> Result<Done, Errno> {
         let at: Ref<Thread> = self.object(slot, kind::THREAD, Rights::MANAGE)?;
         let thread = self.threads.get(at).ok_or(Errno::ESRCH)?;
         let (state, endpoint, token) = (thread.state, thread.waits_for, thread.token);
@@ -115,8 +104,7 @@ impl Core {
         Ok(Done::Value(0))
     }
 
-    pub(super) fn sys_mint(&mut self) -> Result<Done, Errno> {
-        let [slot, badge, rights, ..] = self.args();
+    pub(super) fn sys_mint(&mut self, &[slot, badge, rights, ..]: &Words) -> Result<Done, Errno> {
         let endpoint: Ref<Endpoint> = self.object(slot, kind::ENDPOINT, Rights::MINT)?;
         let rights = u8::try_from(rights).ok().and_then(Rights::from_bits).ok_or(Errno::EINVAL)?;
         if self.endpoints.get(endpoint).is_none() {
@@ -132,14 +120,13 @@ impl Core {
     }
 
     /// `revoke`: a few connections at a time; rdx says from where on.
-    pub(super) fn sys_revoke(&mut self) -> Result<Done, Errno> {
-        let [slot, badge, from, ..] = self.args();
+    pub(super) fn sys_revoke(&mut self, &[slot, badge, from, ..]: &Words) -> Result<Done, Errno> {
         let endpoint: Ref<Endpoint> = self.object(slot, kind::ENDPOINT, Rights::MINT)?;
-        let mut cursor = Cursor::from_bits(from);
+        let mut cursor = Cursor(from as u32);
         if !self.revoke_step(endpoint, badge, &mut cursor) {
             return Ok(Done::Value(0));
         }
-        self.thread().frame.args[2] = cursor.bits();
+        self.thread().frame.args[2] = cursor.0.into();
         Ok(Done::Again)
     }
 }

@@ -5,13 +5,11 @@ mod objects;
 mod posix;
 mod system;
 
-use parley_abi::Errno;
-use parley_abi::call;
-use parley_abi::msg::Flags;
+use parley_abi::{Errno, Flags, call};
 
 use crate::kernel::Core;
-use crate::mem::slab::Ref;
-use crate::object::thread::Thread;
+use crate::mem::Ref;
+use crate::object::Thread;
 use crate::uaccess::Claim;
 
 /// How a call of the core ended.
@@ -24,6 +22,17 @@ pub enum Done {
     /// Not yet: the caller makes the same call again, perhaps with other arguments. Between two steps of
     /// something long, interrupts and more urgent threads get their turn.
     Again,
+}
+
+impl From<()> for Done {
+    fn from((): ()) -> Done {
+        Done::Value(0)
+    }
+}
+
+/// Number of a slot. EBADF: there is none so high.
+fn number(slot: u64) -> Result<u32, Errno> {
+    u32::try_from(slot).map_err(|_| Errno::EBADF)
 }
 
 impl Core {
@@ -69,70 +78,66 @@ impl Core {
     /// The table of the core's calls.
     #[inline]
     fn dispatch(&mut self, number: u16, flags: Flags, label: u32) -> Result<Done, Errno> {
+        let args = &self.thread().frame.words(0);
         match number {
             call::NULL => Ok(Done::Value(0)),
             call::CALL => self.sys_call(flags, label),
             call::REPLY_RECV => self.reply_recv(flags, label),
             call::FORWARD => self.sys_forward(label),
             call::SUBMIT => self.sys_submit(flags, label),
-            call::NOTIFY => self.sys_notify(),
+            call::NOTIFY => self.sys_notify(args),
             call::COPY_IN => self.copy_lease(false),
             call::COPY_OUT => self.copy_lease(true),
-            call::CANCEL => self.sys_cancel(),
+            call::CANCEL => self.sys_cancel(args),
             call::REQUESTS => self.sys_requests(),
             call::PUT_BACK => self.sys_put_back(),
             call::ROW => self.sys_row(label),
-            call::HANDLE_DROP => self.sys_handle_drop(),
-            call::HANDLE_COPY => self.sys_handle_copy(),
-            call::HANDLE_GRANT => self.sys_handle_grant(),
-            call::HANDLE_MOVE => self.sys_handle_move(),
-            call::HANDLE_INFO => self.sys_handle_info(),
-            call::MINT => self.sys_mint(),
-            call::REVOKE => self.sys_revoke(),
+            call::HANDLE_DROP => self.sys_handle_drop(args),
+            call::HANDLE_COPY => self.sys_handle_copy(args),
+            call::HANDLE_GRANT => self.sys_handle_grant(args),
+            call::HANDLE_MOVE => self.sys_handle_move(args),
+            call::HANDLE_INFO => self.sys_handle_info(args),
+            call::MINT => self.sys_mint(args),
+            call::REVOKE => self.sys_revoke(args),
             call::REAP => Ok(Done::Value(0)),
-            call::QUOTA_CREATE => self.sys_quota_create(),
-            call::QUOTA_DESTROY => self.sys_quota_destroy(),
-            call::QUOTA_INFO => self.sys_quota_info(),
-            call::MEM_CREATE => self.sys_mem_create(),
-            call::MEM_WRITE => self.sys_mem_copy(true),
-            call::MEM_READ => self.sys_mem_copy(false),
-            call::SPACE_CREATE => self.sys_space_create(),
-            call::MAP => self.sys_map(),
-            call::UNMAP => self.sys_unmap(),
-            call::SPACE_TABLE => self.sys_space_table(),
-            call::SPACE_FAULTS => self.sys_space_faults(),
-            call::SPACE_NAME => self.sys_space_name(),
-            call::TABLE_CREATE => self.sys_table_create(),
-            call::THREAD_CREATE => self.sys_thread_create(),
-            call::THREAD_START => self.sys_thread_start(),
-            call::THREAD_KILL => self.sys_thread_kill(),
-            call::THREAD_PRIORITY => self.sys_thread_priority(),
-            call::SET_FS_BASE => self.sys_set_fs_base(),
+            call::QUOTA_CREATE => self.sys_quota_create(args),
+            call::QUOTA_DESTROY => self.sys_quota_destroy(args),
+            call::QUOTA_INFO => self.sys_quota_info(args),
+            call::MEM_CREATE => self.sys_mem_create(args),
+            call::MEM_WRITE => self.sys_mem_copy(true, args),
+            call::MEM_READ => self.sys_mem_copy(false, args),
+            call::SPACE_CREATE => self.sys_space_create(args),
+            call::MAP => self.sys_map(args),
+            call::UNMAP => self.sys_unmap(args),
+            call::SPACE_TABLE => self.sys_space_table(args),
+            call::SPACE_FAULTS => self.sys_space_faults(args),
+            call::SPACE_NAME => self.sys_space_name(args),
+            call::TABLE_CREATE => self.sys_table_create(args),
+            call::THREAD_CREATE => self.sys_thread_create(args),
+            call::THREAD_START => self.sys_thread_start(args),
+            call::THREAD_KILL => self.sys_thread_kill(args),
+            call::THREAD_PRIORITY => self.sys_thread_priority(args),
+            call::SET_FS_BASE => self.sys_set_fs_base(args),
             call::THREAD_EXIT => self.sys_thread_exit(),
             call::YIELD => self.sys_yield(),
-            call::ENDPOINT_CREATE => self.sys_endpoint_create(),
-            call::IRQ_CREATE => self.sys_irq_create(),
-            call::IRQ_BIND => self.sys_irq_bind(),
-            call::IRQ_ACK => self.sys_irq_ack(),
-            call::PORT_GRANT => self.sys_port_grant(),
-            call::LOG => self.sys_log(),
-            call::LOG_READ => self.sys_log_read(),
-            call::POWER => self.sys_power(),
+            call::ENDPOINT_CREATE => self.sys_endpoint_create(args),
+            call::IRQ_CREATE => self.sys_irq_create(args),
+            call::IRQ_BIND => self.sys_irq_bind(args),
+            call::IRQ_ACK => self.sys_irq_ack(args),
+            call::PORT_GRANT => self.sys_port_grant(args),
+            call::LOG => self.sys_log(args),
+            call::LOG_READ => self.sys_log_read(args),
+            call::POWER => self.sys_power(args),
             call::CLOCK => Ok(Done::Value(self.clock.now() as i64)),
-            call::COUNTERS => self.sys_counters(),
-            call::THREAD_INFO => self.sys_thread_info(),
-            call::MEM_INFO => self.sys_mem_info(),
-            call::CHECK => self.sys_check(),
-            call::TRACE => self.sys_trace(),
-            call::TRACE_READ => self.sys_trace_read(),
-            call::THREADS_DUMP => self.sys_threads_dump(),
+            call::COUNTERS => self.sys_counters(args),
+            call::THREAD_INFO => self.sys_thread_info(args),
+            call::MEM_INFO => self.sys_mem_info(args),
+            call::CHECK => self.sys_check(args),
+            call::TRACE => self.sys_trace(args),
+            call::TRACE_READ => self.sys_trace_read(args),
+            call::THREADS_DUMP => self.sys_threads_dump(args),
             _ => Err(Errno::ENOSYS),
         }
-    }
-
-    /// The first six arguments.
-    fn args(&mut self) -> [u64; 6] {
-        self.thread().frame.words(0)
     }
 
     /// Writes a whole structure to the caller. EFAULT.

@@ -1,22 +1,13 @@
 //! Calls that make, change and drop kernel objects.
 
-use parley_abi::call::{Rights, kind};
-use parley_abi::row::Row;
-use parley_abi::{Errno, USER_END};
+use parley_abi::{Errno, PAGE, Rights, Row, USER_END, Words, kind};
 
-use super::Done;
+use super::{Done, number};
 use crate::kernel::Core;
-use crate::mem::slab::Ref;
-use crate::object::connection::Connection;
-use crate::object::endpoint::Binding;
-use crate::object::handle::{Handle, RESERVED};
-use crate::object::memory::Memory;
-use crate::object::quota::Quota;
-use crate::object::region::Mapping;
-use crate::object::space::Space;
-use crate::object::table::Table;
-use crate::object::thread::{NewThread, State, Thread};
-use parley_abi::PAGE;
+use crate::mem::Ref;
+use crate::object::{
+    Binding, Connection, Handle, Memory, NewThread, Quota, RESERVED, Region, Space, State, Table, Thread,
+};
 
 /// Everything a creator may do with what it made.
 const ALL: Rights = Rights::all();
@@ -29,7 +20,12 @@ impl Core {
     }
 
     /// Installs the handle of a new object, or undoes its making. A thread's ceiling is its maker's priority.
-    fn install_new<T>(&mut self, kind: u8, at: Ref<T>, undo: impl FnOnce(&mut Core, Ref<T>)) -> Result<Done, Errno> {
+    pub(super) fn install_new<T>(
+        &mut self,
+        kind: u8,
+        at: Ref<T>,
+        undo: impl FnOnce(&mut Core, Ref<T>),
+    ) -> Result<Done, Errno> {
         let mut handle = Handle::new(kind, at, ALL);
         handle.ceiling = self.thread().base;
         let installed = self.install_anywhere(handle);
@@ -41,7 +37,7 @@ impl Core {
 
     fn quota(&self, slot: u64) -> Result<Ref<Quota>, Errno> {
         let at = self.object(slot, kind::QUOTA, Rights::MANAGE)?;
-        self.quotas.get(at).filter(|quota| !quota.is_dying()).map(|_| at).ok_or(Errno::ESTALE)
+        self.quotas.get(at).filter(|quota| !quota.dying).map(|_| at).ok_or(Errno::ESTALE)
     }
 
     fn space(&self, slot: u64) -> Result<Ref<Space>, Errno> {
@@ -56,53 +52,48 @@ impl Core {
 
     /// A handle of the caller that can be copied. EBADF.
     fn copyable(&self, slot: u64) -> Result<Handle, Errno> {
-        let handle = self.handle(self.current_space(), u32::try_from(slot).map_err(|_| Errno::EBADF)?)?;
+        let handle = self.handle(self.current_space(), number(slot)?)?;
         if handle.kind == RESERVED || handle.kind == kind::IRQ { Err(Errno::EBADF) } else { Ok(handle) }
     }
 
-    pub(super) fn sys_handle_drop(&mut self) -> Result<Done, Errno> {
-        let [slot, ..] = self.args();
-        self.drop_handle(self.current_space(), u32::try_from(slot).map_err(|_| Errno::EBADF)?)?;
-        Ok(Done::Value(0))
+    pub(super) fn sys_handle_drop(&mut self, &[slot, ..]: &Words) -> Result<Done, Errno> {
+        self.drop_handle(self.current_space(), number(slot)?).map(Done::from)
     }
 
-    pub(super) fn sys_handle_copy(&mut self) -> Result<Done, Errno> {
-        let [from, to, rights, ..] = self.args();
-        let handle = self.copyable(from)?.narrowed(Core::narrow(rights)?);
-        if to == u64::MAX {
-            return self.install_anywhere(handle).map(Done::Value);
+    pub(super) fn sys_handle_copy(&mut self, &[from, to, rights, ..]: &Words) -> Result<Done, Errno> {
+        if to != u64::MAX {
+            return self.grant(self.current_space(), from, to, rights);
         }
-        let slot = u32::try_from(to).map_err(|_| Errno::EBADF)?;
-        self.install(self.current_space(), slot, handle)?;
-        Ok(Done::Value(slot as i64))
+        let handle = self.copyable(from)?.narrowed(Core::narrow(rights)?);
+        self.install_anywhere(handle).map(Done::Value)
     }
 
-    pub(super) fn sys_handle_grant(&mut self) -> Result<Done, Errno> {
-        let [space, from, to, rights, ..] = self.args();
-        let space = self.space(space)?;
+    pub(super) fn sys_handle_grant(&mut self, &[space, from, to, rights, ..]: &Words) -> Result<Done, Errno> {
+        self.grant(self.space(space)?, from, to, rights)
+    }
+
+    fn grant(&mut self, space: Ref<Space>, from: u64, to: u64, rights: u64) -> Result<Done, Errno> {
         let handle = self.copyable(from)?.narrowed(Core::narrow(rights)?);
-        let slot = u32::try_from(to).map_err(|_| Errno::EBADF)?;
+        let slot = number(to)?;
         self.install(space, slot, handle)?;
         Ok(Done::Value(slot as i64))
     }
 
-    pub(super) fn sys_handle_move(&mut self) -> Result<Done, Errno> {
-        let [space, from, to, rights, ..] = self.args();
+    pub(super) fn sys_handle_move(&mut self, &[space, from, to, rights, ..]: &Words) -> Result<Done, Errno> {
         let (own, space) = (self.current_space(), self.space(space)?);
-        let from = u32::try_from(from).map_err(|_| Errno::EBADF)?;
+        let from = number(from)?;
         let handle = self.handle(own, from)?.narrowed(Core::narrow(rights)?);
         if handle.kind == RESERVED {
             return Err(Errno::EBADF);
         }
-        let slot = u32::try_from(to).map_err(|_| Errno::EBADF)?;
+        let slot = number(to)?;
         self.put_in_slot(space, slot, handle)?;
         self.spaces[own].handles.put(from, Handle::default());
         Ok(Done::Value(slot as i64))
     }
 
-    pub(super) fn sys_handle_info(&mut self) -> Result<Done, Errno> {
-        let [slot, ..] = self.args();
-        let handle = self.handle(self.current_space(), u32::try_from(slot).map_err(|_| Errno::EBADF)?)?;
+    pub(super) fn sys_handle_info(&mut self, &[slot, ..]: &Words) -> Result<Done, Errno> {
+        let handle = self.handle(self.current_space(), number(slot)?)?;
         if handle.kind == RESERVED {
             return Err(Errno::EBADF);
         }
@@ -115,14 +106,12 @@ impl Core {
         Ok(Done::Value(what | number << 32))
     }
 
-    pub(super) fn sys_quota_create(&mut self) -> Result<Done, Errno> {
-        let [parent, pages, ..] = self.args();
+    pub(super) fn sys_quota_create(&mut self, &[parent, pages, ..]: &Words) -> Result<Done, Errno> {
         let at = self.create_quota(self.quota(parent)?, pages)?;
         self.install_new(kind::QUOTA, at, Core::remove_quota)
     }
 
-    pub(super) fn sys_quota_destroy(&mut self) -> Result<Done, Errno> {
-        let [slot, ..] = self.args();
+    pub(super) fn sys_quota_destroy(&mut self, &[slot, ..]: &Words) -> Result<Done, Errno> {
         let at = self.object(slot, kind::QUOTA, Rights::MANAGE)?;
         if self.quotas.get(at).is_none() {
             return Ok(Done::Value(0));
@@ -135,15 +124,13 @@ impl Core {
         Ok(if more { Done::Again } else { Done::Value(0) })
     }
 
-    pub(super) fn sys_quota_info(&mut self) -> Result<Done, Errno> {
-        let [slot, ..] = self.args();
+    pub(super) fn sys_quota_info(&mut self, &[slot, ..]: &Words) -> Result<Done, Errno> {
         let quota = &self.quotas[self.quota(slot)?];
         let page = PAGE as u64;
         Ok(Done::Value((quota.used.div_ceil(page) | (quota.limit / page) << 32) as i64))
     }
 
-    pub(super) fn sys_mem_create(&mut self) -> Result<Done, Errno> {
-        let [quota, pages, ..] = self.args();
+    pub(super) fn sys_mem_create(&mut self, &[quota, pages, ..]: &Words) -> Result<Done, Errno> {
         let at = self.create_memory(self.quota(quota)?, pages)?;
         self.install_new(kind::MEM, at, |core, at| {
             core.free_memory_step(at);
@@ -151,8 +138,11 @@ impl Core {
     }
 
     /// `mem_write` and `mem_read`: a page at a time, and then again with what is left.
-    pub(super) fn sys_mem_copy(&mut self, write: bool) -> Result<Done, Errno> {
-        let [slot, offset, address, len, ..] = self.args();
+    pub(super) fn sys_mem_copy(
+        &mut self,
+        write: bool,
+        &[slot, offset, address, len, ..]: &Words,
+    ) -> Result<Done, Errno> {
         let right = if write { Rights::WRITE } else { Rights::READ };
         let at: Ref<Memory> = self.object(slot, kind::MEM, right)?;
         let size = self.memories.get(at).ok_or(Errno::ESTALE)?.pages * PAGE as u64;
@@ -171,16 +161,14 @@ impl Core {
         Ok(Done::Again)
     }
 
-    pub(super) fn sys_space_create(&mut self) -> Result<Done, Errno> {
-        let [quota, ..] = self.args();
+    pub(super) fn sys_space_create(&mut self, &[quota, ..]: &Words) -> Result<Done, Errno> {
         let at = self.create_space(self.quota(quota)?)?;
         self.install_new(kind::SPACE, at, Core::destroy_tables_step)
     }
 
-    pub(super) fn sys_map(&mut self) -> Result<Done, Errno> {
-        let [space, memory, address, prot, first, pages] = self.args();
+    pub(super) fn sys_map(&mut self, &[space, memory, address, prot, first, pages]: &Words) -> Result<Done, Errno> {
         let space = self.space(space)?;
-        let mut wish = Mapping { space, memory: Ref::NONE, address, first, pages, prot };
+        let mut wish = Region { space, address, first, pages, prot, ..Region::default() };
         wish.memory = self.object(memory, kind::MEM, wish.rights())?;
         let left = self.map_step(wish)?;
         if left == 0 {
@@ -192,8 +180,7 @@ impl Core {
         Ok(Done::Again)
     }
 
-    pub(super) fn sys_unmap(&mut self) -> Result<Done, Errno> {
-        let [space, address, pages, ..] = self.args();
+    pub(super) fn sys_unmap(&mut self, &[space, address, pages, ..]: &Words) -> Result<Done, Errno> {
         let space = self.space(space)?;
         let end = pages.checked_mul(PAGE as u64).and_then(|len| address.checked_add(len));
         let end = end.filter(|&end| end <= USER_END && address.is_multiple_of(PAGE as u64)).ok_or(Errno::EINVAL)?;
@@ -201,23 +188,20 @@ impl Core {
         Ok(if more { Done::Again } else { Done::Value(0) })
     }
 
-    pub(super) fn sys_space_table(&mut self) -> Result<Done, Errno> {
-        let [space, table, ..] = self.args();
+    pub(super) fn sys_space_table(&mut self, &[space, table, ..]: &Words) -> Result<Done, Errno> {
         let space = self.space(space)?;
         self.spaces[space].table = self.object::<Table>(table, kind::TABLE, Rights::empty())?;
         Ok(Done::Value(0))
     }
 
-    pub(super) fn sys_space_name(&mut self) -> Result<Done, Errno> {
-        let [space, first, second, ..] = self.args();
+    pub(super) fn sys_space_name(&mut self, &[space, first, second, ..]: &Words) -> Result<Done, Errno> {
         let space: Ref<Space> = self.object(space, kind::SPACE, Rights::MANAGE | Rights::WRITE)?;
         let space = self.spaces.get_mut(space).ok_or(Errno::ESTALE)?;
         space.name.as_chunks_mut::<8>().0.copy_from_slice(&[first.to_le_bytes(), second.to_le_bytes()]);
         Ok(Done::Value(0))
     }
 
-    pub(super) fn sys_space_faults(&mut self) -> Result<Done, Errno> {
-        let [space, connection, ..] = self.args();
+    pub(super) fn sys_space_faults(&mut self, &[space, connection, ..]: &Words) -> Result<Done, Errno> {
         let space: Ref<Space> = self.object(space, kind::SPACE, Rights::MANAGE | Rights::WRITE)?;
         let connection: Ref<Connection> = self.object(connection, kind::CONNECTION, Rights::CALL)?;
         if self.spaces.get(space).is_none_or(Space::is_dying) || self.connections.get(connection).is_none() {
@@ -228,8 +212,7 @@ impl Core {
     }
 
     /// `table_create`: a few rows at a time, and then again with what is left and the slot in r10.
-    pub(super) fn sys_table_create(&mut self) -> Result<Done, Errno> {
-        let [quota, rows, count, begun, ..] = self.args();
+    pub(super) fn sys_table_create(&mut self, &[quota, rows, count, begun, ..]: &Words) -> Result<Done, Errno> {
         let len = count.checked_mul(size_of::<Row>() as u64).ok_or(Errno::EINVAL)?;
         let slot = match begun {
             0 => {
@@ -242,7 +225,7 @@ impl Core {
             slot => slot,
         };
         let at: Ref<Table> = self.object(slot, kind::TABLE, Rights::MANAGE)?;
-        if self.tables.get(at).is_none_or(Table::is_complete) {
+        if self.tables.get(at).is_none_or(|table| table.complete) {
             return Err(Errno::EINVAL);
         }
         match self.fill_table(at, self.claim(rows, len)) {
@@ -259,8 +242,10 @@ impl Core {
         }
     }
 
-    pub(super) fn sys_thread_create(&mut self) -> Result<Done, Errno> {
-        let [space, quota, entry, stack, argument, priority] = self.args();
+    pub(super) fn sys_thread_create(
+        &mut self,
+        &[space, quota, entry, stack, argument, priority]: &Words,
+    ) -> Result<Done, Errno> {
         let (space, quota) = (self.space(space)?, self.quota(quota)?);
         let ceiling = self.thread().base;
         let priority = u8::try_from(priority).ok().filter(|&priority| priority <= ceiling).ok_or(Errno::EPERM)?;
@@ -268,21 +253,17 @@ impl Core {
         self.install_new(kind::THREAD, at, Core::destroy_thread)
     }
 
-    pub(super) fn sys_thread_start(&mut self) -> Result<Done, Errno> {
-        let [slot, ..] = self.args();
-        self.start_thread(self.managed_thread(slot)?)?;
-        Ok(Done::Value(0))
+    pub(super) fn sys_thread_start(&mut self, &[slot, ..]: &Words) -> Result<Done, Errno> {
+        self.start_thread(self.managed_thread(slot)?).map(Done::from)
     }
 
-    pub(super) fn sys_thread_kill(&mut self) -> Result<Done, Errno> {
-        let [slot, ..] = self.args();
+    pub(super) fn sys_thread_kill(&mut self, &[slot, ..]: &Words) -> Result<Done, Errno> {
         let at = self.managed_thread(slot)?;
         self.destroy_thread(at);
         Ok(Done::Value(0))
     }
 
-    pub(super) fn sys_thread_priority(&mut self) -> Result<Done, Errno> {
-        let [slot, priority, ..] = self.args();
+    pub(super) fn sys_thread_priority(&mut self, &[slot, priority, ..]: &Words) -> Result<Done, Errno> {
         let at = self.managed_thread(slot)?;
         let ceiling = self.copyable(slot)?.ceiling;
         let priority = u8::try_from(priority).ok().filter(|&priority| priority <= ceiling).ok_or(Errno::EPERM)?;
@@ -297,8 +278,7 @@ impl Core {
         Ok(Done::Value(0))
     }
 
-    pub(super) fn sys_set_fs_base(&mut self) -> Result<Done, Errno> {
-        let [base, ..] = self.args();
+    pub(super) fn sys_set_fs_base(&mut self, &[base, ..]: &Words) -> Result<Done, Errno> {
         if base >= USER_END {
             return Err(Errno::EINVAL);
         }
@@ -318,8 +298,7 @@ impl Core {
         Ok(Done::Registers)
     }
 
-    pub(super) fn sys_endpoint_create(&mut self) -> Result<Done, Errno> {
-        let [quota, ..] = self.args();
+    pub(super) fn sys_endpoint_create(&mut self, &[quota, ..]: &Words) -> Result<Done, Errno> {
         let at = self.create_endpoint(self.quota(quota)?, Binding::Threads)?;
         self.install_new(kind::ENDPOINT, at, Core::remove_endpoint)
     }

@@ -1,19 +1,14 @@
 //! POSIX numbers: the row of the process's call table says what they mean.
 
-use parley_abi::Errno;
-use parley_abi::call::{Rights, kind};
-use parley_abi::row::Op;
 use parley_abi::slot::FD_END;
+use parley_abi::{Errno, Op, Rights, kind};
 
 use super::Done;
 use crate::arch::entry::Posix;
 use crate::ipc::call::Sent;
 use crate::kernel::Core;
 use crate::log::Level;
-use crate::object::connection::Connection;
-use crate::object::handle::{Handle, NOTHING, RESERVED};
-use crate::object::table::Packed;
-use crate::object::thread::{How, Kind};
+use crate::object::{Connection, Handle, How, Kind, NOTHING, Packed, RESERVED};
 
 impl Core {
     /// A system call below `call::FIRST`.

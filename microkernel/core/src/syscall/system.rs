@@ -1,19 +1,14 @@
 //! Calls that need the system handle: interrupts, ports, log, power, and what `ps` and `mem` show.
 
-use parley_abi::Errno;
-use parley_abi::call::{MemInfo, Rights, ThreadInfo, kind};
-use parley_abi::counters::Counters;
+use parley_abi::call::{MemInfo, ThreadInfo};
 use parley_abi::trace::Event;
+use parley_abi::{Counters, Errno, PAGE, Plain, Rights, Words, kind};
 
 use super::Done;
 use crate::check;
 use crate::kernel::Core;
-use crate::mem::slab::Ref;
-use crate::object::endpoint::Endpoint;
-use crate::object::handle::Handle;
-use crate::object::irq::Irq;
-use crate::object::space::Space;
-use parley_abi::{PAGE, Plain};
+use crate::mem::Ref;
+use crate::object::{Endpoint, Irq, Space};
 
 /// The thing that the system handle names.
 pub struct System;
@@ -26,34 +21,24 @@ impl Core {
         self.object::<System>(slot, kind::SYSTEM, rights).map(|_| ())
     }
 
-    pub(super) fn sys_irq_create(&mut self) -> Result<Done, Errno> {
-        let [system, line, ..] = self.args();
+    pub(super) fn sys_irq_create(&mut self, &[system, line, ..]: &Words) -> Result<Done, Errno> {
         self.system(system, Rights::EXECUTE)?;
         let at = self.create_irq(line)?;
-        let installed = self.install_anywhere(Handle::new(kind::IRQ, at, Rights::all()));
-        if installed.is_err() {
-            self.release_irq(at);
-        }
-        installed.map(Done::Value)
+        self.install_new(kind::IRQ, at, Core::release_irq)
     }
 
-    pub(super) fn sys_irq_bind(&mut self) -> Result<Done, Errno> {
-        let [irq, endpoint, bits, ..] = self.args();
+    pub(super) fn sys_irq_bind(&mut self, &[irq, endpoint, bits, ..]: &Words) -> Result<Done, Errno> {
         let irq: Ref<Irq> = self.object(irq, kind::IRQ, Rights::MANAGE)?;
         let endpoint: Ref<Endpoint> = self.object(endpoint, kind::ENDPOINT, Rights::NOTIFY)?;
-        self.bind_irq(irq, endpoint, bits)?;
-        Ok(Done::Value(0))
+        self.bind_irq(irq, endpoint, bits).map(Done::from)
     }
 
-    pub(super) fn sys_irq_ack(&mut self) -> Result<Done, Errno> {
-        let [irq, ..] = self.args();
+    pub(super) fn sys_irq_ack(&mut self, &[irq, ..]: &Words) -> Result<Done, Errno> {
         let irq: Ref<Irq> = self.object(irq, kind::IRQ, Rights::MANAGE)?;
-        self.acknowledge_irq(irq)?;
-        Ok(Done::Value(0))
+        self.acknowledge_irq(irq).map(Done::from)
     }
 
-    pub(super) fn sys_port_grant(&mut self) -> Result<Done, Errno> {
-        let [system, space, first, count, ..] = self.args();
+    pub(super) fn sys_port_grant(&mut self, &[system, space, first, count, ..]: &Words) -> Result<Done, Errno> {
         self.system(system, Rights::EXECUTE)?;
         let space: Ref<Space> = self.object(space, kind::SPACE, Rights::MANAGE)?;
         if self.spaces.get(space).is_none() {
@@ -61,12 +46,10 @@ impl Core {
         }
         let first = u16::try_from(first).map_err(|_| Errno::EINVAL)?;
         let count = u16::try_from(count).map_err(|_| Errno::EINVAL)?;
-        self.grant_ports(space, first, count)?;
-        Ok(Done::Value(0))
+        self.grant_ports(space, first, count).map(Done::from)
     }
 
-    pub(super) fn sys_log(&mut self) -> Result<Done, Errno> {
-        let [system, address, len, ..] = self.args();
+    pub(super) fn sys_log(&mut self, &[system, address, len, ..]: &Words) -> Result<Done, Errno> {
         self.system(system, Rights::WRITE)?;
         let mut bytes = [0; LOG_MOST];
         let copied = self.claim(address, len).copy_in(&mut bytes, &mut self.leaves[0]).map_err(|_| Errno::EFAULT)?;
@@ -74,8 +57,7 @@ impl Core {
         Ok(Done::Value(copied.bytes as i64))
     }
 
-    pub(super) fn sys_log_read(&mut self) -> Result<Done, Errno> {
-        let [system, address, len, endpoint, ..] = self.args();
+    pub(super) fn sys_log_read(&mut self, &[system, address, len, endpoint, ..]: &Words) -> Result<Done, Errno> {
         self.system(system, Rights::WRITE)?;
         let endpoint: Ref<Endpoint> = self.object(endpoint, kind::ENDPOINT, Rights::NOTIFY)?;
         self.log.claim(endpoint);
@@ -87,8 +69,7 @@ impl Core {
         Ok(Done::Value(copied.bytes as i64))
     }
 
-    pub(super) fn sys_power(&mut self) -> Result<Done, Errno> {
-        let [system, how, ..] = self.args();
+    pub(super) fn sys_power(&mut self, &[system, how, ..]: &Words) -> Result<Done, Errno> {
         self.system(system, Rights::EXECUTE)?;
         match how {
             0 => self.power_off(),
@@ -97,16 +78,14 @@ impl Core {
         }
     }
 
-    pub(super) fn sys_counters(&mut self) -> Result<Done, Errno> {
-        let [address, ..] = self.args();
+    pub(super) fn sys_counters(&mut self, &[address, ..]: &Words) -> Result<Done, Errno> {
         let Counters { space_switches, bytes_copied, rep_extra, .. } = self.counters;
         let rep_extra = rep_extra + self.frames.rep_extra;
         let counters = Counters { entries: self.cpu.entries, space_switches, bytes_copied, rep_extra };
         self.give(address, counters.bytes())
     }
 
-    pub(super) fn sys_thread_info(&mut self) -> Result<Done, Errno> {
-        let [system, number, address, ..] = self.args();
+    pub(super) fn sys_thread_info(&mut self, &[system, number, address, ..]: &Words) -> Result<Done, Errno> {
         self.system(system, Rights::READ)?;
         let number = u32::try_from(number).map_err(|_| Errno::ESRCH)?;
         self.account();
@@ -129,12 +108,11 @@ impl Core {
         Ok(Done::Value(next.map_or(0, |next| next.place) as i64))
     }
 
-    pub(super) fn sys_mem_info(&mut self) -> Result<Done, Errno> {
-        let [system, address, ..] = self.args();
+    pub(super) fn sys_mem_info(&mut self, &[system, address, ..]: &Words) -> Result<Done, Errno> {
         self.system(system, Rights::READ)?;
         let info = MemInfo {
-            total: self.frames.total(),
-            free: self.frames.free(),
+            total: self.frames.total,
+            free: self.frames.free,
             tables: self.table_bytes() / PAGE as u64,
             threads: self.threads.count() as u64,
             spaces: self.spaces.count() as u64,
@@ -158,15 +136,12 @@ impl Core {
         tables.iter().sum::<usize>() as u64
     }
 
-    pub(super) fn sys_trace(&mut self) -> Result<Done, Errno> {
-        let [system, mode, ..] = self.args();
+    pub(super) fn sys_trace(&mut self, &[system, mode, ..]: &Words) -> Result<Done, Errno> {
         self.system(system, Rights::MANAGE)?;
-        self.switch_trace(mode)?;
-        Ok(Done::Value(0))
+        self.switch_trace(mode).map(Done::from)
     }
 
-    pub(super) fn sys_trace_read(&mut self) -> Result<Done, Errno> {
-        let [system, address, most, ..] = self.args();
+    pub(super) fn sys_trace_read(&mut self, &[system, address, most, ..]: &Words) -> Result<Done, Errno> {
         self.system(system, Rights::MANAGE)?;
         let mut events = [Event::default(); 8];
         let most = events.len().min(usize::try_from(most).unwrap_or(usize::MAX));
@@ -178,16 +153,14 @@ impl Core {
         Ok(Done::Value(count as i64))
     }
 
-    pub(super) fn sys_threads_dump(&mut self) -> Result<Done, Errno> {
-        let [system, ..] = self.args();
+    pub(super) fn sys_threads_dump(&mut self, &[system, ..]: &Words) -> Result<Done, Errno> {
         self.system(system, Rights::WRITE)?;
         self.dump_threads();
         Ok(Done::Value(0))
     }
 
     /// `check`: an invariant at a time, and then again with the next.
-    pub(super) fn sys_check(&mut self) -> Result<Done, Errno> {
-        let [system, passed, ..] = self.args();
+    pub(super) fn sys_check(&mut self, &[system, passed, ..]: &Words) -> Result<Done, Errno> {
         self.system(system, Rights::MANAGE)?;
         let number = passed.saturating_add(1);
         match check::holds(self, number as usize) {

@@ -133,14 +133,14 @@ fn much_outlives_an_instance() {
 fn dev_outlives_an_instance_with_its_time() {
     let mut vfs = first();
     let mut host = TestHost { driver: true, now: 5_000_000_000, ..TestHost::default() };
-    vfs.notified(&mut host, parley_abi::call::news_bit(parley_abi::slot::service::TQUEUE));
+    vfs.notified(&mut host, parley_abi::news::news_bit(parley_abi::slot::service::TQUEUE));
     vfs.memory().finish_for_test(TOKEN);
     let words = vfs.memory().words().to_vec();
     let mut heir = self::vfs(&words);
     heir.resume(&mut TestHost { driver: true, now: 9_000_000_000, ..TestHost::default() }, 1).unwrap();
     heir.notified(
         &mut TestHost { driver: true, now: 11_000_000_000, ..TestHost::default() },
-        parley_abi::call::news_bit(parley_abi::slot::service::TQUEUE),
+        parley_abi::news::news_bit(parley_abi::slot::service::TQUEUE),
     );
     for dev in [&vfs.names.dev, &heir.names.dev] {
         let root = dev.root();

@@ -99,12 +99,12 @@ fn a_driver_comes_and_goes() {
     vfs.start(&mut host).unwrap();
     host.driver = true;
     let driver = parley_abi::slot::service::TQUEUE;
-    vfs.notified(&mut host, parley_abi::call::news_bit(driver));
-    vfs.notified(&mut host, parley_abi::call::news_bit(driver));
+    vfs.notified(&mut host, parley_abi::news::news_bit(driver));
+    vfs.notified(&mut host, parley_abi::news::news_bit(driver));
     let mut c = Client { vfs, host };
     assert_eq!(c.names(b"/dev", 4096), [&b"."[..], b"..", b"null", b"zero", b"tqueue"]);
     assert_eq!(c.stat(b"/dev/tqueue").unwrap().rdev, 240 << 8);
-    c.vfs.notified(&mut c.host, parley_abi::call::gone_bit(driver));
+    c.vfs.notified(&mut c.host, parley_abi::news::gone_bit(driver));
     assert_eq!(c.names(b"/dev", 4096), [&b"."[..], b"..", b"null", b"zero"]);
     assert!(c.host.log.is_empty());
 }

@@ -4,8 +4,8 @@
 #![no_std]
 #![no_main]
 
-use parley_abi::call::HEARTBEAT_BIT;
 use parley_abi::msg::{FOREVER, Token, Words};
+use parley_abi::news::HEARTBEAT_BIT;
 use parley_abi::slot::{self, service};
 use parley_abi::{Errno, PAGE};
 use parley_proto::{Cx, Host, Outcome, Service};

@@ -17,8 +17,7 @@ const MOST_TEXT: u64 = 96 * 1024;
 /// Count lines, functions and `unsafe` by crate, and the images' sizes
 ///
 /// Lines are those that are neither blank nor comments nor below #[cfg(test)]. The micro core is
-/// every crate of this tree that is linked into the micro kernel. Its text is held under its limit by
-/// `cargo xtask test`; it has more lines than its limit at present.
+/// every crate of this tree that is linked into the micro kernel. `cargo xtask test` holds it to its limits.
 #[derive(Args)]
 pub struct Size {
     /// Fail when the micro core exceeds 8,000 lines or 96 KiB of text
@@ -43,12 +42,16 @@ impl Size {
 
 /// The micro core's size in words; an error when it is over its limits.
 fn check(workspace: &Workspace, guest: &Guest) -> Result<String> {
+    Ok(format!("{} and {}", check_lines(workspace)?, check_text(guest)?))
+}
+
+/// The micro core's lines in words; an error when they are more than its limit.
+pub fn check_lines(workspace: &Workspace) -> Result<String> {
     let core = micro_core(workspace)?;
     let counts = crates(workspace)?.into_iter().filter(|one| core.contains(&one.name)).map(|one| one.counts);
     let lines: usize = counts.map(|counts| counts.lines).sum();
-    let text = check_text(guest)?;
-    let said = format!("the micro core ({}) has {lines} of {MOST_LINES} lines and {text}", core.join(", "));
-    ensure!(lines <= MOST_LINES, "{said}: it must stay smaller; what can leave ring 0?");
+    let said = format!("the micro core ({}) has {lines} of {MOST_LINES} lines", core.join(", "));
+    ensure!(lines < MOST_LINES, "{said}: it must stay under that; what can leave ring 0?");
     Ok(said)
 }
 

@@ -24,7 +24,7 @@ pub fn crates(workspace: &Workspace) -> Result<Vec<Crate>> {
         let sources = package.manifest.with_file_name("src");
         let mut counts = Counts::default();
         if sources.is_dir() {
-            add_folder(&sources, &mut counts)?;
+            add_folder(&sources, &mut Vec::new(), &mut counts)?;
         }
         crates.push(Crate { name: package.name.clone(), counts });
     }
@@ -45,10 +45,9 @@ pub fn micro_core(workspace: &Workspace) -> Result<Vec<String>> {
     Ok(names)
 }
 
-/// Adds a folder of modules; those that are only tests are left out.
-fn add_folder(folder: &Path, counts: &mut Counts) -> Result<()> {
+/// Adds a folder of modules; those that are only tests are left out: `skipped` collects where they would lie.
+fn add_folder(folder: &Path, skipped: &mut Vec<PathBuf>, counts: &mut Counts) -> Result<()> {
     let (mut files, mut folders) = entries(folder)?;
-    let mut skipped: Vec<PathBuf> = Vec::new();
     let mut counted = Vec::new();
     for file in files.drain(..) {
         let text = std::fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
@@ -60,7 +59,7 @@ fn add_folder(folder: &Path, counts: &mut Counts) -> Result<()> {
     counted.retain(|(file, _)| !skipped.contains(file));
     counted.iter().for_each(|(_, found)| *counts += *found);
     folders.retain(|folder| !skipped.contains(folder));
-    folders.iter().try_for_each(|folder| add_folder(folder, counts))
+    folders.iter().try_for_each(|folder| add_folder(folder, skipped, counts))
 }
 
 /// Where the modules that a file declares lie.
@@ -97,9 +96,12 @@ mod tests {
         write("lib.rs", "#[cfg(test)]\nmod tests;\nmod a;\n");
         write("a.rs", "fn f() {}\n");
         write("tests/mod.rs", "fn t() {}\n");
+        std::fs::create_dir(folder.path().join("b")).unwrap();
+        write("b.rs", "#[cfg(test)]\nmod tests;\n");
+        write("b/tests.rs", "fn of_b() {}\n");
         write("note.txt", "no Rust\n");
         let mut counts = Counts::default();
-        add_folder(folder.path(), &mut counts).unwrap();
+        add_folder(folder.path(), &mut Vec::new(), &mut counts).unwrap();
         assert_eq!((counts.lines, counts.functions), (2, 1));
     }
 }

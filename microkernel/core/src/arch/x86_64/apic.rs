@@ -4,7 +4,7 @@
 use crate::arch::clock::Clock;
 use crate::arch::ports::out8;
 use crate::arch::vectors;
-use crate::mem::frames::Phys;
+use crate::mem::Phys;
 
 /// What the firmware says about the controllers (ACPI MADT).
 #[derive(Clone, Debug)]

@@ -4,7 +4,7 @@ use core::arch::x86_64::_rdtsc;
 
 use super::apic::Apic;
 use super::ports::{in8, out8};
-use crate::mem::frames::Phys;
+use crate::mem::Phys;
 
 /// How long the calibration takes, in nanoseconds.
 const CALIBRATION: u64 = 5_000_000;
@@ -22,25 +22,6 @@ pub struct Clock {
     pub(super) scale: u64,
     /// Timer ticks a nanosecond, times 2^32.
     timer_scale: u64,
-}
-
-/// A clock of known rate, to measure the others by.
-#[derive(Clone, Copy)]
-pub enum Reference {
-    /// HPET registers at this physical address.
-    Hpet(u64),
-    /// The PIT's second channel.
-    Pit,
-}
-
-impl Reference {
-    /// What it is called.
-    pub fn name(self) -> &'static str {
-        match self {
-            Reference::Hpet(_) => "HPET",
-            Reference::Pit => "PIT",
-        }
-    }
 }
 
 /// The time stamp counter.
@@ -68,14 +49,12 @@ impl Clock {
         u32::try_from(ticks).unwrap_or(u32::MAX).max(1)
     }
 
-    /// Measures the time stamp counter and the APIC timer. Nanosecond zero is `start`.
-    pub fn calibrate(start: u64, apic: &Apic, reference: Reference) -> Clock {
+    /// Measures the time stamp counter and the APIC timer by a clock of known rate: the HPET, whose registers are at this
+    /// physical address, or else the PIT's second channel. Nanosecond zero is `start`.
+    pub fn calibrate(start: u64, apic: &Apic, hpet: Option<u64>) -> Clock {
         apic.start_counting();
         let before = counter();
-        let nanoseconds = match reference {
-            Reference::Hpet(at) => wait_by_hpet(Phys(at).pointer()),
-            Reference::Pit => wait_by_pit(),
-        };
+        let nanoseconds = hpet.map_or_else(wait_by_pit, |at| wait_by_hpet(Phys(at).pointer()));
         let counted = counter() - before;
         Clock::from_rates(start, counted, apic.stop_counting() as u64, nanoseconds)
     }

@@ -41,9 +41,8 @@ pub struct TaskState {
 
 impl TaskState {
     /// No stacks yet, no port allowed.
-    pub const fn new() -> TaskState {
-        TaskState { hardware: TaskStateSegment::new(), bitmaps: [[0xff; PORTS / 8]; PORT_BITMAPS], end: 0xff }
-    }
+    pub const EMPTY: TaskState =
+        TaskState { hardware: TaskStateSegment::new(), bitmaps: [[0xff; PORTS / 8]; PORT_BITMAPS], end: 0xff };
 
     /// What the map base must be for bitmap `index` to hold.
     pub const fn map_base(index: usize) -> u16 {
@@ -60,12 +59,6 @@ impl TaskState {
     /// Forbids all ports in bitmap `index`.
     pub fn forbid_all(&mut self, index: usize) {
         self.bitmaps[index].fill(0xff);
-    }
-}
-
-impl Default for TaskState {
-    fn default() -> Self {
-        TaskState::new()
     }
 }
 
@@ -111,15 +104,7 @@ pub struct Descriptors {
 
 impl Descriptors {
     /// Empty tables.
-    pub const fn new() -> Descriptors {
-        Descriptors { gdt: [0; 7], idt: [Gate([0; 2]); 256] }
-    }
-}
-
-impl Default for Descriptors {
-    fn default() -> Self {
-        Descriptors::new()
-    }
+    pub const EMPTY: Descriptors = Descriptors { gdt: [0; 7], idt: [Gate([0; 2]); 256] };
 }
 
 /// Stacks that a vector gets whatever was running, numbered from 1: non-maskable interrupt, double

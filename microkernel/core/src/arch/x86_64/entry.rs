@@ -13,15 +13,14 @@
 //! - vectors: exceptions and interrupts, all registers. From ring 0 they can only be the idle loop's
 //!   interrupts; anything else is a bug of the core, and a panic.
 
-use core::arch::{asm, global_asm};
+use core::arch::asm;
 use core::mem::offset_of;
 
 use super::descriptors::{Descriptors, TaskState, USER_CODE, USER_DATA};
 use super::frame::{Frame, SYSCALL};
 use crate::kernel::Core;
-use parley_abi::msg::{Flags, pack};
-use parley_abi::row::ROWS;
-use x86_64::structures::tss::TaskStateSegment;
+use parley_abi::msg::pack;
+use parley_abi::{Flags, ROWS};
 
 /// Bytes of a stack for exceptions that may strike anywhere.
 const INTERRUPT_STACK: usize = 8192;
@@ -60,8 +59,10 @@ pub struct CpuLocal {
     pub interrupt_stacks: [InterruptStack; 4],
     /// GDT and IDT.
     pub descriptors: Descriptors,
-    core: *mut Core,
-    scratch: u64,
+    /// Where the core lies.
+    pub core: *mut Core,
+    /// Ring 3's stack pointer while a system call begins.
+    pub scratch: u64,
     debug_scratch: u64,
     posix_frame: u64,
     /// Entries from ring 3, for `compare`.
@@ -75,17 +76,17 @@ unsafe impl Sync for CpuLocal {}
 
 /// The boot processor's block.
 #[unsafe(no_mangle)]
-pub(super) static mut CPU: CpuLocal = CpuLocal {
+pub static mut CPU: CpuLocal = CpuLocal {
     guard: [0; 4096],
     kernel_stack: Stack([0; KERNEL_STACK]),
     interrupt_stacks: [const { InterruptStack { guard: [0; 4096], stack: Stack([0; INTERRUPT_STACK]) } }; 4],
-    descriptors: Descriptors::new(),
+    descriptors: Descriptors::EMPTY,
     core: core::ptr::null_mut(),
     scratch: 0,
     debug_scratch: 0,
     posix_frame: 0,
     entries: 0,
-    tss: TaskState::new(),
+    tss: TaskState::EMPTY,
 };
 
 /// Borrows the processor's block.
@@ -100,14 +101,6 @@ pub unsafe fn cpu_local() -> &'static mut CpuLocal {
 }
 
 impl CpuLocal {
-    /// Offset of the pointer to the core.
-    pub(super) const CORE_AT: usize = offset_of!(CpuLocal, core);
-
-    /// Tells the entry code where the core lies.
-    pub fn set_core(&mut self, core: *mut Core) {
-        self.core = core;
-    }
-
     /// Addresses of the pages that are left unmapped.
     pub fn guards(&self) -> [u64; 5] {
         let [a, b, c, d] = self.interrupt_stacks.each_ref().map(|stack| &stack.guard);
@@ -128,60 +121,31 @@ impl CpuLocal {
     }
 }
 
-/// Offset of rsp0 in [`CpuLocal`].
-pub(super) const RSP0: usize = offset_of!(CpuLocal, tss) + offset_of!(TaskStateSegment, privilege_stack_table);
 const _: () = assert!(parley_abi::call::CALL == parley_abi::call::FIRST + 1);
-/// Offset of the place where the entry code puts ring 3's stack pointer.
-pub(super) const SCRATCH: usize = offset_of!(CpuLocal, scratch);
-/// Offset of the top of the kernel stack.
-pub(super) const KERNEL_TOP: usize = offset_of!(CpuLocal, kernel_stack) + KERNEL_STACK;
-
-/// Pushes the arguments of a call, in the order of [`Frame::args`].
-macro_rules! push_args {
-    () => {
-        "push r12\npush r9\npush r8\npush r10\npush rdx\npush rsi\npush rdi"
-    };
-}
+const _: () = assert!(offset_of!(CpuLocal, kernel_stack) + KERNEL_STACK == offset_of!(CpuLocal, interrupt_stacks));
 
 /// Pushes what `syscall` leaves of ring 3's state, as an interrupt would have, and the arguments.
 macro_rules! push_syscall {
     () => {
-        concat!(
-            "push {user_data}\n",
-            "push qword ptr [rip + {cpu} + {scratch}]\n",
-            "push r11\n",
-            "push {user_code}\n",
-            "push rcx\n",
-            "push rax\n",
-            "push {syscall}\n",
-            push_args!()
-        )
+        "push {user_data}
+         push qword ptr [rip + {cpu} + cpu_scratch]
+         push r11
+         push {user_code}
+         push_each rcx, rax
+         push {syscall}
+         push_each r12, r9, r8, r10, rdx, rsi, rdi"
     };
 }
 
-/// Pushes what a function preserves, as it lies below rax in [`Frame`].
-macro_rules! push_saved {
-    () => {
-        "push rbx\npush rbp\npush r13\npush r14\npush r15"
-    };
-}
-
-/// Pops everything from r15 up to r12.
-macro_rules! pop_all {
-    () => {
-        "pop r15\npop r14\npop r13\npop rbp\npop rbx\npop rax\n\
-         pop rdi\npop rsi\npop rdx\npop r10\npop r8\npop r9\npop r12"
-    };
-}
-
-global_asm!(
+crate::entry_code!(
+    {}
+    {}
     ".text",
-    ".weak parley_row_entry", // the linker says which: of `shortcut` or of `linked`
     ".balign 64",
     ".global parley_syscall_entry",
     "parley_syscall_entry:",
-    "mov [rip + {cpu} + {scratch}], rsp",
-    "mov rsp, [rip + {cpu} + {rsp0}]",
+    "mov [rip + {cpu} + cpu_scratch], rsp",
+    "mov rsp, [rip + {cpu} + cpu_rsp0]",
     "cmp eax, {call}",
     "jb 9f",
     "je parley_fast_call",
@@ -200,15 +164,15 @@ global_asm!(
     "jb parley_row_entry",
     "cmp eax, {first}",
     "jne 4f",
-    "inc qword ptr [rip + {cpu} + {entries}]",
+    "inc qword ptr [rip + {cpu} + cpu_entries]",
     "xor eax, eax",
-    "mov rsp, [rip + {cpu} + {scratch}]",
+    "mov rsp, [rip + {cpu} + cpu_scratch]",
     "sysretq",
     // The same door without short cuts.
     ".global parley_plain_entry",
     "parley_plain_entry:",
-    "mov [rip + {cpu} + {scratch}], rsp",
-    "mov rsp, [rip + {cpu} + {rsp0}]",
+    "mov [rip + {cpu} + cpu_scratch], rsp",
+    "mov rsp, [rip + {cpu} + cpu_rsp0]",
     "4:",
     "cmp ax, {first}",
     "jae parley_slow_entry",
@@ -216,48 +180,38 @@ global_asm!(
     ".global parley_posix_entry",
     "parley_posix_entry:",
     push_syscall!(),
-    "inc qword ptr [rip + {cpu} + {entries}]",
+    "inc qword ptr [rip + {cpu} + cpu_entries]",
     "mov [rip + {cpu} + {posix_frame}], rsp",
-    "lea rsp, [rip + {cpu} + {kernel_top}]",
-    "mov rdi, [rip + {cpu} + {core}]",
     "movzx esi, ax",
-    "call {on_posix}",
+    "run {on_posix}",
     "mov rsp, [rip + {cpu} + {posix_frame}]",
     "test edx, edx",
     "jnz 3f",
-    "pop rdi",
-    "pop rsi",
-    "pop rdx",
-    "pop r10",
-    "pop r8",
-    "pop r9",
+    "pop_each rdi, rsi, rdx, r10, r8, r9",
     "mov rcx, [rsp + 24]",
     "mov r11, [rsp + 40]",
     "mov rsp, [rsp + 48]",
     "sysretq",
     "3:",
     "sub rsp, 8",
-    push_saved!(),
+    "push_each rbx, rbp, r13, r14, r15",
     "jmp parley_exit",
     // A call of the core: every register may be part of the message.
     ".global parley_slow_entry",
     "parley_slow_entry:",
     push_syscall!(),
-    "inc qword ptr [rip + {cpu} + {entries}]",
-    "push rax",
-    push_saved!(),
-    "lea rsp, [rip + {cpu} + {kernel_top}]",
-    "mov rdi, [rip + {cpu} + {core}]",
+    "inc qword ptr [rip + {cpu} + cpu_entries]",
+    "push_each rax, rbx, rbp, r13, r14, r15",
     "mov rsi, rax",
-    "call {on_native}",
+    "run {on_native}",
     // Fall through: leave by the frame of whoever is current now.
     ".global parley_exit",
     "parley_exit:",
-    "mov rsp, [rip + {cpu} + {rsp0}]",
+    "mov rsp, [rip + {cpu} + cpu_rsp0]",
     "sub rsp, {exit_offset}",
     "cmp dword ptr [rsp + {kind_from_r15}], {syscall}",
     "jne 4f",
-    pop_all!(),
+    "pop_each r15, r14, r13, rbp, rbx, rax, rdi, rsi, rdx, r10, r8, r9, r12",
     "mov rcx, [rsp + 16]",
     "mov r11, [rsp + 32]",
     "mov rsp, [rsp + 40]",
@@ -265,24 +219,19 @@ global_asm!(
     "4:",
     "mov dword ptr [rsp + {kind_from_r15}], {syscall}",
     "sub rsp, 16",
-    "pop r11",
-    "pop rcx",
-    pop_all!(),
+    "pop_each r11, rcx, r15, r14, r13, rbp, rbx, rax, rdi, rsi, rdx, r10, r8, r9, r12",
     "add rsp, 16",
     "iretq",
     // Every system call while the trace is on.
     ".global parley_traced_entry",
     "parley_traced_entry:",
-    "mov [rip + {cpu} + {scratch}], rsp",
-    "mov rsp, [rip + {cpu} + {rsp0}]",
+    "mov [rip + {cpu} + cpu_scratch], rsp",
+    "mov rsp, [rip + {cpu} + cpu_rsp0]",
     push_syscall!(),
-    "inc qword ptr [rip + {cpu} + {entries}]",
-    "push rax",
-    push_saved!(),
-    "lea rsp, [rip + {cpu} + {kernel_top}]",
-    "mov rdi, [rip + {cpu} + {core}]",
+    "inc qword ptr [rip + {cpu} + cpu_entries]",
+    "push_each rax, rbx, rbp, r13, r14, r15",
     "mov rsi, rax",
-    "call {on_traced}",
+    "run {on_traced}",
     "jmp parley_exit",
     // Vectors. Each stub is STUB_SIZE bytes long: it pushes the error code, and the vector less 128, which fits a byte.
     ".balign 64",
@@ -313,19 +262,15 @@ global_asm!(
     "test byte ptr [rsp + 24], 3",
     "jz 7f",
     "8:",
-    push_args!(),
-    "push rax",
-    push_saved!(),
-    "push rcx",
-    "push r11",
+    "push_each r12, r9, r8, r10, rdx, rsi, rdi, rax, rbx, rbp, r13, r14, r15, rcx, r11",
     ".global parley_vector",
     "parley_vector:",
-    "inc qword ptr [rip + {cpu} + {entries}]",
-    "lea rsp, [rip + {cpu} + {kernel_top}]",
+    "inc qword ptr [rip + {cpu} + cpu_entries]",
+    "lea rsp, [rip + {cpu} + cpu_top]",
     // Ring 3's flags are its own: AC would let the core touch user pages, DF would turn copies round.
     "push 2",
     "popfq",
-    "mov rdi, [rip + {cpu} + {core}]",
+    "mov rdi, [rip + {cpu} + cpu_core]",
     "call {on_vector}",
     "jmp parley_exit",
     // Device interrupts may have a short cut.
@@ -333,11 +278,7 @@ global_asm!(
     "sub qword ptr [rsp], -128",
     "test byte ptr [rsp + 24], 3",
     "jz 7f",
-    push_args!(),
-    "push rax",
-    push_saved!(),
-    "push rcx",
-    "push r11",
+    "push_each r12, r9, r8, r10, rdx, rsi, rdi, rax, rbx, rbp, r13, r14, r15, rcx, r11",
     "jmp parley_fast_irq",
     // From a stack of its own: if ring 3 was running, move what was pushed into the thread block.
     "6:",
@@ -345,22 +286,12 @@ global_asm!(
     "test byte ptr [rsp + 24], 3",
     "jz 7f",
     "mov [rip + {cpu} + {debug_scratch}], rax",
-    "mov rax, [rip + {cpu} + {rsp0}]",
+    "mov rax, [rip + {cpu} + cpu_rsp0]",
     "push rbx",
-    "mov rbx, [rsp + 56]",
-    "mov [rax - 8], rbx",
-    "mov rbx, [rsp + 48]",
-    "mov [rax - 16], rbx",
-    "mov rbx, [rsp + 40]",
-    "mov [rax - 24], rbx",
-    "mov rbx, [rsp + 32]",
-    "mov [rax - 32], rbx",
-    "mov rbx, [rsp + 24]",
-    "mov [rax - 40], rbx",
-    "mov rbx, [rsp + 16]",
-    "mov [rax - 48], rbx",
-    "mov rbx, [rsp + 8]",
-    "mov [rax - 56], rbx",
+    ".irp from, 56, 48, 40, 32, 24, 16, 8",
+    "mov rbx, [rsp + \\from]",
+    "mov [rax + \\from - 64], rbx",
+    ".endr",
     "pop rbx",
     "lea rsp, [rax - 56]",
     "mov rax, [rip + {cpu} + {debug_scratch}]",
@@ -373,11 +304,7 @@ global_asm!(
     "je 9f",
     "cmp qword ptr [rsp], 32",
     "jae 10f",
-    push_args!(),
-    "push rax",
-    push_saved!(),
-    "push rcx",
-    "push r11",
+    "push_each r12, r9, r8, r10, rdx, rsi, rdi, rax, rbx, rbp, r13, r14, r15, rcx, r11",
     "cld",
     "mov rdi, rsp",
     "mov rbp, rsp",
@@ -391,18 +318,10 @@ global_asm!(
     "iretq",
     "10:",
     "mov rsi, [rsp]",
-    "lea rsp, [rip + {cpu} + {kernel_top}]",
-    "mov rdi, [rip + {cpu} + {core}]",
-    "call {on_idle_interrupt}",
+    "run {on_idle_interrupt}",
     "jmp parley_exit",
-    cpu = sym CPU,
-    scratch = const offset_of!(CpuLocal, scratch),
     debug_scratch = const offset_of!(CpuLocal, debug_scratch),
     posix_frame = const offset_of!(CpuLocal, posix_frame),
-    entries = const offset_of!(CpuLocal, entries),
-    core = const offset_of!(CpuLocal, core),
-    rsp0 = const RSP0,
-    kernel_top = const KERNEL_TOP,
     user_data = const USER_DATA,
     user_code = const USER_CODE,
     syscall = const SYSCALL,
@@ -524,7 +443,7 @@ pub fn idle() -> ! {
             "cli",
             "jmp 2b",
             cpu = sym CPU,
-            kernel_top = const KERNEL_TOP,
+            kernel_top = const offset_of!(CpuLocal, interrupt_stacks),
             options(noreturn)
         )
     }

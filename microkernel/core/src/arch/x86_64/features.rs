@@ -1,6 +1,6 @@
 //! Turns on what protects ring 0, where the processor has it, and the `syscall` instruction.
 
-use core::arch::x86_64::{__cpuid, __cpuid_count};
+use core::arch::x86_64::{__cpuid, __cpuid_count, CpuidResult};
 use core::fmt;
 use x86_64::registers::control::{Cr0, Cr0Flags, Cr4, Cr4Flags, Efer, EferFlags};
 use x86_64::registers::model_specific::{SFMask, Star};
@@ -9,24 +9,23 @@ use x86_64::structures::gdt::SegmentSelector;
 
 use super::descriptors::{KERNEL_CODE, KERNEL_DATA, USER_CODE, USER_DATA};
 
-/// What this processor offers, as far as the core asks.
-#[derive(Clone, Copy, Default)]
-pub struct Features {
-    /// Supervisor mode may not execute user pages.
-    pub smep: bool,
-    /// Supervisor mode may not touch user pages.
-    pub smap: bool,
-    /// Ring 3 may not read descriptor table addresses.
-    pub umip: bool,
-    /// Translations tagged with the space they belong to.
-    pub pcid: bool,
-    /// XSAVE and its state components.
-    pub xsave: bool,
-    /// Instructions for the bases of FS and GS.
-    pub bases: bool,
-    /// Machine checks are exceptions; without that they are a reset without a word.
-    pub machine_check: bool,
-}
+/// What this processor offers, as far as the core asks: what of CR4 it can turn on.
+#[derive(Clone, Copy)]
+pub struct Features(Cr4Flags);
+
+/// Leaf, register (ebx is 1), and bit of CPUID that say whether the processor has it, what turns it on, and its name:
+/// supervisor mode may not execute user pages, or touch them; ring 3 may not read descriptor table addresses;
+/// translations are tagged with the space they belong to; XSAVE and its state components; instructions for the bases of
+/// FS and GS; machine checks are exceptions, without which they are a reset without a word.
+const KNOWN: [(u32, usize, u32, Cr4Flags, &str); 7] = [
+    (7, 1, 7, Cr4Flags::SUPERVISOR_MODE_EXECUTION_PROTECTION, "smep"),
+    (7, 1, 20, Cr4Flags::SUPERVISOR_MODE_ACCESS_PREVENTION, "smap"),
+    (7, 2, 2, Cr4Flags::USER_MODE_INSTRUCTION_PREVENTION, "umip"),
+    (1, 2, 17, Cr4Flags::PCID, "pcid"),
+    (1, 2, 26, Cr4Flags::OSXSAVE, "xsave"),
+    (7, 1, 0, Cr4Flags::FSGSBASE, "fsgsbase"),
+    (1, 3, 7, Cr4Flags::MACHINE_CHECK_EXCEPTION, "mce"),
+];
 
 /// Flags that a system call clears, so that nothing ring 3 sets bothers the core.
 const CLEARED: RFlags = RFlags::INTERRUPT_FLAG
@@ -38,47 +37,32 @@ const CLEARED: RFlags = RFlags::INTERRUPT_FLAG
     .union(RFlags::IOPL_LOW)
     .union(RFlags::IOPL_HIGH);
 
+impl Features {
+    /// Instructions for the bases of FS and GS.
+    pub fn bases(self) -> bool {
+        self.0.contains(Cr4Flags::FSGSBASE)
+    }
+}
+
 impl fmt::Display for Features {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Features { smep, smap, umip, pcid, xsave, bases, machine_check } = *self;
-        let all = [
-            (smep, " smep"),
-            (smap, " smap"),
-            (umip, " umip"),
-            (pcid, " pcid"),
-            (xsave, " xsave"),
-            (bases, " fsgsbase"),
-            (machine_check, " mce"),
-        ];
-        all.into_iter().filter(|(has, _)| *has).try_for_each(|(_, name)| f.write_str(name))
+        KNOWN.iter().filter(|known| self.0.contains(known.3)).try_for_each(|known| write!(f, " {}", known.4))
     }
 }
 
 /// Reads what there is.
 pub fn detect() -> Features {
-    let leaf1 = __cpuid(1);
-    let leaf7 = if __cpuid(0).eax >= 7 { __cpuid_count(7, 0) } else { __cpuid_count(0, 0xffff) };
-    let has7 = __cpuid(0).eax >= 7;
-    Features {
-        smep: has7 && leaf7.ebx & 1 << 7 != 0,
-        smap: has7 && leaf7.ebx & 1 << 20 != 0,
-        umip: has7 && leaf7.ecx & 1 << 2 != 0,
-        pcid: leaf1.ecx & 1 << 17 != 0,
-        xsave: leaf1.ecx & 1 << 26 != 0,
-        bases: has7 && leaf7.ebx & 1 != 0,
-        machine_check: leaf1.edx & 1 << 7 != 0,
-    }
+    let offers = |leaf, register: usize, bit| {
+        let CpuidResult { eax, ebx, ecx, edx } = __cpuid_count(leaf, 0);
+        leaf <= __cpuid(0).eax && [eax, ebx, ecx, edx][register] >> bit & 1 != 0
+    };
+    let offered = KNOWN.iter().filter(|&&(leaf, register, bit, ..)| offers(leaf, register, bit));
+    Features(offered.fold(Cr4Flags::empty(), |all, known| all | known.3))
 }
 
 /// Switches the protections on, and `syscall`, which nobody uses before its entry is chosen.
 pub fn enable(features: Features) {
-    let mut cr4 = Cr4::read() | Cr4Flags::OSFXSR | Cr4Flags::OSXMMEXCPT_ENABLE;
-    cr4.set(Cr4Flags::SUPERVISOR_MODE_EXECUTION_PROTECTION, features.smep);
-    cr4.set(Cr4Flags::SUPERVISOR_MODE_ACCESS_PREVENTION, features.smap);
-    cr4.set(Cr4Flags::USER_MODE_INSTRUCTION_PREVENTION, features.umip);
-    cr4.set(Cr4Flags::OSXSAVE, features.xsave);
-    cr4.set(Cr4Flags::FSGSBASE, features.bases);
-    cr4.set(Cr4Flags::MACHINE_CHECK_EXCEPTION, features.machine_check);
+    let mut cr4 = Cr4::read() | Cr4Flags::OSFXSR | Cr4Flags::OSXMMEXCPT_ENABLE | (features.0 - Cr4Flags::PCID);
     cr4.remove(Cr4Flags::TIMESTAMP_DISABLE);
     let mut cr0 = Cr0::read() | Cr0Flags::WRITE_PROTECT | Cr0Flags::MONITOR_COPROCESSOR | Cr0Flags::NUMERIC_ERROR;
     cr0.remove(Cr0Flags::EMULATE_COPROCESSOR);
@@ -104,7 +88,7 @@ pub fn enable_tags(features: Features) {
     // PCIDs exist, and CR3 holds none yet, as turning them on demands.
     unsafe {
         Cr4::write(cr4);
-        cr4.set(Cr4Flags::PCID, features.pcid);
+        cr4 |= features.0 & Cr4Flags::PCID;
         Cr4::write(cr4 | Cr4Flags::PAGE_GLOBAL);
     }
 }

@@ -5,7 +5,7 @@ use core::arch::x86_64::__cpuid_count;
 use x86_64::registers::control::{Cr0, Cr0Flags, Cr2, Cr4, Cr4Flags};
 use x86_64::registers::model_specific::FsBase;
 
-use crate::mem::frames::Phys;
+use crate::mem::Phys;
 
 /// State components that are switched: x87, SSE, AVX. All of them fit into a page.
 const COMPONENTS: u64 = 0b111;

@@ -5,7 +5,7 @@
 //! So there is nothing to copy at a switch.
 
 use super::descriptors::{USER_CODE, USER_DATA};
-use parley_abi::msg::{WORDS, Words};
+use parley_abi::{WORDS, Words};
 
 /// [`Frame::kind`] of a thread that entered by `syscall`; otherwise it is the vector, 0 to 255. The exit code puts it
 /// back when a thread that was interrupted goes on, so that the short cuts find it there.

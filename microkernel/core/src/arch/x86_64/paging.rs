@@ -7,8 +7,8 @@
 use x86_64::structures::paging::PageTableFlags as Flags;
 
 use super::tlb::{self, Processor, Root};
-use crate::mem::frames::{DIRECT, ENTRIES, Phys};
-use parley_abi::{PAGE, USER_END};
+use crate::mem::{DIRECT, ENTRIES, Phys};
+use parley_abi::{Errno, PAGE, USER_END};
 
 /// Core data in windows: writable, the same everywhere, never executable.
 pub const KERNEL_DATA: u64 =
@@ -26,26 +26,11 @@ pub(super) const ADDRESS: u64 = 0x000f_ffff_ffff_f000;
 /// Top-level entries of the user half.
 pub const USER_ENTRIES: usize = ENTRIES / 2;
 
-/// Why a page could not be mapped.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum MapError {
-    /// No frame for a page table.
-    NoMemory,
-    /// Something is mapped there.
-    Occupied,
-}
-
 /// Flags of a user page with `prot` bits ([`parley_abi::call::prot`]).
 pub fn user_flags(prot: u64) -> u64 {
     use parley_abi::call::prot::{EXECUTE, WRITE};
-    let mut flags = PRESENT | USER;
-    if prot & WRITE != 0 {
-        flags |= WRITABLE;
-    }
-    if prot & EXECUTE == 0 {
-        flags |= NO_EXECUTE;
-    }
-    flags
+    let writable = if prot & WRITE != 0 { WRITABLE } else { 0 };
+    PRESENT | USER | writable | if prot & EXECUTE == 0 { NO_EXECUTE } else { 0 }
 }
 
 /// Index into the table of `level` (4 is the top).
@@ -64,21 +49,22 @@ fn table<'a>(at: Phys) -> &'a mut [u64; ENTRIES] {
 }
 
 /// The table below `entry`, made if it is missing.
-fn descend(entry: &mut u64, flags: u64, take: &mut dyn FnMut() -> Option<Phys>) -> Result<Phys, MapError> {
+fn descend(entry: &mut u64, flags: u64, take: &mut dyn FnMut() -> Option<Phys>) -> Result<Phys, Errno> {
     if *entry & PRESENT == 0 {
-        *entry = take().ok_or(MapError::NoMemory)?.0 | flags;
+        *entry = take().ok_or(Errno::ENOMEM)?.0 | flags;
     }
     Ok(Phys(*entry & ADDRESS))
 }
 
-/// Maps `frame` at `address`. `take` gives zeroed frames for page tables.
+/// Maps `frame` at `address`. `take` gives zeroed frames for page tables. ENOMEM: it has none. EEXIST: something is mapped
+/// there.
 pub fn map(
     root: Phys,
     address: u64,
     frame: Phys,
     flags: u64,
     take: &mut dyn FnMut() -> Option<Phys>,
-) -> Result<(), MapError> {
+) -> Result<(), Errno> {
     let between = PRESENT | WRITABLE | flags & USER;
     let mut at = root;
     for level in [4, 3, 2] {
@@ -86,7 +72,7 @@ pub fn map(
     }
     let entry = &mut table(at)[index(address, 1)];
     if *entry & PRESENT != 0 {
-        return Err(MapError::Occupied);
+        return Err(Errno::EEXIST);
     }
     *entry = frame.0 | flags;
     Ok(())
@@ -256,8 +242,8 @@ pub fn build_kernel(
     guards: &[u64],
     top: u64,
     take: &mut dyn FnMut() -> Option<Phys>,
-) -> Result<Phys, MapError> {
-    let root = take().ok_or(MapError::NoMemory)?;
+) -> Result<Phys, Errno> {
+    let root = take().ok_or(Errno::ENOMEM)?;
     map_direct(root, image, top, take)?;
     for page in (image.start..image.end).step_by(PAGE).filter(|page| !guards.contains(page)) {
         let frame = Phys(page - image.start + image.physical);
@@ -283,7 +269,7 @@ const LARGE_PAGE: u64 = 2 << 20;
 
 /// The direct map: 2 MiB pages, writable and never executable; the 2 MiB that hold the core's code and
 /// constants in 4 KiB pages, so that those stay read-only here as well.
-fn map_direct(root: Phys, image: &Image, top: u64, take: &mut dyn FnMut() -> Option<Phys>) -> Result<(), MapError> {
+fn map_direct(root: Phys, image: &Image, top: u64, take: &mut dyn FnMut() -> Option<Phys>) -> Result<(), Errno> {
     let read_only = image.physical..image.physical + (image.rodata_end - image.start);
     for physical in (0..top).step_by(LARGE_PAGE as usize) {
         let devices = if DEVICES.contains(&physical) { UNCACHED } else { 0 };
@@ -322,7 +308,7 @@ mod tests {
         assert_eq!(lookup(root, 0x40_1000, false), None);
         assert_eq!(lookup(root, u64::MAX, false), None);
         assert_eq!(lookup(root, 0x8000_0000_0000, false), None);
-        assert_eq!(map(root, 0x40_0000, page, flags, &mut || None), Err(MapError::Occupied));
+        assert_eq!(map(root, 0x40_0000, page, flags, &mut || None), Err(Errno::EEXIST));
         assert_eq!(unmap(root, 0x40_0000), Some(page));
         assert_eq!(lookup(root, 0x40_0000, false), None);
     }
@@ -331,14 +317,14 @@ mod tests {
     fn tables_are_all_given_back() {
         let mut frames = host_frames(32);
         let root = frames.take_zeroed().unwrap();
-        let before = frames.free();
+        let before = frames.free;
         for address in [0x40_0000, 0x7fff_ffff_0000, 0x1234_5678_9000] {
             map(root, address, Phys(0x1000), user_flags(0), &mut || frames.take_zeroed()).unwrap();
             unmap(root, address);
         }
-        assert!(frames.free() < before);
+        assert!(frames.free < before);
         while free_one_table(root, &mut |frame| frames.put(frame)) {}
-        assert_eq!(frames.free(), before);
+        assert_eq!(frames.free, before);
     }
 
     /// Every page that is mapped below the table `at` of `level`: its address and its entry.
@@ -391,6 +377,6 @@ mod tests {
     fn running_out_of_frames_is_an_error() {
         let mut frames = host_frames(1);
         let root = frames.take_zeroed().unwrap();
-        assert_eq!(map(root, 0x40_0000, Phys(0), 0, &mut || None), Err(MapError::NoMemory));
+        assert_eq!(map(root, 0x40_0000, Phys(0), 0, &mut || None), Err(Errno::ENOMEM));
     }
 }

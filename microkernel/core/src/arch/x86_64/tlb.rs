@@ -24,7 +24,7 @@
 
 use parley_abi::PAGE;
 
-use crate::mem::frames::Phys;
+use crate::mem::Phys;
 
 /// Bits of the tag (PCID) in CR3.
 const TAG: u64 = 0xfff;

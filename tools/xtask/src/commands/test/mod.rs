@@ -25,7 +25,7 @@ use clap::Args;
 
 use crate::boot::Loader;
 use crate::build::Guest;
-use crate::commands::size::check_text;
+use crate::commands::size::{check_lines, check_text};
 use crate::guest::Rig;
 use crate::kernel::Kernel;
 use crate::limine::Limine;
@@ -171,6 +171,7 @@ fn machine_cases(workspace: &Workspace) -> Result<Vec<Case<Rig>>> {
     }
     cases.push(short_cuts::ktest_case());
     cases.push(Case::one("micro/text", |rig: &Rig| check_text(&rig.guest).map(drop).into()));
+    cases.push(Case::one("micro/lines", |rig: &Rig| check_lines(&rig.workspace).map(drop).into()));
     for loader in [Loader::LimineBios, Loader::LimineUefi] {
         for kernel in Kernel::ALL {
             cases.extend(sessions::cases(&scripts, kernel, loader));
