@@ -272,7 +272,9 @@ fn give_data(core: &mut Core, caller: Ref<Thread>, bytes: &[u8]) -> i64 {
         Ok(to) => to,
         Err(errno) => return errno.negated(),
     };
-    copy_by_pages(core, to, bytes)
+    let Ok(copied) = to.copy_out(bytes) else { return Errno::EFAULT.negated() };
+    core.count_copy(copied);
+    copied.bytes as i64
 }
 
 fn forward(core: &mut Core, from: u8, caller: Ref<Thread>, to: u8, label: u32, words: [u64; 4]) -> Sent {
