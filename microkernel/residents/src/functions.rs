@@ -20,7 +20,7 @@ use parley_core::uaccess::{Claim, Copied, copy, to_page_end};
 use parley_seam::{Cx, Outcome, RowSink, RowType, Service};
 
 use crate::Seat;
-use crate::places::{Ops, find, place, serve, tenant};
+use crate::places::{Ops, endpoint, find, place, serve, tenant};
 use crate::rows::{LEFT, Rows};
 
 /// The functions of any service.
@@ -230,7 +230,7 @@ fn conclude(core: &mut Core, number: u8, caller: Ref<Thread>, outcome: Outcome<'
             errno => errno,
         },
         Outcome::Open { badge, close_on_exec } => {
-            core.open(caller, tenant(number).endpoint, badge, close_on_exec).unwrap_or_else(Errno::negated)
+            core.open(caller, endpoint(number), badge, close_on_exec).unwrap_or_else(Errno::negated)
         }
         Outcome::Words(words) => {
             core.complete(caller, 0, words[0] as i64, words);
