@@ -20,7 +20,7 @@ use parley_core::uaccess::{Claim, Copied, copy, to_page_end};
 use parley_seam::{Cx, Outcome, RowSink, RowType, Service};
 
 use crate::Seat;
-use crate::places::{Ops, find, place, serve, tenant};
+use crate::places::{Ops, endpoint, find, place, serve, tenant};
 use crate::rows::{LEFT, Rows};
 
 /// The functions of any service.
@@ -230,7 +230,7 @@ fn conclude(core: &mut Core, number: u8, caller: Ref<Thread>, outcome: Outcome<'
             errno => errno,
         },
         Outcome::Open { badge, close_on_exec } => {
-            core.open(caller, tenant(number).endpoint, badge, close_on_exec).unwrap_or_else(Errno::negated)
+            core.open(caller, endpoint(number), badge, close_on_exec).unwrap_or_else(Errno::negated)
         }
         Outcome::Words(words) => {
             core.complete(caller, 0, words[0] as i64, words);
@@ -272,7 +272,9 @@ fn give_data(core: &mut Core, caller: Ref<Thread>, bytes: &[u8]) -> i64 {
         Ok(to) => to,
         Err(errno) => return errno.negated(),
     };
-    copy_by_pages(core, to, bytes)
+    let Ok(copied) = to.copy_out(bytes) else { return Errno::EFAULT.negated() };
+    core.count_copy(copied);
+    copied.bytes as i64
 }
 
 fn forward(core: &mut Core, from: u8, caller: Ref<Thread>, to: u8, label: u32, words: [u64; 4]) -> Sent {

@@ -64,6 +64,8 @@ pub(crate) struct Tenant {
 /// A place for a service. The core runs on one processor at a time, so what is atomic here is so in name only.
 pub(crate) struct Place {
     tenant: Once<Tenant>,
+    /// Where requests to it arrive, once more, as a number: to be had without asking whether it is there.
+    endpoint: AtomicU64,
     /// When it wants to be called; 0: not at all.
     pub alarm: AtomicU64,
     /// One of its functions has called others, and will go on.
@@ -78,6 +80,7 @@ const PLACES: usize = service::COUNT.next_power_of_two();
 static HERE: [Place; PLACES] = [const {
     Place {
         tenant: Once::new(),
+        endpoint: AtomicU64::new(0),
         alarm: AtomicU64::new(0),
         busy: AtomicBool::new(false),
         has_event: AtomicBool::new(false),
@@ -93,6 +96,13 @@ pub(crate) fn place(number: u8) -> &'static Place {
 /// Who lives at the place of a service, if there is one and it is here.
 pub(crate) fn find(number: u8) -> Option<&'static Tenant> {
     HERE.get(number as usize)?.tenant.get()
+}
+
+/// Where requests to a service arrive that is known to have a place.
+#[inline(always)]
+pub(crate) fn endpoint(number: u8) -> Ref<Endpoint> {
+    let key = place(number).endpoint.load(Relaxed);
+    Ref::new(key as u32, (key >> 32) as u32)
 }
 
 /// Who lives at the place of a service that is known to have one.
@@ -116,6 +126,7 @@ pub fn settle(core: &mut Core, placement: Placement) {
     let endpoint = core.create_endpoint(ROOT_QUOTA, Binding::Resident(number));
     let endpoint = endpoint.expect("boot: no memory for an endpoint");
     place(number).tenant.call_once(|| Tenant { ops, rows, endpoint });
+    place(number).endpoint.store(endpoint.key(), Relaxed);
     for &(line, bits) in irqs {
         let irq = core.create_irq(line as u64).expect("boot: an interrupt line is missing or taken");
         core.bind_irq(irq, endpoint, bits).expect("boot: the line was just made");

@@ -12,7 +12,7 @@ use parley_core::object::table::Packed;
 use parley_core::object::thread::{How, Kind, State, Thread};
 use parley_seam::Host;
 
-use crate::places::{ask, place, tenant};
+use crate::places::{ask, endpoint, place};
 
 /// What a service is asked from, while it runs.
 pub struct Seat<'a> {
@@ -35,14 +35,14 @@ impl Seat<'_> {
     #[inline(never)]
     fn write_down(&mut self, row: Packed, badge: u64) {
         place(self.number).busy.store(true, Relaxed);
-        let (endpoint, first) = (tenant(self.number).endpoint, row.is_sent_to() as u8);
-        let caller = self.core.note_request(endpoint, badge, How::in_registers(Kind::Posix, first), row);
+        let (to, first) = (endpoint(self.number), row.is_sent_to() as u8);
+        let caller = self.core.note_request(to, badge, How::in_registers(Kind::Posix, first), row);
         self.core.threads[caller].state = State::Awaiting;
     }
 
     fn caller(&mut self, token: Token) -> Result<Ref<Thread>, Errno> {
         self.open_up();
-        self.core.awaiting(tenant(self.number).endpoint, token)
+        self.core.awaiting(endpoint(self.number), token)
     }
 }
 
@@ -99,7 +99,7 @@ impl Host for Seat<'_> {
     }
 
     fn read_log(&mut self, into: &mut [u8]) -> usize {
-        self.core.log.claim(tenant(self.number).endpoint);
+        self.core.log.claim(endpoint(self.number));
         self.core.log.take(into)
     }
 }

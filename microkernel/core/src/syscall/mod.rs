@@ -78,20 +78,31 @@ impl Core {
     /// The table of the core's calls.
     #[inline]
     fn dispatch(&mut self, number: u16, flags: Flags, label: u32) -> Result<Done, Errno> {
-        let args = &self.thread().frame.words(0);
         match number {
             call::NULL => Ok(Done::Value(0)),
             call::CALL => self.sys_call(flags, label),
             call::REPLY_RECV => self.reply_recv(flags, label),
             call::FORWARD => self.sys_forward(label),
             call::SUBMIT => self.sys_submit(flags, label),
-            call::NOTIFY => self.sys_notify(args),
             call::COPY_IN => self.copy_lease(false),
             call::COPY_OUT => self.copy_lease(true),
-            call::CANCEL => self.sys_cancel(args),
             call::REQUESTS => self.sys_requests(),
             call::PUT_BACK => self.sys_put_back(),
             call::ROW => self.sys_row(label),
+            call::REAP => Ok(Done::Value(0)),
+            call::THREAD_EXIT => self.sys_thread_exit(),
+            call::YIELD => self.sys_yield(),
+            call::CLOCK => Ok(Done::Value(self.clock.now() as i64)),
+            _ => self.dispatch_with_args(number),
+        }
+    }
+
+    /// The calls that have nothing but six arguments.
+    fn dispatch_with_args(&mut self, number: u16) -> Result<Done, Errno> {
+        let args = &self.thread().frame.words(0);
+        match number {
+            call::NOTIFY => self.sys_notify(args),
+            call::CANCEL => self.sys_cancel(args),
             call::HANDLE_DROP => self.sys_handle_drop(args),
             call::HANDLE_COPY => self.sys_handle_copy(args),
             call::HANDLE_GRANT => self.sys_handle_grant(args),
@@ -99,7 +110,6 @@ impl Core {
             call::HANDLE_INFO => self.sys_handle_info(args),
             call::MINT => self.sys_mint(args),
             call::REVOKE => self.sys_revoke(args),
-            call::REAP => Ok(Done::Value(0)),
             call::QUOTA_CREATE => self.sys_quota_create(args),
             call::QUOTA_DESTROY => self.sys_quota_destroy(args),
             call::QUOTA_INFO => self.sys_quota_info(args),
@@ -118,8 +128,6 @@ impl Core {
             call::THREAD_KILL => self.sys_thread_kill(args),
             call::THREAD_PRIORITY => self.sys_thread_priority(args),
             call::SET_FS_BASE => self.sys_set_fs_base(args),
-            call::THREAD_EXIT => self.sys_thread_exit(),
-            call::YIELD => self.sys_yield(),
             call::ENDPOINT_CREATE => self.sys_endpoint_create(args),
             call::IRQ_CREATE => self.sys_irq_create(args),
             call::IRQ_BIND => self.sys_irq_bind(args),
@@ -128,7 +136,6 @@ impl Core {
             call::LOG => self.sys_log(args),
             call::LOG_READ => self.sys_log_read(args),
             call::POWER => self.sys_power(args),
-            call::CLOCK => Ok(Done::Value(self.clock.now() as i64)),
             call::COUNTERS => self.sys_counters(args),
             call::THREAD_INFO => self.sys_thread_info(args),
             call::MEM_INFO => self.sys_mem_info(args),

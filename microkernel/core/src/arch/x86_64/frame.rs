@@ -63,8 +63,8 @@ impl Frame {
     /// The words of a message: six registers from `first` on (0 for a row with a fixed slot, else 1).
     #[inline(always)]
     pub fn words(&self, first: usize) -> Words {
-        let at = first & 1;
-        *self.args[at..].first_chunk().expect("six of seven are there")
+        let [a, b, c, d, e, f, g] = self.args;
+        if first == 0 { [a, b, c, d, e, f] } else { [b, c, d, e, f, g] }
     }
 
     /// Puts the words of a message into their registers.
