@@ -8,9 +8,9 @@ use alloc::vec::Vec;
 use core::fmt::{self, Write};
 
 use parley_abi::call::Rights;
-use parley_abi::info::{ServiceInfo, reason, verb};
+use parley_abi::info::{ServiceInfo, kept, reason, verb};
 use parley_abi::msg::Token;
-use parley_abi::news::{HANG_BIT, gone_bit};
+use parley_abi::news::{HANG_BIT, STALL_BIT, gone_bit};
 use parley_abi::slot::{self, service};
 use parley_abi::{Errno, PAGE, boot};
 use parley_proto::{CONTROL, Cx, Host, Outcome, root_badge};
@@ -185,7 +185,17 @@ impl Init {
         info.loadable = u32::from(entry.start == Start::Load);
         info.space = self.table.get(service.record.pid).map_or(u32::MAX, |process| process.space);
         info.checksum = self.program(entry).map_or(0, parley_manifest::checksum);
+        info.kept = self.kept(index as u8);
         Ok(info)
+    }
+
+    /// What is kept of a service and will be given back: bits of [`kept`].
+    fn kept(&self, number: u8) -> u32 {
+        let service = self.service(number);
+        let former = service.trial.is_some() || !service.fallback.is_empty();
+        let next = self.preparing.as_ref().is_some_and(|preparing| preparing.number == number);
+        let bits = [(former, kept::FORMER), (next, kept::NEXT), (undertaker::is_busy(), kept::DEAD)];
+        bits.iter().filter(|(is_kept, _)| *is_kept).map(|(_, bit)| bit).sum()
     }
 
     /// The program that instances of a service are made of.
@@ -487,12 +497,12 @@ impl Init {
                 self.note(number, format_args!("killed on request"));
                 self.start_instance(entry);
             }
-            verb::HANG if pid == 0 => return Err(Errno::ESRCH),
-            verb::HANG if entry.heartbeat == 0 => return Err(Errno::EINVAL),
-            verb::HANG => {
+            verb::HANG | verb::STALL if pid == 0 => return Err(Errno::ESRCH),
+            verb::HANG | verb::STALL if entry.heartbeat == 0 => return Err(Errno::EINVAL),
+            verb::HANG | verb::STALL => {
                 self.note(number, format_args!("made to hang on request"));
                 let endpoint = self.service(number).endpoint.as_ref().ok_or(Errno::ESTALE)?;
-                sys::notify(endpoint.slot(), HANG_BIT)?;
+                sys::notify(endpoint.slot(), if verb == verb::HANG { HANG_BIT } else { STALL_BIT })?;
             }
             verb::UNLOAD | verb::FORCE => return self.unload(entry, verb == verb::FORCE),
             verb::STOP if entry.start == Start::Load => return self.unload(entry, false),

@@ -51,6 +51,11 @@ pub fn bury(process: Process) {
     let _ = sys::notify(ENDPOINT.load(Ordering::Relaxed) as u32, 1);
 }
 
+/// Somebody is not yet taken apart.
+pub fn is_busy() -> bool {
+    WAITING.iter().any(|cell| cell[0].load(Ordering::Acquire) != 0)
+}
+
 /// All that the thread does.
 extern "C" fn work(endpoint: u64) -> ! {
     loop {

@@ -57,6 +57,20 @@ pub struct ServiceInfo {
     pub checksum: u32,
     /// The service has answered since it was started.
     pub ready: u32,
+    /// Memory that init holds on to for a while: bits of [`kept`].
+    pub kept: u32,
+    /// Unused, 0.
+    pub pad: u32,
+}
+
+/// What init gives back by itself in time, for [`ServiceInfo::kept`].
+pub mod kept {
+    /// The program before the last swap, or what was copied of the state then: the new one may still fail.
+    pub const FORMER: u32 = 1;
+    /// A program that is being read for a swap.
+    pub const NEXT: u32 = 2;
+    /// Instances, of this service or another, that are dead and not yet taken apart.
+    pub const DEAD: u32 = 4;
 }
 
 /// Ends of an instance that are neither an exit status nor an exception, for [`ServiceInfo::reason`].
@@ -93,11 +107,13 @@ pub mod verb {
     pub const UNLOAD: u32 = 5;
     /// As UNLOAD, whoever uses it: requests in progress end with EIO, later ones with ENXIO.
     pub const FORCE: u32 = 6;
+    /// Have it wait for what never comes, and answer nobody.
+    pub const STALL: u32 = 7;
 }
 
 // SAFETY: 32-bit integers and bytes, 48 bytes, no padding.
 unsafe impl Plain for ProcessInfo {}
-// SAFETY: bytes and integers, 88 bytes, no padding.
+// SAFETY: bytes and integers, 96 bytes, no padding.
 unsafe impl Plain for ServiceInfo {}
 
-const _: () = assert!(size_of::<ProcessInfo>() == 48 && size_of::<ServiceInfo>() == 88);
+const _: () = assert!(size_of::<ProcessInfo>() == 48 && size_of::<ServiceInfo>() == 96);

@@ -5,11 +5,12 @@
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
-use parley_abi::news::{HANG_BIT, HEARTBEAT_BIT};
+use parley_abi::msg::FOREVER;
+use parley_abi::news::{HANG_BIT, HEARTBEAT_BIT, STALL_BIT};
 use parley_abi::slot::{self, service};
 
 use crate::args::Args;
-use crate::sys;
+use crate::sys::{self, Reply};
 
 /// Requests that this instance has served.
 static SERVED: AtomicU64 = AtomicU64::new(0);
@@ -27,18 +28,30 @@ pub(crate) fn say_ready() {
 
 /// Takes init's bits out of a notification and does what they ask for; what is left is for the service.
 pub(crate) fn attend(bits: u64) -> u64 {
-    if bits & HANG_BIT != 0 {
-        // What `svc hang` wants to see. (`pause` would hand the processor back to an emulator each time.)
-        loop {
-            core::hint::black_box(());
-        }
+    if bits & (HANG_BIT | STALL_BIT) != 0 {
+        hang(bits);
     }
     if bits & HEARTBEAT_BIT != 0 {
         // EBADF: nobody wants to know.
         let _ = sys::mem_write(slot::VITALS, 0, &SERVED.load(Ordering::Relaxed).to_le_bytes());
         say(32);
     }
-    bits & !(HANG_BIT | HEARTBEAT_BIT)
+    bits & !HEARTBEAT_BIT
+}
+
+/// What `svc hang` and `svc stall` want to see.
+#[cold]
+fn hang(bits: u64) -> ! {
+    loop {
+        if bits & STALL_BIT != 0
+            && let Ok(endpoint) = sys::endpoint_create(slot::QUOTA)
+        {
+            // Nobody else knows the endpoint: nothing ever arrives.
+            let _ = sys::reply_recv(endpoint, &Reply::NONE, FOREVER);
+        }
+        // `pause` would hand the processor back to an emulator each time.
+        core::hint::black_box(());
+    }
 }
 
 /// Sets this service's bit of init's, counted from `first`.

@@ -11,9 +11,11 @@ use parley_rt::{Trap, sys};
 mod below;
 mod blackout;
 mod clocks;
+mod copying;
 mod core_calls;
 mod deadline;
 mod devices;
+mod durability;
 mod files;
 mod ipc;
 mod loopback;
@@ -62,9 +64,11 @@ fn posix<C: Caller>() -> [Family<C>; 6] {
 }
 
 /// What lasts, or changes who serves, so that it comes last.
-fn disturbing() -> [Family<Trap>; 2] {
+fn disturbing() -> [Family<Trap>; 4] {
     [
         Family { rows: deadline::ROWS, measure: deadline::measure },
+        Family { rows: copying::ROWS, measure: copying::measure },
+        Family { rows: durability::ROWS, measure: durability::measure },
         Family { rows: blackout::ROWS, measure: blackout::measure },
     ]
 }

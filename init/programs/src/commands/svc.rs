@@ -16,12 +16,13 @@ use crate::shell::{Span, text};
 use crate::threads;
 
 /// Words that do something to a service.
-const VERBS: [(&str, u32); 7] = [
+const VERBS: [(&str, u32); 8] = [
     ("start", verb::START),
     ("stop", verb::STOP),
     ("restart", verb::RESTART),
     ("kill", verb::KILL),
     ("hang", verb::HANG),
+    ("stall", verb::STALL),
     ("load", verb::START),
     ("unload", verb::UNLOAD),
 ];
@@ -49,7 +50,7 @@ pub fn run(args: &[&str]) -> i32 {
 }
 
 fn misused() -> i32 {
-    eprintln!("usage: svc list | svc status|log|policy NAME | svc start|stop|restart|kill|hang NAME");
+    eprintln!("usage: svc list | svc status|log|policy NAME | svc start|stop|restart|kill|hang|stall NAME");
     eprintln!("       svc swap NAME FILE | svc load NAME | svc unload [--force] NAME");
     MISUSED
 }
@@ -224,7 +225,9 @@ fn control(index: u32, info: &ServiceInfo, verb: u32) -> i32 {
         }
         Err(Errno::EBUSY) => eprintln!("svc: {name}: no program can do without it; try restart"),
         Err(Errno::ESRCH) => eprintln!("svc: {name}: does not run"),
-        Err(Errno::EINVAL) if verb == verb::HANG => eprintln!("svc: {name}: has no heartbeat: nobody would notice"),
+        Err(Errno::EINVAL) if matches!(verb, verb::HANG | verb::STALL) => {
+            eprintln!("svc: {name}: has no heartbeat: nobody would notice")
+        }
         Err(Errno::EINVAL) => eprintln!("svc: {name}: is no driver to be unloaded; try stop"),
         Err(Errno::EIO) => eprintln!("svc: {name}: it died before it was ready; `svc status {name}` says of what"),
         Err(errno) => return complain("svc", name, errno),

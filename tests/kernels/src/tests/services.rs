@@ -3,7 +3,7 @@
 use alloc::sync::Arc;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use parley_abi::Errno;
-use parley_abi::info::{ServiceInfo, reason, topic, verb};
+use parley_abi::info::{ServiceInfo, kept, reason, topic, verb};
 use parley_abi::linux::{Timespec, open};
 use parley_abi::msg::{FOREVER, Flags};
 use parley_abi::slot::{self, service};
@@ -12,6 +12,7 @@ use parley_rt::sys;
 
 use crate::tool::elf::Elf;
 use crate::tool::file::write_file;
+use crate::tool::machine::mem_info;
 use crate::tool::thread::Thread;
 use crate::tool::verdict::{Trouble, Verdict};
 
@@ -38,6 +39,7 @@ tests![
     much_survives,
     another_clock_takes_over,
     the_smallest_server_goes_on_counting,
+    what_is_kept_is_said_and_given_back,
 ];
 
 const MILLISECOND: u64 = 1_000_000;
@@ -60,7 +62,9 @@ fn control(number: u8, verb: u32) -> Result<(), Errno> {
 fn residents_stay() -> Verdict {
     for number in 0..service::COUNT as u8 {
         let info = posix::service(u32::from(number))?;
-        for verb in [verb::STOP, verb::START, verb::RESTART, verb::KILL, verb::HANG, verb::UNLOAD, verb::FORCE] {
+        for verb in
+            [verb::STOP, verb::START, verb::RESTART, verb::KILL, verb::HANG, verb::UNLOAD, verb::FORCE, verb::STALL]
+        {
             if info.resident != 0 {
                 ensure_eq!(control(number, verb), Err(Errno::EPERM), "verb {verb} for resident service {number}");
             }
@@ -341,13 +345,13 @@ fn bad_programs_leave_the_old_one() -> Verdict {
     Ok(posix::unlink(c"/tmp/kept")?)
 }
 
-/// Calls to a service that runs in circles wait until init has noticed, and are served by the next instance.
+/// Calls to a service that runs in circles, or waits for ever, wait until init has noticed, and are served by the next instance.
 fn hung_services_are_started_again() -> Verdict {
     process(service::PROC)?;
     let pid = posix::getpid();
     for number in [service::PROC, service::TIME] {
         let Ok(before) = process(number) else { continue };
-        control(number, verb::HANG)?;
+        control(number, if number == service::CHAR { verb::STALL } else { verb::HANG })?;
         let start = sys::clock();
         match number {
             service::PROC => ensure_eq!(posix::getpid(), pid, "the process id"),
@@ -360,7 +364,9 @@ fn hung_services_are_started_again() -> Verdict {
         ensure_eq!(after.reason, reason::HUNG, "what service {number} died of");
         ensure!(took < 8_000 * MILLISECOND, "service {number} was away for {took} ns");
     }
-    ensure_eq!(control(service::PEER, verb::HANG), Err(Errno::EINVAL), "hanging a service without heartbeat");
+    for verb in [verb::HANG, verb::STALL] {
+        ensure_eq!(control(service::PEER, verb), Err(Errno::EINVAL), "verb {verb} for a service without heartbeat");
+    }
     Ok(())
 }
 
@@ -369,7 +375,7 @@ fn hung_services_are_started_again() -> Verdict {
 fn init_does_not_hang_with_them() -> Verdict {
     for number in [service::VFS, service::CHAR] {
         process(number)?;
-        control(number, verb::HANG)?;
+        control(number, if number == service::VFS { verb::STALL } else { verb::HANG })?;
         let child = posix::spawn(c"/bin/echo", &["/bin/echo"])?;
         ensure_eq!(posix::wait(child), Ok(0), "the status of a program started while service {number} hung");
         ensure_eq!(process(number)?.reason, reason::HUNG, "what service {number} died of");
@@ -675,5 +681,33 @@ fn the_smallest_server_goes_on_counting() -> Verdict {
         }
         ensure_eq!(count()?, first + calls, "the count after {calls} calls");
     }
+    Ok(())
+}
+
+/// init says what it holds on to after a swap and after a death, until it does no more; then nothing is left over.
+fn what_is_kept_is_said_and_given_back() -> Verdict {
+    let number = service::PROC;
+    let kept = || posix::service(u32::from(number)).map(|info| info.kept);
+    process(number)?;
+    let settled = || {
+        for _ in 0..8000 {
+            if kept()? == 0 {
+                return Ok(true);
+            }
+            posix::nanosleep(&Timespec::from_nanoseconds(MILLISECOND))?;
+        }
+        Ok::<bool, Errno>(false)
+    };
+    posix::swap(u32::from(number), c"/svc/proc")?;
+    ensure!(settled()?, "kept for ever: {:#b}", kept()?);
+    let before = mem_info()?;
+    posix::swap(u32::from(number), c"/svc/proc")?;
+    ensure_eq!(kept()? & kept::FORMER, kept::FORMER, "the former program, right after a swap");
+    ensure!(settled()?, "kept for ever: {:#b}", kept()?);
+    control(number, verb::KILL)?;
+    ensure_eq!(kept()?, kept::DEAD, "a dead instance, right after its death");
+    ensure!(settled()?, "kept for ever: {:#b}", kept()?);
+    let after = mem_info()?;
+    ensure_eq!((after.spaces, after.threads), (before.spaces, before.threads), "address spaces and threads");
     Ok(())
 }

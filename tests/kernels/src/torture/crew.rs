@@ -99,7 +99,7 @@ impl Crew {
             if sys::clock() >= injector.next() {
                 injector.strike(tally)?;
             }
-            if self.operations() != seen {
+            if self.operations() != seen || injector.excuses() {
                 (seen, still, look) = (self.operations(), 0, sys::clock() + STILL);
             } else if sys::clock() >= look {
                 (still, look) = (still + 1, sys::clock() + STILL);

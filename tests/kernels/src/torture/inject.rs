@@ -15,9 +15,10 @@ use crate::tool::random::Random;
 use crate::trouble::{Tally, Trouble, Trying};
 
 /// What may be killed, and its file.
-const VICTIMS: [(u8, &CStr); 5] = [
+const VICTIMS: [(u8, &CStr); 6] = [
     (service::TIME, c"/svc/time"),
     (service::CHAR, c"/svc/char"),
+    (service::TQUEUE, c"/svc/tqueue"),
     (service::VFS, c"/svc/vfs"),
     (service::PROC, c"/svc/proc"),
     (service::PING, c"/svc/ping"),
@@ -27,6 +28,10 @@ const LEAST: u64 = MILLISECOND / 10;
 const MOST: u64 = 3 * MILLISECOND;
 /// Longer than init counts deaths.
 const FORGOTTEN: u64 = 10_500 * MILLISECOND;
+/// One in so many faults is a hang, and so much time is between two: init gives up a service that hangs more often, and
+/// notices one within this.
+const HANG: u64 = 12;
+const BETWEEN_HANGS: u64 = 3_500 * MILLISECOND;
 /// Faults of the host's in a round: fewer than init takes from one service.
 const HOST_FAULTS: u32 = 4;
 
@@ -40,13 +45,15 @@ pub struct Injector {
     strikes: u64,
     left: u32,
     nap: u32,
+    /// Until when a service may hang.
+    hung: u64,
 }
 
 impl Injector {
     /// One who does none.
     pub fn none() -> Injector {
         let (random, alive) = (Random::new(0), [false; VICTIMS.len()]);
-        Injector { faults: Faults::None, random, next: u64::MAX, alive, strikes: 0, left: 0, nap: 0 }
+        Injector { faults: Faults::None, random, next: u64::MAX, alive, strikes: 0, left: 0, nap: 0, hung: 0 }
     }
 
     /// One who does what the options say. Resident services are left alone.
@@ -54,9 +61,10 @@ impl Injector {
         let mut injector = Injector { faults: options.faults, ..Injector::none() };
         injector.nap = sys::endpoint_create(parley_abi::slot::QUOTA)?;
         for (alive, (number, _)) in injector.alive.iter_mut().zip(VICTIMS) {
-            *alive = posix::service(u32::from(number))?.resident == 0;
+            let info = posix::service(u32::from(number))?;
+            *alive = info.resident == 0 && info.pid != 0;
         }
-        if !injector.alive.contains(&true) && injector.faults == Faults::Kills {
+        if !injector.alive.contains(&true) && injector.faults != Faults::Host {
             injector.faults = Faults::None;
         }
         Ok(injector)
@@ -67,6 +75,11 @@ impl Injector {
         self.random = Random::new(seed);
         self.left = if self.faults == Faults::Host { HOST_FAULTS } else { u32::MAX };
         self.plan();
+    }
+
+    /// A service may hang now, and whoever waits for it waits for init.
+    pub fn excuses(&self) -> bool {
+        sys::clock() < self.hung
     }
 
     /// When the next fault is due, in nanoseconds since boot.
@@ -87,7 +100,7 @@ impl Injector {
         self.left -= 1;
         let struck = match self.faults {
             Faults::None => Ok(()),
-            Faults::Kills => self.disturb(tally),
+            Faults::Kills | Faults::Hangs => self.disturb(tally),
             Faults::Host => {
                 tally.host += 1;
                 mark::strike(self.strikes);
@@ -103,7 +116,13 @@ impl Injector {
         let choice = self.random.next();
         let which = (choice >> 8) as usize % self.victims().count().max(1);
         let Some((number, file)) = self.victims().nth(which) else { return Ok(()) };
+        let verb = if choice >> 32 & 1 == 0 { verb::HANG } else { verb::STALL };
+        let may_hang = self.faults == Faults::Hangs && sys::clock() >= self.hung;
         let (what, count, result) = match choice % 4 {
+            _ if may_hang && (choice >> 40).is_multiple_of(HANG) => {
+                self.hung = sys::clock() + BETWEEN_HANGS;
+                ("hanging", &mut tally.hung, posix::control(u32::from(number), verb))
+            }
             0 => ("swapping", &mut tally.swaps, posix::swap(u32::from(number), file)),
             1 => ("restarting", &mut tally.restarts, posix::control(u32::from(number), verb::RESTART)),
             _ => ("killing", &mut tally.kills, posix::control(u32::from(number), verb::KILL)),
@@ -129,7 +148,7 @@ impl Injector {
 
     /// Swaps every service once, for its own program: from then on init has room for all of them.
     pub fn swap_all(&self) -> Result<(), Trouble> {
-        if self.faults != Faults::Kills {
+        if !matches!(self.faults, Faults::Kills | Faults::Hangs) {
             return Ok(());
         }
         for (number, file) in self.victims() {

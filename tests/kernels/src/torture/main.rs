@@ -41,7 +41,7 @@ const STUCK: i32 = 3;
 fn main(args: parley_rt::Args) -> i32 {
     let Some(options) = Options::parse(args) else {
         println!(
-            "usage: ktest-torture [--seed S] [--first R] [--rounds N] [--operations N] [--faults none|kills|host] \
+            "usage: ktest-torture [--seed S] [--first R] [--rounds N] [--operations N] [--faults none|kills|hangs|host] \
              [--script everything|write] [--typed] [--lenient] [--record]"
         );
         return 2;

@@ -7,6 +7,8 @@ pub enum Faults {
     None,
     /// This program, through `init::control` and `init::swap`.
     Kills,
+    /// This program: services hang as well.
+    Hangs,
     /// The host, whenever this program calls [`crate::mark::strike`].
     Host,
 }
@@ -84,6 +86,7 @@ impl Options {
                     options.faults = match words.next()? {
                         "none" => Faults::None,
                         "kills" => Faults::Kills,
+                        "hangs" => Faults::Hangs,
                         "host" => Faults::Host,
                         _ => return None,
                     }

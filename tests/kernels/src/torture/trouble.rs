@@ -80,6 +80,8 @@ pub struct Tally {
     pub restarts: u64,
     /// Services swapped.
     pub swaps: u64,
+    /// Services that were made to hang.
+    pub hung: u64,
     /// Services killed because they did not answer.
     pub hangs: u64,
     /// Faults left to the host.
@@ -88,8 +90,8 @@ pub struct Tally {
 
 impl fmt::Display for Tally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Tally { operations, kills, restarts, swaps, hangs, host } = self;
-        write!(f, "{operations} operations, {kills} kills, {restarts} restarts, {swaps} swaps, ")?;
+        let Tally { operations, kills, restarts, swaps, hung, hangs, host } = self;
+        write!(f, "{operations} operations, {kills} kills, {restarts} restarts, {swaps} swaps, {hung} made to hang, ")?;
         write!(f, "{host} faults by the host, {hangs} hangs ended")
     }
 }

@@ -25,10 +25,14 @@ pub use tally::Tally;
 pub enum Kind {
     /// Kills, restarts and swaps at random instants, under full load.
     Random,
+    /// The same, and services that run in circles or wait for ever, until init finds out.
+    Hangs,
     /// A death at each boundary of a system call of a server, one at a time: instead of the call, and right after it.
     Boundaries,
     /// A death at each instruction of a server's handling of one write, one at a time.
     Instructions,
+    /// An allocation of the core fails, for whomever it is, one at a time.
+    Allocations,
     /// Bits flipped in the code, constants, data, stack and kept state of servers.
     Flips,
     /// Interrupts of the serial port dropped, delayed and repeated; non-maskable ones.
@@ -39,15 +43,25 @@ pub enum Kind {
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Kind; 6] =
-        [Kind::Random, Kind::Boundaries, Kind::Instructions, Kind::Flips, Kind::Interrupts, Kind::Resident];
+    pub const ALL: [Kind; 8] = [
+        Kind::Random,
+        Kind::Hangs,
+        Kind::Boundaries,
+        Kind::Instructions,
+        Kind::Allocations,
+        Kind::Flips,
+        Kind::Interrupts,
+        Kind::Resident,
+    ];
 
     /// What makes a run of a minute or less.
     pub fn usual(self) -> u64 {
         match self {
             Kind::Random => 60,
+            Kind::Hangs => 30,
             Kind::Boundaries => 1,
             Kind::Instructions => 8,
+            Kind::Allocations => 4,
             Kind::Flips => 100,
             Kind::Interrupts => 40,
             Kind::Resident => 20,
@@ -57,7 +71,7 @@ impl Kind {
     /// Whether there is anything to do: in the mono kernel no service can be killed alone, and all are resident.
     pub fn suits(self, kernel: Kernel) -> bool {
         match self {
-            Kind::Interrupts => true,
+            Kind::Interrupts | Kind::Allocations => true,
             Kind::Resident => kernel == Kernel::Mono,
             _ => kernel != Kernel::Mono,
         }
@@ -67,8 +81,10 @@ impl Kind {
     pub fn name(self) -> &'static str {
         match self {
             Kind::Random => "random",
+            Kind::Hangs => "hangs",
             Kind::Boundaries => "boundaries",
             Kind::Instructions => "instructions",
+            Kind::Allocations => "allocations",
             Kind::Flips => "flips",
             Kind::Interrupts => "interrupts",
             Kind::Resident => "resident",

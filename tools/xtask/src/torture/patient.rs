@@ -3,7 +3,7 @@
 //! It stops whenever the guest's program calls `torture_mark`, whenever a process begins (so that the page-table root
 //! of each server is known) and, while somebody wants that, at every system call.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -13,11 +13,11 @@ use crate::cmdline::NO_HEARTBEATS;
 use crate::elf_file::ElfFile;
 use crate::guest::{Job, Outcome, Rig};
 use crate::kernel::Kernel;
-use crate::qemu::{Place, RDI, RDX, RSI, RSP, Running, Stub};
+use crate::qemu::{PROGRAM_COUNTER, Place, RAX, RDI, RDX, RSI, RSP, Running, Stub};
 
 /// The guest's program.
 pub const PROGRAM: &str = "/bin/ktest-torture";
-const SERVERS: [&str; 6] = ["time", "char", "vfs", "proc", "ping", "peer"];
+const SERVERS: [&str; 7] = ["time", "char", "tqueue", "vfs", "proc", "ping", "peer"];
 /// A machine that does not stop for so long is stuck: its own deadlines are seconds of virtual time, and a busy
 /// second takes several real ones.
 const PATIENCE: Duration = Duration::from_secs(45);
@@ -48,6 +48,10 @@ pub enum Stop {
     Process(Option<&'static str>),
     /// A system call of this server, at the first instruction of ring 0.
     Call(&'static str),
+    /// A system call of anybody, likewise.
+    Entry,
+    /// A breakpoint of somebody else's.
+    Elsewhere,
 }
 
 /// The machine.
@@ -61,6 +65,8 @@ pub struct Patient {
     start: u64,
     entry: u64,
     calls: bool,
+    entries: bool,
+    others: BTreeSet<u64>,
     // Dropped last: it holds the socket.
     _socket: TempDir,
 }
@@ -104,6 +110,8 @@ impl Patient {
             start,
             entry,
             calls: false,
+            entries: false,
+            others: BTreeSet::new(),
             _socket: short,
         })
     }
@@ -130,9 +138,11 @@ impl Patient {
                 name.map(|name| self.servers.insert(name, space));
                 Some(Stop::Process(name))
             }
+            Place { address, ring: 0, .. } if self.entries && address == self.entry => Some(Stop::Entry),
             Place { address, ring: 0, space } if self.calls && address == self.entry => {
                 self.server(space).map(Stop::Call)
             }
+            Place { address, .. } if self.others.contains(&address) => Some(Stop::Elsewhere),
             _ => None,
         })
     }
@@ -140,6 +150,51 @@ impl Patient {
     /// The server with this page-table root.
     pub fn server(&self, root: u64) -> Option<&'static str> {
         self.servers.iter().find(|(_, known)| **known == root).map(|(name, _)| *name)
+    }
+
+    /// Stops at the next system call, whoever makes it.
+    pub fn await_entry(&mut self) -> Result<()> {
+        if !self.entries {
+            self.stub.set_breakpoint(self.entry)?;
+        }
+        self.entries = true;
+        Ok(())
+    }
+
+    /// No longer.
+    pub fn end_entry(&mut self) -> Result<()> {
+        self.entries = false;
+        self.stub.clear_breakpoint(self.entry)
+    }
+
+    /// Stops at this address from now on, or no longer.
+    pub fn watch(&mut self, address: u64, watched: bool) -> Result<()> {
+        match (watched, self.others.contains(&address)) {
+            (true, false) => self.stub.set_breakpoint(address)?,
+            (false, true) => self.stub.clear_breakpoint(address)?,
+            _ => return Ok(()),
+        }
+        if watched {
+            self.others.insert(address)
+        } else {
+            self.others.remove(&address)
+        };
+        Ok(())
+    }
+
+    /// Executes a move of ring 0 between `rax` and the 32-bit word at `address`: the one that the kernel's code
+    /// has at `code`. It must stand in ring 0. Returns `rax`; all registers are as before.
+    pub fn execute(&mut self, code: u64, address: u64, value: u32) -> Result<u32> {
+        let [rax, rdi, counter] = self.stub.words([RAX, RDI, PROGRAM_COUNTER])?;
+        self.stub.set_register(RAX, value.into())?;
+        self.stub.set_register(RDI, address)?;
+        self.stub.set_register(PROGRAM_COUNTER, code)?;
+        self.stub.step()?;
+        let [found] = self.stub.words([RAX])?;
+        self.stub.set_register(RAX, rax)?;
+        self.stub.set_register(RDI, rdi)?;
+        self.stub.set_register(PROGRAM_COUNTER, counter)?;
+        Ok(found as u32)
     }
 
     /// Stops at system calls from now on, or no longer.
@@ -151,6 +206,16 @@ impl Patient {
         }
         self.calls = calls;
         Ok(())
+    }
+
+    /// Has the function at whose first instruction it stands return this at once.
+    pub fn return_now(&mut self, value: u64) -> Result<()> {
+        let [stack] = self.stub.words([RSP])?;
+        let back = self.stub.memory(stack, 8)?;
+        let back = back.first_chunk().context("no stack to return from")?;
+        self.stub.set_register(RAX, value)?;
+        self.stub.set_register(RSP, stack + 8)?;
+        self.stub.set_register(PROGRAM_COUNTER, u64::from_le_bytes(*back))
     }
 
     /// What there is to know about a machine with which something is wrong. It gets some time to say what.

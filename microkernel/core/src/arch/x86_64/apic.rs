@@ -43,6 +43,10 @@ pub(super) mod local {
 }
 
 const MASKED: u32 = 1 << 16;
+/// The timer begins again by itself: an interrupt of it that is lost comes late, and not never.
+const PERIODIC: u32 = 1 << 17;
+/// Of the timer, in nanoseconds: longer than it takes to serve its interrupt.
+const SHORTEST_PERIOD: u64 = 1000;
 const NMI: u32 = 0b100 << 8;
 const LEVEL: u32 = 1 << 15;
 const ACTIVE_LOW: u32 = 1 << 13;
@@ -74,7 +78,7 @@ impl Apic {
         self.write(local::LVT_LINT0, MASKED);
         self.write(local::LVT_LINT1, NMI); // where a PC reports that its hardware is in trouble (MP Specification 3.6.2)
         self.write(local::TIMER_DIVIDE, 0b1011);
-        self.write(local::LVT_TIMER, vectors::TIMER as u32);
+        self.write(local::LVT_TIMER, PERIODIC | vectors::TIMER as u32);
         self.write(local::SPURIOUS, 0x100 | vectors::SPURIOUS as u32);
     }
 
@@ -155,9 +159,9 @@ impl Apic {
         counted
     }
 
-    /// The timer's interrupt was taken: it is off.
+    /// The timer's interrupt was taken: it must be set to whatever is next, or it comes again.
     pub fn timer_has_fired(&mut self) {
-        self.armed = u64::MAX;
+        self.armed = 0;
     }
 
     /// Lets the timer interrupt at `at` (nanoseconds since boot), or never for `u64::MAX`.
@@ -168,7 +172,7 @@ impl Apic {
         self.armed = at;
         let ticks = match at {
             u64::MAX => 0,
-            _ => clock.timer_ticks(at.saturating_sub(clock.now())),
+            _ => clock.timer_ticks(at.saturating_sub(clock.now()).max(SHORTEST_PERIOD)),
         };
         self.write(local::TIMER_START, ticks);
     }

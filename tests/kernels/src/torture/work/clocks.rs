@@ -5,12 +5,14 @@ use parley_posix as posix;
 use parley_rt::sys;
 
 use super::Work;
+use crate::options::{Faults, Options};
 use crate::tool::machine::MILLISECOND;
 use crate::tool::random::Random;
 use crate::trouble::{Trouble, Trying};
 
-/// How late a sleeper may wake while its service dies, in nanoseconds.
+/// How late a sleeper may wake while its service dies, in nanoseconds, and while one hangs: so long it takes init to know.
 const LATE: u64 = 250 * MILLISECOND;
+const LATE_IF_HUNG: u64 = 6_000 * MILLISECOND;
 /// How far the date may be off after any number of new instances, in nanoseconds.
 const DRIFT: u64 = MILLISECOND;
 
@@ -22,9 +24,13 @@ pub struct Clocks {
 }
 
 impl Clocks {
-    /// `jumps`: the machine's own clock may jump.
-    pub fn new(jumps: bool) -> Result<Clocks, Trouble> {
-        Ok(Clocks { offset: offset()?, late: if jumps { u64::MAX / 2 } else { LATE } })
+    pub fn new(options: &Options) -> Result<Clocks, Trouble> {
+        let late = match options.faults {
+            _ if options.is_stopped_at_times() => u64::MAX / 2, // the machine's own clock jumps
+            Faults::Hangs => LATE_IF_HUNG,
+            _ => LATE,
+        };
+        Ok(Clocks { offset: offset()?, late })
     }
 }
 

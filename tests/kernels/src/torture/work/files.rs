@@ -165,20 +165,20 @@ impl Files {
 
     fn unlink(&mut self, random: &mut Random) -> Result<(), Trouble> {
         let name = (random.next() % NAMES) as u8;
-        let expected = self.model.names.remove(&name).map(drop).ok_or(Errno::ENOENT);
-        agree(format_args!("unlink {name}"), posix::unlink(&self.path(name)), expected)
+        let expected = self.model.names.get(&name).map(drop).ok_or(Errno::ENOENT);
+        agree(format_args!("unlink {name}"), posix::unlink(&self.path(name)), expected)?;
+        self.model.names.remove(&name);
+        Ok(())
     }
 
     fn rename(&mut self, random: &mut Random) -> Result<(), Trouble> {
         let (from, to) = ((random.next() % NAMES) as u8, (random.next() % NAMES) as u8);
-        let expected = match self.model.names.remove(&from) {
-            None => Err(Errno::ENOENT),
-            Some(file) => {
-                self.model.names.insert(to, file);
-                Ok(())
-            }
-        };
-        agree(format_args!("rename {from} to {to}"), posix::rename(&self.path(from), &self.path(to)), expected)
+        let expected = self.model.names.get(&from).map(drop).ok_or(Errno::ENOENT);
+        agree(format_args!("rename {from} to {to}"), posix::rename(&self.path(from), &self.path(to)), expected)?;
+        if let Some(file) = self.model.names.remove(&from) {
+            self.model.names.insert(to, file);
+        }
+        Ok(())
     }
 
     fn look(&mut self, random: &mut Random) -> Result<(), Trouble> {
@@ -224,6 +224,11 @@ impl Files {
         }
         Ok(())
     }
+}
+
+/// Does something again that was refused for want of memory.
+fn unless_short(what: impl Fn() -> Result<(), Errno>) -> Result<(), Errno> {
+    what().or_else(|errno| if errno == Errno::ENOMEM { what() } else { Err(errno) })
 }
 
 /// A call gave what the model says.
@@ -273,9 +278,9 @@ impl Work for Files {
             let _ = posix::close(fd);
         }
         for name in 0..NAMES as u8 {
-            let _ = posix::unlink(&self.path(name));
+            let _ = unless_short(|| posix::unlink(&self.path(name)));
         }
-        let _ = posix::rmdir(&self.folder("/folder"));
+        let _ = unless_short(|| posix::rmdir(&self.folder("/folder")));
         self.model = Model::default();
         looked
     }

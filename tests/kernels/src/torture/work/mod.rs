@@ -5,6 +5,7 @@ mod devices;
 mod files;
 mod model;
 mod processes;
+mod queue;
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -25,14 +26,21 @@ pub trait Work: Send {
 /// A kind of work and its name.
 pub type Named = (&'static str, Box<dyn Work>);
 
-/// One of each kind, and two for files.
+/// One of each kind, and two for files. Where a call may be refused nobody uses the queue: who reads would wait for ever for
+/// what was not written.
 pub fn all(options: &Options) -> Result<Vec<Named>, Trouble> {
     let all: [Named; 5] = [
         ("files", Box::new(files::Files::new(0)?)),
         ("other files", Box::new(files::Files::new(1)?)),
-        ("clocks", Box::new(clocks::Clocks::new(options.is_stopped_at_times())?)),
+        ("clocks", Box::new(clocks::Clocks::new(options)?)),
         ("devices", Box::new(devices::Devices::new(options.typed)?)),
         ("processes", Box::new(processes::Processes::new())),
     ];
-    Ok(Vec::from(all))
+    let mut all = Vec::from(all);
+    if !options.lenient {
+        queue::load()?;
+        all.push(("queue", Box::new(queue::Writer::new()?)));
+        all.push(("queue's reader", Box::new(queue::Reader::new()?)));
+    }
+    Ok(all)
 }

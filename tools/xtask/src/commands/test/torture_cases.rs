@@ -8,8 +8,15 @@ use crate::kernel::Kernel;
 use crate::torture::{self, Kind};
 
 /// Rounds, or one place in so many.
-const SIZES: [(Kind, u64); 5] =
-    [(Kind::Random, 8), (Kind::Boundaries, 48), (Kind::Instructions, 80), (Kind::Flips, 4), (Kind::Interrupts, 3)];
+const SIZES: [(Kind, u64); 7] = [
+    (Kind::Random, 8),
+    (Kind::Hangs, 6),
+    (Kind::Boundaries, 48),
+    (Kind::Instructions, 80),
+    (Kind::Allocations, 48),
+    (Kind::Flips, 4),
+    (Kind::Interrupts, 3),
+];
 const SEED: u64 = 7;
 
 /// All kinds that suit the kernel.

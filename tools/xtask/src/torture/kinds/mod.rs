@@ -1,5 +1,6 @@
 //! The kinds of faults, one file each.
 
+mod allocations;
 mod flips;
 mod interrupts;
 mod random;
@@ -8,7 +9,7 @@ mod systematic;
 
 use anyhow::{Result, bail};
 
-use super::patient::Patient;
+use super::patient::{Mark, Patient, Stop};
 use super::{Case, Kind, Tally};
 use crate::guest::{Outcome, Rig};
 use crate::kernel::Kernel;
@@ -16,9 +17,10 @@ use crate::kernel::Kernel;
 /// Runs a case.
 pub fn run(rig: &Rig, case: &Case) -> Result<Tally> {
     match case.kind {
-        Kind::Random => random::run(rig, case),
+        Kind::Random | Kind::Hangs => random::run(rig, case),
         Kind::Boundaries => systematic::boundaries(rig, case),
         Kind::Instructions => systematic::instructions(rig, case),
+        Kind::Allocations => allocations::run(rig, case),
         Kind::Flips => flips::run(rig, case),
         Kind::Resident => resident::run(rig, case),
         Kind::Interrupts => interrupts::run(rig, case),
@@ -28,6 +30,17 @@ pub fn run(rig: &Rig, case: &Case) -> Result<Tally> {
 /// The error that shows a machine which did not do as it should.
 fn failed<T>(rig: &Rig, kernel: Kernel, why: &str, patient: Patient) -> Result<T> {
     bail!("{why}\n{}", explain(rig, kernel, &patient.autopsy(rig)?))
+}
+
+/// Runs to the beginning of the next pass of a script.
+fn begin(patient: &mut Patient) -> Result<()> {
+    loop {
+        match patient.next()? {
+            Stop::Mark(Mark::Begin(_)) => return Ok(()),
+            Stop::Mark(Mark::End(_)) => bail!("the program gave up"),
+            _ => {}
+        }
+    }
 }
 
 /// The machine's end: what the guest's program says is wrong comes first, the numbered lines not at all.

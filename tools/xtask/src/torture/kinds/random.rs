@@ -1,4 +1,4 @@
-//! Kills, restarts and swaps by the guest's program itself.
+//! Kills, restarts and swaps by the guest's program itself, and hangs.
 
 use std::time::Duration;
 
@@ -8,14 +8,15 @@ use super::explain;
 use crate::guest::{Job, Rig};
 use crate::qemu::End;
 use crate::torture::patient::PROGRAM;
-use crate::torture::{Case, Tally, console};
+use crate::torture::{Case, Kind, Tally, console};
 
 /// Seconds for a round on a machine that is busy otherwise: ten times what it takes.
-const SLOWEST: u64 = 5;
+const SLOWEST: u64 = 12;
 
 pub fn run(rig: &Rig, case: &Case) -> Result<Tally> {
     let (seed, rounds) = (case.seed.to_string(), case.size.to_string());
-    let mut job = Job::new(rig, case.kernel, &[PROGRAM, "--seed", &seed, "--rounds", &rounds])?;
+    let faults = if case.kind == Kind::Hangs { "hangs" } else { "kills" };
+    let mut job = Job::new(rig, case.kernel, &[PROGRAM, "--seed", &seed, "--rounds", &rounds, "--faults", faults])?;
     job.deterministic = true;
     job.timeout = Duration::from_secs(60 + SLOWEST * case.size);
     let outcome = rig.run(&job, &mut std::io::sink())?;

@@ -5,7 +5,7 @@
 
 use anyhow::{Result, ensure};
 
-use super::failed;
+use super::{begin, failed};
 use crate::guest::Rig;
 use crate::qemu::{PROGRAM_COUNTER, RAX, RCX};
 use crate::torture::patient::{Mark, Patient, Stop};
@@ -74,16 +74,6 @@ fn pass(patient: &mut Patient, index: u64, manner: Manner) -> Result<Option<&'st
                 return Ok(died);
             }
             Stop::Mark(Mark::End(_)) => anyhow::bail!("the program gave up ({died:?} died)"),
-            _ => {}
-        }
-    }
-}
-
-fn begin(patient: &mut Patient) -> Result<()> {
-    loop {
-        match patient.next()? {
-            Stop::Mark(Mark::Begin(_)) => return Ok(()),
-            Stop::Mark(Mark::End(_)) => anyhow::bail!("the program gave up"),
             _ => {}
         }
     }
