@@ -310,8 +310,8 @@ impl Init {
             state.grant(space, slot::STATE, Rights::READ.union(Rights::WRITE))?;
         }
         if let Some(vitals) = &service.vitals {
-            sys::mem_write(vitals.slot(), 0, &[0; 8])?;
-            vitals.grant(space, slot::VITALS, Rights::WRITE)?;
+            sys::mem_write(vitals.slot(), 0, &[0; 16])?;
+            vitals.grant(space, slot::VITALS, Rights::READ.union(Rights::WRITE))?;
         }
         let rights = Rights::RECEIVE.union(Rights::MINT).union(Rights::NOTIFY);
         endpoint.grant(space, slot::ENDPOINT, rights)?;
@@ -383,6 +383,7 @@ impl Init {
         let entry = self.entry(number);
         let why = if status.cast_unsigned() == reason::HUNG { Errno::ETIMEDOUT } else { Errno::EIO };
         self.instance_is_gone(number, status);
+        let status = self.last_words(number).unwrap_or(status);
         if self.service(number).trial.is_some() {
             self.services[usize::from(number)].record.ended(status);
             self.roll_back(host, number, why);
@@ -436,6 +437,14 @@ impl Init {
                 }
             }
         }
+    }
+
+    /// Why the last instance ended, if it could tell: one of [`reason`].
+    fn last_words(&self, number: u8) -> Option<i32> {
+        let mut said = [0; 8];
+        sys::mem_read(self.service(number).vitals.as_ref()?.slot(), 8, &mut said).ok()?;
+        let told = u64::from_le_bytes(said);
+        [reason::PANICKED, reason::VIOLATION].into_iter().find(|&known| told == known.into()).map(u32::cast_signed)
     }
 
     /// Notes what an instance died of, unless the report of a fault says more.

@@ -38,6 +38,8 @@ impl fmt::Display for Reason {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0.cast_unsigned() {
             reason::HUNG => out.write_str("it hung"),
+            reason::PANICKED => out.write_str("it panicked"),
+            reason::VIOLATION => out.write_str("it violated the protocol"),
             reason::OVERRUN => out.write_str("it had used up its memory"),
             KILLED => out.write_str("killed on request"),
             status @ 0..256 => write!(out, "it exited with status {status}"),

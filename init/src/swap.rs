@@ -31,7 +31,7 @@ use crate::programs::path;
 use crate::server::Init;
 use crate::services::{Standby, numbers};
 use crate::shared::Shared;
-use crate::supervise::State;
+use crate::supervise::{Reason, State};
 
 /// How long a new program may take until it is ready, in nanoseconds.
 const PATIENCE: u64 = 1_000_000_000;
@@ -214,7 +214,13 @@ impl Init {
     pub(crate) fn roll_back(&mut self, host: &mut dyn Host, number: u8, why: Errno) -> bool {
         let Some(trial) = self.services[usize::from(number)].trial.take() else { return false };
         let entry = self.entry(number);
-        self.tell(Warn, number, format_args!("the new program has failed: {why}; the former one goes on"));
+        match self.service(number).record.reason {
+            0 => self.tell(Warn, number, format_args!("the new program has failed: {why}; the former one goes on")),
+            died => {
+                let died = Reason(died.cast_signed());
+                self.tell(Warn, number, format_args!("the new program has failed: {died}; the former one goes on"));
+            }
+        }
         let service = self.service_mut(number);
         (service.program, service.shared) = trial.former;
         match trial.token {

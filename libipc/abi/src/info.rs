@@ -79,6 +79,10 @@ pub mod reason {
     pub const HUNG: u32 = 1024;
     /// Its memory was nearly used up.
     pub const OVERRUN: u32 = 1025;
+    /// It panicked.
+    pub const PANICKED: u32 = 1026;
+    /// It answered nobody, or copied from a buffer that no request has.
+    pub const VIOLATION: u32 = 1027;
 }
 
 /// What `init::report` tells, as text.

@@ -23,7 +23,8 @@ pub const INIT: u32 = 1029;
 /// A memory object that outlives a server's process.
 pub const STATE: u32 = 1030;
 
-/// A memory object of a page where a server leaves, for init, how many requests it has served: the first eight bytes.
+/// A memory object of a page where a server leaves, for init, how many requests it has served: the first eight bytes; and
+/// in the next eight why it ends, if it knows.
 pub const VITALS: u32 = 1031;
 
 /// Connections to services begin here, at `SERVICE + service`, see [`service`].

@@ -87,7 +87,7 @@ service! {
     /// Sleeps for at least `duration`. If it is interrupted, `left` is what remained.
     3 nanosleep(duration: InOf<Timespec>, left: OutOf<Timespec>) via root as nr::NANOSLEEP, pending [EINTR];
     /// For services that give things a date: what to add to [`crate::Host::now`] for nanoseconds since 1970.
-    /// It never changes, so asking once is enough.
+    /// It never changes, so asking once is enough; 0 until the date is known.
     4 epoch() via peer, repeats, prompt [];
     /// A number that is another after each `changed`.
     5 changes() via root as nr::CHANGES, repeats, prompt [];

@@ -6,7 +6,10 @@
 use core::fmt::{self, Write};
 use core::panic::PanicInfo;
 
+use parley_abi::info::reason;
+
 use crate::args::Args;
+use crate::supervised::last_words;
 use crate::{backtrace, start, sys};
 
 /// Exit status of a program that panicked.
@@ -22,6 +25,7 @@ pub fn program_panicked(info: &PanicInfo<'_>) -> ! {
 
 /// The panic handler of a server.
 pub fn server_panicked(info: &PanicInfo<'_>) -> ! {
+    last_words(reason::PANICKED);
     report(info);
     // SAFETY: the instruction raises an invalid-opcode exception and nothing else.
     unsafe { core::arch::asm!("ud2", options(noreturn, nomem, nostack)) }

@@ -5,10 +5,11 @@
 
 use parley_abi::Errno;
 use parley_abi::msg::{Flags, Token, Words};
+use parley_abi::row::LEASES;
 use parley_abi::slot;
 use parley_proto::{Cx, Host, Outcome, Service, calltable};
 
-use crate::supervised::{self, say_ready};
+use crate::supervised::{self, say_ready, violation};
 use crate::sys::{self, Event, Prepared, Reply};
 
 /// Serves the process's endpoint for ever.
@@ -142,6 +143,15 @@ impl Ring3 {
     }
 }
 
+/// The number of a buffer that a request can have.
+#[inline(always)]
+fn checked(lease: u8) -> u8 {
+    if usize::from(lease) >= LEASES {
+        violation("a copy outside all leases");
+    }
+    lease
+}
+
 impl Host for Ring3 {
     #[inline]
     fn now(&mut self) -> u64 {
@@ -149,14 +159,17 @@ impl Host for Ring3 {
     }
 
     fn copy_in(&mut self, token: Token, lease: u8, offset: u64, into: &mut [u8]) -> Result<usize, Errno> {
-        sys::copy_in(slot::ENDPOINT, token, lease, offset, into)
+        sys::copy_in(slot::ENDPOINT, token, checked(lease), offset, into)
     }
 
     fn copy_out(&mut self, token: Token, lease: u8, offset: u64, from: &[u8]) -> Result<usize, Errno> {
-        sys::copy_out(slot::ENDPOINT, token, lease, offset, from)
+        sys::copy_out(slot::ENDPOINT, token, checked(lease), offset, from)
     }
 
     fn reply(&mut self, token: Token, result: i64) {
+        if token == Token::NONE {
+            violation("a reply to nobody");
+        }
         // ESTALE means that nobody waits any more, which is no concern of the service's.
         let _ = sys::reply(slot::ENDPOINT, &Reply::done(token, result));
     }

@@ -5,12 +5,16 @@
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
+use parley_abi::info::reason;
 use parley_abi::msg::FOREVER;
 use parley_abi::news::{HANG_BIT, HEARTBEAT_BIT, STALL_BIT};
 use parley_abi::slot::{self, service};
 
 use crate::args::Args;
 use crate::sys::{self, Reply};
+
+/// Where in the page that init holds the reason of the end is.
+const LAST_WORDS: u64 = 8;
 
 /// Requests that this instance has served.
 static SERVED: AtomicU64 = AtomicU64::new(0);
@@ -52,6 +56,24 @@ fn hang(bits: u64) -> ! {
         // `pause` would hand the processor back to an emulator each time.
         core::hint::black_box(());
     }
+}
+
+/// Leaves why this server ends: one of [`parley_abi::info::reason`]. The first word counts.
+pub(crate) fn last_words(reason: u32) {
+    let mut said = [0; 8];
+    if sys::mem_read(slot::VITALS, LAST_WORDS, &mut said).is_ok() && said != [0; 8] {
+        return;
+    }
+    // EBADF: nobody wants to know.
+    let _ = sys::mem_write(slot::VITALS, LAST_WORDS, &u64::from(reason).to_le_bytes());
+}
+
+/// The server does what no server may, whoever its clients are: it ends, and the next goes on from its state. (What a
+/// client could make of its messages, such as a request without a buffer, is no violation of the server's.)
+#[cold]
+pub(crate) fn violation(what: &str) -> ! {
+    last_words(reason::VIOLATION);
+    panic!("the protocol is violated: {what}")
 }
 
 /// Sets this service's bit of init's, counted from `first`.

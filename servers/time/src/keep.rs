@@ -4,7 +4,7 @@
 //!
 //! In place: a record for each sleeper, of which the heap in [`Sleepers`](crate::sleepers::Sleepers) is made again. With a
 //! thousand sleepers, a checkpoint after each arrival would copy a thousand. The clock chip is read at the very first
-//! start only.
+//! start only, and later if it showed no date then: so no instance goes back behind the one before it.
 //!
 //! Version 2 counts sleeps, in a word that version 1 leaves alone.
 //!
@@ -44,6 +44,13 @@ pub fn begin<M: Memory>(memory: &mut M, offset: u64) -> Result<(), Errno> {
         memory.set(OFFSET, offset);
     }
     Ok(())
+}
+
+/// The date is known now.
+pub fn dated<M: Memory>(memory: &mut M, offset: u64) {
+    if M::LASTS {
+        memory.set(OFFSET, offset);
+    }
 }
 
 /// Keeps a sleeper; returns the number of its record. ENOMEM: no room.
@@ -118,6 +125,10 @@ impl<R: Rtc, S: Source> Durable for Time<R, Lasting, S> {
         self.floor = memory.get(SHOWN);
         self.source.begin(host);
         self.news.come(host.now());
+        if self.offset == 0 {
+            self.look_for_date(host);
+            dated(&mut self.memory, self.offset);
+        }
         Ok(())
     }
 }
@@ -161,6 +172,25 @@ mod tests {
             let drain = |time: &mut Time<FakeRtc, Lasting>| core::iter::from_fn(|| time.sleepers.pop_due(u64::MAX)).collect::<Vec<_>>();
             prop_assert_eq!(drain(&mut next), drain(&mut first));
         }
+    }
+
+    /// The one before found no date: the next looks, and goes forward. With a date, the chip is not asked again, so that the
+    /// date cannot go back by the part of a second that the chip does not show.
+    #[test]
+    fn the_next_instance_does_not_go_back() {
+        let mut host = crate::tests::FakeHost::default();
+        let words = [[0; 8]; 8 * WORDS_IN_PAGE];
+        let mut first = Time::over(Lasting::new(Vec::leak(words.to_vec())), FakeRtc(None), crate::source::Core);
+        first.start(&mut host).unwrap();
+        first.memory.finish_for_test(Token(1));
+        let mut next = time(first.memory.words(), 1_000);
+        next.resume(&mut host, 1).unwrap();
+        let found = next.offset;
+        assert!(found > 0, "a date");
+        next.memory.finish_for_test(Token(2));
+        let mut last = time(next.memory.words(), 7);
+        last.resume(&mut host, 1).unwrap();
+        assert_eq!(last.offset, found);
     }
 
     #[test]

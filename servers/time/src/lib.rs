@@ -32,6 +32,11 @@ use crate::source::Source;
 /// two the service hears everybody else.
 const WAKE_AT_ONCE: usize = 64;
 
+/// Readings of the clock chip at a time: a machine that is held up between two registers sees no second twice.
+const READINGS: usize = 3;
+/// Times that the chip is looked at, a second apart, until it is thought to show no date.
+const LOOKS: u32 = 10;
+
 /// The service.
 pub struct Time<R, M = Volatile, S = source::Core> {
     rtc: R,
@@ -41,8 +46,11 @@ pub struct Time<R, M = Volatile, S = source::Core> {
     floor: u64,
     /// What outlives the process: see `keep`.
     memory: M,
-    /// Nanoseconds between 1970 and boot.
+    /// Nanoseconds between 1970 and boot; 0: the date is not known.
     offset: u64,
+    /// How often the chip will still be looked at for a date, and when next; 0: not.
+    looks: u32,
+    look_at: u64,
     sleepers: Sleepers,
     news: News,
     /// What the core was last asked for, so that it isn't asked again; 0 is nothing.
@@ -70,6 +78,8 @@ impl<R: Rtc, M: Memory, S: Source> Time<R, M, S> {
             floor: 0,
             memory,
             offset: 0,
+            looks: 0,
+            look_at: 0,
             sleepers: Sleepers::new(),
             news: News::new(),
             alarm: 0,
@@ -125,7 +135,35 @@ impl<R: Rtc, M: Memory, S: Source> Time<R, M, S> {
 
     /// When somebody is due; 0 is never.
     fn earliest(&self) -> u64 {
-        self.sleepers.earliest().into_iter().chain(self.news.due()).min().unwrap_or(0)
+        let look = (self.look_at != 0).then_some(self.look_at);
+        self.sleepers.earliest().into_iter().chain(self.news.due()).chain(look).min().unwrap_or(0)
+    }
+
+    /// Looks at the clock chip for the date, from now on.
+    fn look_for_date(&mut self, host: &mut dyn Host) {
+        self.looks = LOOKS;
+        self.look(host);
+        if self.look_at != 0 {
+            host.log("time: the clock chip shows no valid date; starting in 1970, and looking again\n");
+        }
+        self.set_alarm(host);
+    }
+
+    /// Looks at the clock chip once.
+    fn look(&mut self, host: &mut dyn Host) {
+        self.look_at = 0;
+        self.looks -= 1;
+        match (0..READINGS).find_map(|_| self.rtc.read()) {
+            Some(seconds) => {
+                let date = seconds.saturating_mul(clock::SECOND);
+                self.offset = date.saturating_sub(host.now());
+                if self.looks + 1 < LOOKS {
+                    host.log("time: the clock chip shows a date now\n");
+                }
+            }
+            None if self.looks > 0 => self.look_at = host.now() + clock::SECOND,
+            None => host.log("time: the clock chip never showed a valid date; it is 1970\n"),
+        }
     }
 
     /// Ends the waits for news that are over. A few; the others end with the next alarm, which follows at once.
@@ -219,15 +257,10 @@ impl<R: Rtc, M: Memory, S: Source> Service for Time<R, M, S> {
         time::rows(sink);
     }
 
-    /// Reads the clock chip. Without one the date starts in 1970, and the log says so.
+    /// Reads the clock chip. While it shows no date that starts in 1970, the log says so, and the chip is looked at again:
+    /// then the date goes forward, and never back.
     fn start(&mut self, host: &mut dyn Host) -> Result<(), Errno> {
-        match self.rtc.read() {
-            Some(seconds) => {
-                let date = seconds.saturating_mul(clock::SECOND);
-                self.offset = date.saturating_sub(host.now());
-            }
-            None => host.log("time: the clock chip shows no valid date; starting in 1970\n"),
-        }
+        self.look_for_date(host);
         self.source.begin(host);
         self.news.come(host.now());
         keep::begin(&mut self.memory, self.offset)
@@ -247,6 +280,10 @@ impl<R: Rtc, M: Memory, S: Source> Service for Time<R, M, S> {
             host.reply(sleeper.token, 0);
         }
         self.spread(host, now);
+        if self.look_at != 0 && self.look_at <= now {
+            self.look(host);
+            keep::dated(&mut self.memory, self.offset);
+        }
         // The alarm that has rung is gone, so the next is asked for even if it is for the same time.
         self.alarm = self.earliest();
         host.set_alarm(self.alarm);

@@ -135,8 +135,29 @@ fn a_broken_chip_is_reported() {
     let mut host = FakeHost { now: 3 * SECOND, ..FakeHost::default() };
     let mut time = Time::new(FakeRtc(None));
     assert_eq!(time.start(&mut host), Ok(()));
-    assert!(host.log.contains("clock chip"));
+    assert!(host.log.contains("no valid date"));
     assert_eq!(ask(&mut time, &mut host, 1, time::label::time, [0; 6]), Some(3));
+    for _ in 1..LOOKS {
+        assert_ne!(host.alarm, 0, "it is looked at again");
+        host.now = host.alarm;
+        time.alarm(&mut host);
+    }
+    assert_eq!((host.alarm, host.log.contains("never")), (0, true), "and then no more");
+}
+
+#[test]
+fn a_chip_that_comes_late_is_believed() {
+    let mut host = FakeHost { now: 3 * SECOND, ..FakeHost::default() };
+    let mut time = Time::new(FakeRtc(None));
+    assert_eq!(time.start(&mut host), Ok(()));
+    assert_eq!(sleep(&mut time, &mut host, 9, 100, 0), None);
+    assert_eq!(host.alarm, 4 * SECOND);
+    time.rtc = FakeRtc(Some(DATE));
+    host.now = host.alarm;
+    time.alarm(&mut host);
+    assert_eq!(ask(&mut time, &mut host, 1, time::label::time, [0; 6]), Some(DATE as i64));
+    assert!(host.log.contains("shows a date now"));
+    assert_eq!(host.alarm, 103 * SECOND, "the sleeper's");
 }
 
 #[test]

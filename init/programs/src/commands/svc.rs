@@ -142,6 +142,8 @@ fn why(status: u32) -> alloc::string::String {
     match status {
         reason::HUNG => "it hung".into(),
         reason::OVERRUN => "it had used up its memory".into(),
+        reason::PANICKED => "it panicked".into(),
+        reason::VIOLATION => "it violated the protocol".into(),
         status @ 0..256 => alloc::format!("ended with status {status}"),
         status => {
             let vector = u64::from(status - 256);

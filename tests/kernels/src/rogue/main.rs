@@ -35,6 +35,12 @@ fn main(args: parley_rt::Args) -> i32 {
             ready();
             return 5;
         }
+        b"trap" => {
+            ready();
+            // SAFETY: the instruction raises an invalid-opcode exception and nothing else.
+            unsafe { core::arch::asm!("ud2", options(noreturn, nomem, nostack)) }
+        }
+        b"nobo" | b"leas" => parley_rt::serve(&mut Violator),
         b"old " => parley_rt::serve_durable(&mut Old(Lasting::of_process())),
         b"spin" => {
             ready();
@@ -77,6 +83,19 @@ fn spoil_state() {
         if sys::mem_write(slot::STATE, page * PAGE as u64, &junk).is_err() {
             return;
         }
+    }
+}
+
+/// Answers nobody, or copies from a buffer that no request has.
+struct Violator;
+
+impl Service for Violator {
+    fn request(&mut self, cx: &mut Cx<'_>, _: u32, _: &Words) -> Outcome<'_> {
+        match &core::hint::black_box(&MODE)[11..15] {
+            b"nobo" => cx.host.reply(Token::NONE, 0),
+            _ => _ = cx.host.copy_in(cx.token, 2, 0, &mut [0]),
+        }
+        Outcome::Done(0)
     }
 }
 

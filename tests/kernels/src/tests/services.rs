@@ -33,6 +33,7 @@ tests![
     what_init_tells_of_services,
     rogue_programs_leave_the_old_one,
     programs_that_fail_later_are_taken_back,
+    deaths_have_reasons,
     spoilt_state_is_not_used,
     versions_come_and_go,
     what_cannot_take_over_leaves_the_old_one,
@@ -503,6 +504,29 @@ fn programs_that_fail_later_are_taken_back() -> Verdict {
     }
     let log = told(service::PING, topic::LOG)?;
     ensure!(log.contains("hangs: no heartbeat") && log.contains(" pages; killing it"), "the log: {log}");
+    Ok(())
+}
+
+/// Whatever a server dies of, the next one serves, and init tells what it was.
+fn deaths_have_reasons() -> Verdict {
+    process(service::PING)?;
+    let ping = || parley_proto::ping::ping(&mut parley_rt::Trap, 1, 2, 3, 4, 5, 6);
+    for (mode, wanted, said) in [
+        (b"loop", 5, "exited with status 5"),
+        (b"trap", 256 + 6, "invalid opcode"),
+        (b"spin", reason::HUNG, "it hung"),
+        (b"leak", reason::OVERRUN, "it had used up its memory"),
+        (b"nobo", reason::VIOLATION, "it violated the protocol"),
+        (b"leas", reason::VIOLATION, "it violated the protocol"),
+    ] {
+        let name = alloc::string::String::from_utf8_lossy(mode);
+        let _file = write_file(c"/ktest.elf", &rogue(mode)?)?;
+        posix::swap(service::PING.into(), c"/ktest.elf")?;
+        ensure_eq!(ping(), Ok(21), "the answer of who takes `{name}`'s place");
+        ensure_eq!(process(service::PING)?.reason, wanted, "the reason of `{name}`");
+        let log = told(service::PING, topic::LOG)?;
+        ensure!(log.contains(said), "the log after `{name}`: {log}");
+    }
     Ok(())
 }
 

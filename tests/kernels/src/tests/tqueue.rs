@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use core::sync::atomic::{AtomicU64, Ordering};
 
 use parley_abi::Errno;
-use parley_abi::info::verb;
+use parley_abi::info::{reason, verb};
 use parley_abi::linux::{Timespec, makedev, open};
 use parley_abi::slot::service;
 use parley_posix as posix;
@@ -328,6 +328,7 @@ fn the_bug_costs_one_instance() -> Verdict {
     ensure_eq!(posix::write(bug, b"x"), Err(Errno::EIO), "the request that the driver dies of");
     let after = posix::service(service::TQUEUE.into())?;
     ensure!(after.restarts > before.restarts, "restarts: {}", after.restarts);
+    ensure_eq!(after.reason, reason::PANICKED, "what it died of");
     let mut bytes = [0; 8];
     ensure_eq!(posix::read(fd, &mut bytes), Ok(4), "bytes that were in the queue");
     ensure_eq!(&bytes[..4], b"safe", "what was in the queue");

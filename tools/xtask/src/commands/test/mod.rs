@@ -14,6 +14,7 @@ mod image_cases;
 mod ktest;
 mod miri_cases;
 mod model_cases;
+mod policies;
 mod report;
 mod ring0;
 mod sessions;
@@ -169,6 +170,7 @@ fn machine_cases(workspace: &Workspace) -> Result<Vec<Case<Rig>>> {
         cases.extend(bad_boot::cases(kernel));
         cases.extend(image_cases::cases(kernel));
     }
+    cases.extend(policies::cases());
     cases.push(short_cuts::ktest_case());
     cases.push(Case::one("micro/text", |rig: &Rig| check_text(&rig.guest).map(drop).into()));
     cases.push(Case::one("micro/lines", |rig: &Rig| check_lines(&rig.workspace).map(drop).into()));
