@@ -11,6 +11,7 @@ use crate::mem::slab::{Object, Ref, Slab};
 use crate::object::endpoint::{Binding, Endpoint, Event};
 use crate::object::handle::Handle;
 use crate::object::quota::Quota;
+use crate::sched::SUPERVISOR;
 
 /// A connection. It belongs to its endpoint, so it outlives the server behind it.
 #[derive(Default)]
@@ -40,6 +41,7 @@ pub const CLOSING: u32 = 1;
 
 impl Core {
     /// Makes a connection without handles. ENOMEM.
+    #[inline]
     pub fn create_connection(
         &mut self,
         quota: Ref<Quota>,
@@ -76,7 +78,9 @@ impl Core {
         let target = &mut self.endpoints[endpoint];
         self.connections[at].next = core::mem::replace(&mut target.closing, at);
         target.untold += 1;
-        self.endpoint_has_event(endpoint);
+        // The server works it off in the turn of whoever closed it: nobody more urgent waits for that.
+        let most = self.threads.get(self.current).map_or(SUPERVISOR, |current| current.priority);
+        self.endpoint_has_event(endpoint, most);
     }
 
     /// A closing connection that the server has not been told of; it is told now.

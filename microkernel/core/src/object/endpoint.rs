@@ -10,7 +10,7 @@ use crate::object::connection::Connection;
 use crate::object::doomed::{Doomable, Links};
 use crate::object::quota::Quota;
 use crate::object::thread::{State, Thread};
-use crate::sched::Queue;
+use crate::sched::{Queue, SUPERVISOR};
 
 /// Who serves an endpoint.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -211,14 +211,19 @@ impl Core {
         self.quotas.pay_for(quota, cost, &mut self.endpoints, &mut self.frames, |_| endpoint)
     }
 
-    /// Something other than a thread's request is there for the endpoint's server.
-    pub fn endpoint_has_event(&mut self, at: Ref<Endpoint>) {
+    /// Something other than a thread's request is there for the endpoint's server, no more urgent than `most`.
+    pub fn endpoint_has_event(&mut self, at: Ref<Endpoint>, most: u8) {
         match self.endpoints[at].binding {
             Binding::Resident(service) => self.resident_has_event(service),
             Binding::Threads => match self.endpoints[at].take_receiver(&mut self.threads) {
                 Some(receiver) => {
                     let event = self.next_event(at).unwrap_or(Event::of(event::TIMEOUT));
                     self.deliver_event(receiver, &event);
+                    let server = self.threads.live(receiver);
+                    if most < server.base && server.base != SUPERVISOR {
+                        server.priority = most;
+                        return self.wake_first(receiver);
+                    }
                     self.wake(receiver);
                 }
                 None => {
@@ -226,7 +231,7 @@ impl Core {
                     endpoint.mark_busy();
                     let server = endpoint.server;
                     if let Some(base) = self.threads.get(server).map(|server| server.base) {
-                        self.lend_priority(server, base); // it may be working for somebody less urgent
+                        self.lend_priority(server, base.min(most)); // it may be working for somebody less urgent
                     }
                 }
             },
@@ -260,7 +265,7 @@ impl Core {
         let Some(endpoint) = self.endpoints.get_mut(at) else { return };
         endpoint.bits |= bits;
         if bits != 0 {
-            self.endpoint_has_event(at);
+            self.endpoint_has_event(at, SUPERVISOR);
         }
     }
 

@@ -11,6 +11,7 @@ use crate::mem::scan::Cursor;
 use crate::mem::slab::{Object, Ref, Slab};
 use crate::object::endpoint::{Binding, Endpoint, Event};
 use crate::object::quota::Quota;
+use crate::sched::SUPERVISOR;
 
 /// Set in the thread number of a token that names a submission.
 pub const SUBMITTED: u32 = 1 << 31;
@@ -85,7 +86,7 @@ impl Core {
         }
         let at = self.insert_submission(quota, new)?;
         self.append(server, at);
-        self.endpoint_has_event(server);
+        self.endpoint_has_event(server, SUPERVISOR);
         Ok(())
     }
 
@@ -97,7 +98,7 @@ impl Core {
         let news = Submission { stage: Stage::Cancel, cookie: token.0, server, quota, ..Submission::default() };
         if let Ok(at) = self.insert_submission(quota, news) {
             self.append(server, at);
-            self.endpoint_has_event(server);
+            self.endpoint_has_event(server, SUPERVISOR);
         }
     }
 
@@ -168,7 +169,7 @@ impl Core {
             return Ok(());
         }
         self.append(submitter, at);
-        self.endpoint_has_event(submitter);
+        self.endpoint_has_event(submitter, SUPERVISOR);
         Ok(())
     }
 
