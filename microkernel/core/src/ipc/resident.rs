@@ -10,7 +10,7 @@ use parley_abi::Errno;
 use parley_abi::call::LOG_BIT;
 use parley_abi::msg::Words;
 use parley_abi::msg::event::CLOSED;
-use parley_abi::row::Row;
+use parley_abi::row::{Op, Row};
 use parley_abi::slot::service::{self, NAMES};
 
 use crate::HAS_RESIDENTS;
@@ -83,8 +83,12 @@ pub const LEFT: i64 = -4096;
 
 /// Functions in a table of them.
 pub const FUNCTIONS: usize = 128;
-/// The function of rows that are no message, or open something: the same for everybody, and no row has that label.
+/// The function of rows that are no message, or open something in ring 3: the same for everybody, and no row has that label.
 const NO_MESSAGE: usize = FUNCTIONS - 1;
+
+/// The function of `close`, for everybody as well: whatever is closed, it goes through the connection in slot 0 if there is
+/// one, which saves the way round.
+const CLOSE: usize = FUNCTIONS - 2;
 
 /// The functions of a service for rows of the call table, found by [`function_of`] the row's label.
 #[repr(C)]
@@ -126,18 +130,31 @@ impl Rows {
     pub const fn new(service: *mut (), number: u8) -> Rows {
         let mut functions = [crate::arch::linked::not_linked as RowFunction; FUNCTIONS];
         functions[NO_MESSAGE] = crate::arch::linked::no_message;
+        functions[CLOSE] = close;
         Rows { service, number, functions, rows: [Packed::of_label(0); FUNCTIONS] }
     }
 
     /// Adds a function, for rows that say the same as this one, in whatever slot their connection is.
     pub fn add(&mut self, row: &Row, function: RowFunction) {
         let packed = Packed::new(row).anywhere();
-        if let Some(place) =
-            function_of(row.label).filter(|&place| place != 0 && place != NO_MESSAGE && packed.is_plain())
+        if let Some(place) = function_of(row.label).filter(|&place| place != 0 && place < CLOSE && packed.is_message())
         {
             (self.functions[place], self.rows[place]) = (function, packed);
         }
     }
+}
+
+/// `close` of the current thread.
+///
+/// # Safety
+/// Nothing is asked: it is a [`RowFunction`] by its type.
+unsafe extern "sysv64" fn close(core: &mut Core, _: &Rows, _: u64) -> i64 {
+    let result = core.close().unwrap_or_else(Errno::negated);
+    if !core.resched {
+        return result;
+    }
+    core.thread().frame.rax = result as u64;
+    LEFT
 }
 
 impl Core {
@@ -164,12 +181,14 @@ impl Core {
 
     /// The row, and which function of linked services it has.
     pub fn with_its_function(&self, row: Packed) -> Packed {
-        if !row.is_plain() {
-            return row.with_function(NO_MESSAGE as u8);
-        }
-        let place = function_of(row.label()).filter(|_| HAS_RESIDENTS);
+        let other_way = match row.op() {
+            Op::Drop => CLOSE,
+            _ if row.is_plain() => 0,
+            _ => NO_MESSAGE,
+        };
+        let place = function_of(row.label()).filter(|_| HAS_RESIDENTS && row.is_message());
         let is_its_own = |place: &usize| self.residents.iter().any(|at| at.rows.rows[*place] == row.anywhere());
-        row.with_function(place.filter(is_its_own).unwrap_or(0) as u8)
+        row.with_function(place.filter(is_its_own).unwrap_or(other_way) as u8)
     }
 
     /// Has a resident service answer the request of `caller`, which is written down.

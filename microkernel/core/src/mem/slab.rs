@@ -88,7 +88,7 @@ struct Slot<T> {
     value: T,
     /// The reference that finds the object; in a free slot, the next one to be given out.
     me: Ref<T>,
-    /// Next free slot, 0 after the last; [`LIVE`] while the slot holds an object.
+    /// Place of the next free slot, 0 after the last; [`LIVE`] while the slot holds an object.
     next_free: u32,
 }
 
@@ -104,6 +104,7 @@ pub const fn me_at<T>() -> usize {
 pub struct Slab<T> {
     window: Window,
     len: u32,
+    /// Place of the first free slot, 0 if there is none.
     free: u32,
     live: u32,
     what: PhantomData<T>,
@@ -140,8 +141,8 @@ impl<T: Object> Slab<T> {
         if self.free == 0 {
             self.grow(frames)?;
         }
-        let index = self.free;
-        let slot = &mut self.slots_mut()[index as usize];
+        // SAFETY: `free` leads to slots that were written; `self` is borrowed exclusively.
+        let slot = unsafe { &mut *self.slot(Ref::new(self.free, 0)) };
         let me = slot.me;
         slot.value = make(&slot.value);
         let next = core::mem::replace(&mut slot.next_free, LIVE);
@@ -152,14 +153,13 @@ impl<T: Object> Slab<T> {
 
     /// Frees the object's slot. Every reference to it is stale from now on.
     pub fn remove(&mut self, at: Ref<T>) -> bool {
-        if self.get(at).is_none() {
+        // SAFETY: as `get_mut`.
+        let slot = unsafe { &mut *self.slot(at) };
+        if slot.me != at {
             return false;
         }
-        let free = self.free;
-        let slot = &mut self.slots_mut()[at.index() as usize];
         slot.me.generation = at.generation.wrapping_add(1).max(1);
-        slot.next_free = free;
-        self.free = at.index();
+        slot.next_free = core::mem::replace(&mut self.free, at.place);
         self.live -= 1;
         true
     }
@@ -183,7 +183,7 @@ impl<T: Object> Slab<T> {
             let slot = Slot { value: T::default(), me: Ref::nth(self.len, 1), next_free: self.free };
             self.base().add(self.len as usize).write(slot);
         }
-        self.free = self.len;
+        self.free = Ref::<T>::nth(self.len, 1).place;
         self.len += 1;
         Some(())
     }

@@ -192,7 +192,7 @@ gives_up!(
     parley_not_linked
 );
 gives_up!(
-    /// Stands where a row is no message, or opens something: nothing but the core's own way is left.
+    /// Stands where a row is no message, or opens something in ring 3: nothing but the core's own way is left.
     no_message,
     parley_no_message
 );
