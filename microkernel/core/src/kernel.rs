@@ -32,6 +32,8 @@ pub struct Core {
     pub init: Ref<Thread>,
     /// Somebody more urgent than the current thread became ready, or it can't go on.
     pub resched: bool,
+    /// The first in the queue of the current thread's equals goes first, in its turn.
+    pub gives_way: bool,
     /// The page tables that are loaded.
     pub root: Root,
     /// Whose registers the FPU holds.
@@ -161,6 +163,15 @@ impl Core {
         self.has_become_ready(priority);
     }
 
+    /// Lets a thread that is no more urgent than the current one run before that goes on, in its turn.
+    pub fn wake_first(&mut self, at: Ref<Thread>) {
+        let thread = self.threads.live(at);
+        thread.state = State::Ready;
+        let priority = thread.priority;
+        self.ready.push_front(&mut self.threads, at, priority);
+        (self.resched, self.gives_way) = (true, true);
+    }
+
     /// A thread of this priority is in the ready queue now: it goes first if it is more urgent, and its
     /// equals let it have a turn.
     pub fn has_become_ready(&mut self, priority: u8) {
@@ -173,7 +184,7 @@ impl Core {
 
     /// Makes the most urgent ready thread the current one; with none, the machine idles.
     pub fn schedule(&mut self) {
-        self.resched = false;
+        (self.resched, self.gives_way) = (false, false);
         let now = self.account();
         match self.ready.pop(&mut self.threads) {
             Some(next) => {
@@ -230,13 +241,25 @@ impl Core {
             if current.state == State::Ready {
                 if !self.ready.above(priority) {
                     self.resched = false;
-                    return false;
+                    return core::mem::take(&mut self.gives_way) && self.give_way(priority);
                 }
                 self.interrupt_turn(priority);
             }
         }
         self.schedule();
         true
+    }
+
+    /// Switches to the first of the current thread's equals: it goes on with what is left of the turn, and the current
+    /// thread after it. False: there is none.
+    fn give_way(&mut self, priority: u8) -> bool {
+        if !self.ready.occupied_at(priority) {
+            return false;
+        }
+        self.account();
+        let first = self.ready.pop(&mut self.threads);
+        self.interrupt_turn(priority);
+        first.map(|first| self.switch_to(first)).is_some()
     }
 
     /// Somebody more urgent goes first: the current thread keeps the rest of its turn.

@@ -58,6 +58,20 @@ impl Claim {
         self.len -= bytes as u64;
     }
 
+    /// Cuts text behind its first NUL, if it has one. `None`: its memory ends before.
+    #[inline(never)]
+    fn find_end(&mut self, leaf: &mut paging::Leaf) -> Option<()> {
+        let mut rest = *self;
+        while rest.len > 0 {
+            let at = leaf.lookup(rest.root, rest.address, false)?;
+            // SAFETY: a user page in the direct map, and the bytes do not reach past it.
+            let bytes = unsafe { rest.cut(at, to_page_end(rest.address).min(rest.len as usize)) };
+            rest.advance(bytes);
+        }
+        self.len = rest.address.wrapping_sub(self.address);
+        Some(())
+    }
+
     /// How many of the `bytes` bytes at `at`, where it begins, belong to it: a text ends after its first NUL.
     ///
     /// # Safety
@@ -79,16 +93,16 @@ impl Claim {
     /// bytes is a short copy, unless it is text. `leaf` remembers where its page tables are.
     pub fn copy_in(mut self, into: &mut [u8], leaf: &mut paging::Leaf) -> Result<Copied, Fault> {
         let mut done = Copied::default();
-        while self.len > 0 && done.bytes < into.len() {
+        self.len = self.len.min(into.len() as u64);
+        while self.len > 0 {
             let Some(from) = leaf.lookup(self.root, self.address, false) else {
                 if done.bytes == 0 || self.text {
                     return Err(Fault);
                 }
                 break;
             };
-            let rest = self.len.min((into.len() - done.bytes) as u64) as usize;
             // SAFETY: a user page in the direct map, and the bytes do not reach past it.
-            let bytes = unsafe { self.cut(from, rest.min(to_page_end(self.address))) };
+            let bytes = unsafe { self.cut(from, to_page_end(self.address).min(self.len as usize)) };
             let to = into[done.bytes..done.bytes + bytes].as_mut_ptr();
             // SAFETY: 1. `from` is a user page in the direct map, and `bytes` does not reach past it;
             // 2. `to` has `bytes` bytes; 3. core memory and user pages never overlap.
@@ -97,6 +111,24 @@ impl Claim {
             self.advance(bytes);
         }
         Ok(done)
+    }
+
+    /// As [`Claim::copy_in`], in fewer steps where the bytes lie in one page.
+    #[inline(always)]
+    pub fn copy_in_at_once(mut self, into: &mut [u8], leaf: &mut paging::Leaf) -> Result<Copied, Fault> {
+        self.len = self.len.min(into.len() as u64);
+        let mut first = Claim { len: self.len.min(to_page_end(self.address) as u64), ..self };
+        let Some(from) = leaf.lookup(self.root, self.address, false).filter(|_| first.len > 0) else {
+            return self.copy_in(into, leaf);
+        };
+        // SAFETY: as `copy_in`.
+        let bytes = unsafe { first.cut(from, first.len as usize) };
+        if bytes < self.len as usize && first.len as usize == to_page_end(self.address) {
+            return self.copy_in(into, leaf);
+        }
+        // SAFETY: as `copy_in`; `bytes` is no more than `into` has.
+        let rep_extra = unsafe { copy(into.as_mut_ptr(), from, bytes) };
+        Ok(Copied { bytes, rep_extra })
     }
 
     /// Copies `from` to user memory, as far as the shorter of the two goes. A fault after some bytes is
@@ -159,35 +191,49 @@ pub enum Side {
     To,
 }
 
-/// Copies between two address spaces, at most `limit` bytes. A fault after some bytes is a short copy, unless it is
-/// text. The leaves remember where the page tables of source and destination are.
-#[inline(always)]
+/// Copies between two address spaces, at most `limit` bytes. A fault after some bytes is a short copy; in text, before its
+/// end is found, it is none. The leaves remember where the page tables of source and destination are: a page after the
+/// first is the next entry there.
+#[inline(never)]
 pub fn copy_between(
     (mut from, read): (Claim, &mut paging::Leaf),
-    (mut to, written): (Claim, &mut paging::Leaf),
+    (to, written): (Claim, &mut paging::Leaf),
     limit: usize,
 ) -> Result<Copied, Side> {
-    let mut done = Copied::default();
-    while from.len > 0 && to.len > 0 && done.bytes < limit {
-        let source = read.lookup(from.root, from.address, false).ok_or(Side::From);
-        let target = written.lookup(to.root, to.address, true).ok_or(Side::To);
-        let (source, target) = match (source, target) {
-            (Ok(source), Ok(target)) => (source, target),
-            (Err(side), _) | (_, Err(side)) if done.bytes == 0 || from.text => return Err(side),
-            _ => break,
-        };
-        let pages = to_page_end(from.address).min(to_page_end(to.address));
-        let bytes = from.len.min(to.len).min((limit - done.bytes) as u64).min(pages as u64) as usize;
-        // SAFETY: both pages lie in the direct map, and `bytes` reaches past neither.
-        let bytes = unsafe { from.cut(source, bytes) };
-        // SAFETY: as above; and if ring 3 mapped one frame twice and they overlap, `rep movs` still writes only inside the
-        // target.
-        done.rep_extra += unsafe { copy(target, source, bytes) };
-        done.bytes += bytes;
-        from.advance(bytes);
-        to.advance(bytes);
+    if from.text {
+        from.find_end(read).ok_or(Side::From)?;
     }
-    Ok(done)
+    let all = from.len.min(to.len).min(limit as u64) as usize;
+    if all == 0 {
+        return Ok(Copied::default());
+    }
+    let (mut left, mut rep_extra) = (all, 0);
+    let mut source = read.lookup(from.root, from.address, false).ok_or(Side::From)?;
+    let mut target = written.lookup(to.root, to.address, true).ok_or(Side::To)?;
+    let (mut readable, mut writable) = (read.entry(from.address), written.entry(to.address));
+    loop {
+        let bytes = PAGE - (source.addr() % PAGE).max(target.addr() % PAGE);
+        if left <= bytes {
+            // SAFETY: both pages lie in the direct map, and `left` reaches past neither. If ring 3 mapped one frame twice
+            // and they overlap, `rep movs` still writes only inside the target.
+            rep_extra += unsafe { copy_on(&mut target, &mut source, left) };
+            return Ok(Copied { bytes: all, rep_extra });
+        }
+        // SAFETY: as above, with `bytes`.
+        rep_extra += unsafe { copy_on(&mut target, &mut source, bytes) };
+        left -= bytes;
+        if source.addr().is_multiple_of(PAGE) {
+            let there = || from.address.wrapping_add((all - left) as u64);
+            let Some(next) = read.next(&mut readable, from.root, there, false) else { break };
+            source = next;
+        }
+        if target.addr().is_multiple_of(PAGE) {
+            let there = || to.address.wrapping_add((all - left) as u64);
+            let Some(next) = written.next(&mut writable, to.root, there, true) else { break };
+            target = next;
+        }
+    }
+    Ok(Copied { bytes: all - left, rep_extra })
 }
 
 /// The one copy loop of the core: eight bytes an iteration, then the rest. Returns the iterations, which are
@@ -212,6 +258,28 @@ pub unsafe fn copy(to: *mut u8, from: *const u8, bytes: usize) -> u64 {
         }
         core::arch::asm!("rep movsq", "mov rcx, {rest}", "rep movsb", rest = in(reg) rest,
             inout("rcx") words => _, inout("rdi") to => _, inout("rsi") from => _,
+            options(nostack, preserves_flags));
+    }
+    (words + rest) as u64
+}
+
+/// As [`copy`], and leaves `to` and `from` behind what was copied.
+///
+/// # Safety
+/// As [`copy`].
+#[inline(always)]
+unsafe fn copy_on(to: &mut *mut u8, from: &mut *mut u8, bytes: usize) -> u64 {
+    let (words, rest) = (bytes / 8, bytes % 8);
+    if cfg!(miri) {
+        // SAFETY: the caller's promise.
+        unsafe { copy(*to, *from, bytes) };
+        (*to, *from) = (to.wrapping_add(bytes), from.wrapping_add(bytes));
+        return (words + rest) as u64;
+    }
+    // SAFETY: as `copy`.
+    unsafe {
+        core::arch::asm!("rep movsq", "mov ecx, {rest:e}", "rep movsb", rest = in(reg) rest,
+            inout("rcx") words => _, inout("rdi") *to, inout("rsi") *from,
             options(nostack, preserves_flags));
     }
     (words + rest) as u64
@@ -293,6 +361,8 @@ mod tests {
             let copied = text.copy_in(&mut [1; 8000], &mut Default::default()).map(|copied| copied.bytes as u64);
             let between = copy_whole(text, claim(other, 5, 8000), 8000);
             assert_eq!(between.ok().map(|copied| copied.bytes as u64), copied.ok());
+            let at_once = text.copy_in_at_once(&mut [1; 8000], &mut Default::default());
+            assert_eq!(at_once.map(|copied| copied.bytes as u64), copied);
             copied
         };
         for (from, nul) in [(0, 0), (1, 7), (3, 8), (5, 63), (4000, 4095), (4000, 4096), (4000, 4103), (8180, 8191)] {

@@ -130,7 +130,7 @@ pub unsafe extern "sysv64" fn not_linked(_: &mut Core, _: &Rows, _: u64) -> i64 
     core::arch::naked_asm!("jmp {}", sym parley_not_linked);
 }
 
-/// Stands where a row is no message, or opens something: nothing but the core's own way is left.
+/// Stands where a row is no message, or opens something in ring 3: nothing but the core's own way is left.
 ///
 /// # Safety
 /// As [`not_linked`].

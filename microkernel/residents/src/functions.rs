@@ -120,6 +120,9 @@ unsafe extern "sysv64" fn row<S: Service, R: RowType>(core: &mut Core, rows: &Ro
     // SAFETY: 1. `rows` made this function and that pointer for the same type; 2. as in `occupied`; 3. it was entered
     // from ring 3, so no service runs.
     let service = unsafe { &mut *rows.service.cast::<S>() };
+    if R::ROW.opens != 0 {
+        return opening::<S, R>(core, rows.number, service, badge);
+    }
     if !S::has_at_hand() {
         return with_seat::<S, R>(core, rows.number, service, badge);
     }
@@ -150,6 +153,36 @@ fn with_seat<S: Service, R: RowType>(core: &mut Core, number: u8, service: &mut 
         (Some(_), Outcome::Data(bytes)) if writable::<R>().is_some() => give::<R>(core, &words, bytes),
         (_, outcome) => {
             seat.open_up();
+            finish(core, number, outcome)
+        }
+    }
+}
+
+/// Serves a row that may open something, with room for it.
+#[inline(always)]
+fn opening<S: Service, R: RowType>(core: &mut Core, number: u8, service: &mut S, badge: u64) -> i64 {
+    let packed = const { Packed::new(&R::ROW).anywhere() };
+    let endpoint = endpoint(number);
+    let room = match core.make_room(endpoint) {
+        Ok(room) => room,
+        Err(errno) => return errno.negated(),
+    };
+    let (caller, space) = (core.current, core.current_space());
+    let thread = core.threads.peek(caller);
+    let (token, words) = (thread.token, thread.frame.words(first::<R>()));
+    let mut seat = Seat { core, number, unwritten: Some((packed, badge)) };
+    let outcome = service.request(&mut Cx { host: &mut seat, token, badge }, R::ROW.label, &words);
+    match (seat.unwritten, outcome) {
+        (Some(_), Outcome::Open { badge, close_on_exec }) => {
+            core.open_in(space, room, endpoint, badge, close_on_exec).unwrap_or_else(Errno::negated)
+        }
+        (Some(_), Outcome::Done(result)) => {
+            core.free_connection(room.1);
+            result
+        }
+        (_, outcome) => {
+            seat.open_up();
+            core.keep_room(caller, room);
             finish(core, number, outcome)
         }
     }

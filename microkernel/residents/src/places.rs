@@ -22,7 +22,7 @@ use parley_core::{Core, Given};
 use spin::Once;
 
 use crate::functions::refuse;
-use crate::rows::{NO_MESSAGE, NO_ROWS, Rows, function_of};
+use crate::rows::{NO_ROWS, Rows, with_its_function};
 
 /// What a service in ring 0 can be asked to do. Each function gets the service's number.
 pub struct Ops {
@@ -171,14 +171,8 @@ impl Residents for Linked {
         core::ptr::from_ref(rows).expose_provenance() as u64
     }
 
-    /// The row, and which function of linked services it has.
     fn prepare(&self, row: Packed) -> Packed {
-        if !row.is_plain() {
-            return row.with_function(NO_MESSAGE as u8);
-        }
-        let mut tenants = HERE.iter().filter_map(|place| place.tenant.get());
-        let function = function_of(row.label()).filter(|&at| tenants.any(|tenant| tenant.rows.has(at, row)));
-        row.with_function(function.unwrap_or(0) as u8)
+        with_its_function(row, HERE.iter().filter_map(|place| place.tenant.get()).map(|tenant| tenant.rows))
     }
 
     fn request(&self, core: &mut Core, number: u8, caller: Ref<Thread>) -> Sent {

@@ -6,10 +6,12 @@ use parley_abi::Errno;
 use parley_abi::msg::{Token, Words};
 use parley_abi::slot::service::NAMES;
 use parley_core::Core;
+use parley_core::ipc::lease::lent;
 use parley_core::log::Level;
 use parley_core::mem::slab::Ref;
 use parley_core::object::table::Packed;
 use parley_core::object::thread::{How, Kind, State, Thread};
+use parley_core::uaccess::Claim;
 use parley_seam::Host;
 
 use crate::places::{ask, endpoint, place};
@@ -40,6 +42,20 @@ impl Seat<'_> {
         self.core.threads[caller].state = State::Awaiting;
     }
 
+    /// A buffer of the request `token`: of the one that is being served, or of another.
+    #[inline(always)]
+    fn lease(&mut self, token: Token, number: u8, write: bool) -> Result<Claim, Errno> {
+        let thread = self.core.threads.peek(self.core.current);
+        match self.unwritten {
+            Some((row, _)) if thread.token == token => lent(thread, row, row.is_sent_to() as u8, number as u64, write),
+            _ => {
+                let caller = self.caller(token)?;
+                self.core.lease(caller, number as u64, write)
+            }
+        }
+    }
+
+    #[inline(never)]
     fn caller(&mut self, token: Token) -> Result<Ref<Thread>, Errno> {
         self.open_up();
         self.core.awaiting(endpoint(self.number), token)
@@ -52,16 +68,14 @@ impl Host for Seat<'_> {
     }
 
     fn copy_in(&mut self, token: Token, lease: u8, offset: u64, into: &mut [u8]) -> Result<usize, Errno> {
-        let caller = self.caller(token)?;
-        let part = self.core.lease(caller, lease as u64, false)?.part(offset, into.len() as u64);
-        let copied = part.copy_in(into, &mut self.core.leaves[1]).map_err(|_| Errno::EFAULT)?;
+        let part = self.lease(token, lease, false)?.part(offset, into.len() as u64);
+        let copied = part.copy_in_at_once(into, &mut self.core.leaves[1]).map_err(|_| Errno::EFAULT)?;
         self.core.count_copy(copied);
         Ok(copied.bytes)
     }
 
     fn copy_out(&mut self, token: Token, lease: u8, offset: u64, from: &[u8]) -> Result<usize, Errno> {
-        let caller = self.caller(token)?;
-        let part = self.core.lease(caller, lease as u64, true)?.part(offset, from.len() as u64);
+        let part = self.lease(token, lease, true)?.part(offset, from.len() as u64);
         let copied = part.copy_out(from).map_err(|_| Errno::EFAULT)?;
         self.core.count_copy(copied);
         Ok(copied.bytes)

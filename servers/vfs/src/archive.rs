@@ -11,7 +11,7 @@ use tar_no_std::{CorruptDataError, PosixHeader, TarArchiveRef, TarFormatDecimal,
 
 use crate::clock::SECOND;
 use crate::fs::{FileSystem, Ino, Kind};
-use crate::path::Components;
+use crate::path::{Components, NAME_MAX};
 use crate::ramfs::RamFs;
 
 /// Bytes in a block of a tar file.
@@ -125,9 +125,10 @@ fn make_way<'p, M: Memory>(fs: &mut RamFs<M>, path: &'p [u8], now: u64) -> Resul
     let mut dir = fs.root();
     let mut last: Option<&[u8]> = None;
     for component in Components::new(path) {
-        match component? {
+        match component {
             b"." => continue,
             b".." => return Err(Errno::EINVAL),
+            _ if component.len() > NAME_MAX => return Err(Errno::ENAMETOOLONG),
             component => {
                 if let Some(way) = last.replace(component) {
                     dir = enter(fs, dir, way, 0o755, now)?;

@@ -63,19 +63,17 @@ impl<M: Memory> Vfs<M> {
         }
         table::reserve(&mut self.names.ram.memory)?;
         let found = self.names.walk(path)?;
-        let node = match found.node {
-            Some(node) => open_existing(&mut self.names, &found, node, flags)?,
-            None => open_new(&mut self.names, &found, flags, mode, self.clock.now(cx.host))?,
+        let (node, kind) = match found.node {
+            Some(node) => (node, open_existing(&mut self.names, &found, node, flags)?),
+            None => (open_new(&mut self.names, &found, flags, mode, self.clock.now(cx.host))?, Kind::File),
         };
-        let is_new = found.node.is_none();
-        if let Kind::Device(device) = self.names.attr(node).kind {
+        if let Kind::Device(device) = kind {
             let words = [device, flags as u64, 0, 0];
             return Ok(Outcome::Forward { service: driver_of(device), label: chardev::label::open_device, words });
         }
-        let access = access(&self.names, node, flags);
-        let badge = table::insert(&mut self.names.ram.memory, node, access)?;
+        let badge = table::insert(&mut self.names.ram.memory, node, access(kind, flags))?;
         self.names.hold(node);
-        if is_new {
+        if found.node.is_none() {
             self.count_made();
         }
         Ok(Outcome::Open { badge, close_on_exec: has(flags, open::CLOEXEC) })
@@ -135,23 +133,24 @@ fn has(flags: u32, all: u32) -> bool {
     flags & all == all
 }
 
-/// What `open` makes of a name that is there.
+/// What `open` makes of a name that is there, and what kind of node that is.
+#[inline(always)]
 fn open_existing<M: Memory>(
     names: &mut Namespace<M>,
     found: &Found<'_>,
     node: Node,
     flags: u32,
-) -> Result<Node, Errno> {
+) -> Result<Kind, Errno> {
     if has(flags, open::CREAT | open::EXCL) {
         return Err(Errno::EEXIST);
     }
     let changes = flags & open::ACCMODE != open::RDONLY || flags & (open::CREAT | open::TRUNC) != 0;
     match names.attr(node).kind {
         Kind::Directory if changes => Err(Errno::EISDIR),
-        Kind::Directory => Ok(node),
+        Kind::Directory => Ok(Kind::Directory),
         _ if found.slash || has(flags, open::DIRECTORY) => Err(Errno::ENOTDIR),
-        Kind::File if has(flags, open::TRUNC) => names.truncate(node, 0).map(|()| node),
-        _ => Ok(node),
+        Kind::File if has(flags, open::TRUNC) => names.truncate(node, 0).map(|()| Kind::File),
+        kind => Ok(kind),
     }
 }
 
@@ -173,13 +172,13 @@ fn open_new<M: Memory>(
 }
 
 /// What may be done with a file that is opened with these flags.
-fn access<M: Memory>(names: &Namespace<M>, node: Node, flags: u32) -> u64 {
+fn access(kind: Kind, flags: u32) -> u64 {
     let mode = flags & open::ACCMODE;
     let all = [
         (mode != open::WRONLY, table::READABLE),
         (mode != open::RDONLY, table::WRITABLE),
         (has(flags, open::APPEND), table::APPEND),
-        (names.is_directory(node), table::DIRECTORY),
+        (kind == Kind::Directory, table::DIRECTORY),
     ];
     all.into_iter().filter(|(applies, _)| *applies).fold(0, |access, (_, flag)| access | flag)
 }

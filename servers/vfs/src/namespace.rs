@@ -11,7 +11,7 @@ use parley_rt::durable::Memory;
 
 use crate::devfs::DevFs;
 use crate::fs::{Attr, Entry, FIRST_COOKIE, FileSystem, Ino, Kind};
-use crate::path::Components;
+use crate::path::{Components, NAME_MAX};
 use crate::ramfs::{self, RamFs};
 use crate::root;
 
@@ -123,21 +123,20 @@ impl<M: Memory> Namespace<M> {
         let mut components = Components::new(path);
         let slash = path.ends_with(b"/");
         let mut name = match components.next() {
-            Some(first) => first?,
+            Some(first) => first,
             None if slash => return Ok(Found { dir: ROOT, name: b".", node: Some(ROOT), slash }),
             None => return Err(Errno::ENOENT),
         };
         let mut dir = ROOT;
-        for next in components {
-            dir = self.step(dir, name)?;
-            name = next?;
+        loop {
+            let node = self.step(dir, name);
+            match (components.next(), node) {
+                (Some(next), node) => (dir, name) = (node?, next),
+                (None, Ok(node)) => return Ok(Found { dir, name, node: Some(node), slash }),
+                (None, Err(Errno::ENOENT)) => return Ok(Found { dir, name, node: None, slash }),
+                (None, Err(errno)) => return Err(errno),
+            }
         }
-        let node = match self.step(dir, name) {
-            Ok(node) => Some(node),
-            Err(Errno::ENOENT) => None,
-            Err(errno) => return Err(errno),
-        };
-        Ok(Found { dir, name, node, slash })
     }
 
     /// As [`Namespace::walk`], for a path that must lead somewhere. ENOENT: it does not. ENOTDIR: besides,
@@ -152,11 +151,13 @@ impl<M: Memory> Namespace<M> {
     }
 
     /// One component further.
+    #[inline(always)]
     fn step(&self, dir: Node, name: &[u8]) -> Result<Node, Errno> {
         match name {
             b"." | b".." if !self.is_directory(dir) => Err(Errno::ENOTDIR),
             b"." => Ok(dir),
             b".." => Ok(self.parent(dir)),
+            _ if name.len() > NAME_MAX => Err(Errno::ENAMETOOLONG),
             _ => {
                 let node = Node { fs: dir.fs, ino: on!(self, dir, lookup(dir.ino, name))? };
                 Ok(self.mount.as_ref().filter(|mount| mount.over == node).map_or(node, |mount| mount.root))
@@ -179,6 +180,7 @@ impl<M: Memory> Namespace<M> {
     }
 
     /// Describes a node.
+    #[inline]
     pub fn attr(&self, node: Node) -> Attr {
         on!(self, node, attr(node.ino))
     }
@@ -279,6 +281,7 @@ impl<M: Memory> Namespace<M> {
     }
 
     /// See [`FileSystem::is_marked`].
+    #[inline]
     pub fn is_marked(&self, node: Node) -> bool {
         on!(self, node, is_marked(node.ino))
     }
@@ -289,11 +292,13 @@ impl<M: Memory> Namespace<M> {
     }
 
     /// See [`FileSystem::hold`].
+    #[inline]
     pub fn hold(&mut self, node: Node) {
         on!(self, node, hold(node.ino));
     }
 
     /// See [`FileSystem::release`].
+    #[inline]
     pub fn release(&mut self, node: Node) {
         on!(self, node, release(node.ino));
     }

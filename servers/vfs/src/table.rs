@@ -62,10 +62,14 @@ impl OpenFile {
 }
 
 /// Makes sure that the next [`insert`] finds a record. ENFILE: [`MAX_OPEN`] files are open. ENOMEM.
+#[inline(always)]
 pub fn reserve(memory: &mut impl Memory) -> Result<(), Errno> {
-    if FILES.has_free(memory) {
-        return Ok(());
-    }
+    if FILES.has_free(memory) { Ok(()) } else { make(memory) }
+}
+
+/// Adds a record.
+#[inline(never)]
+fn make(memory: &mut impl Memory) -> Result<(), Errno> {
     if FILES.count(memory) >= MAX_OPEN {
         return Err(Errno::ENFILE);
     }
@@ -74,15 +78,18 @@ pub fn reserve(memory: &mut impl Memory) -> Result<(), Errno> {
     Ok(())
 }
 
-/// Enters an open file with these flags and returns its badge. ENFILE, ENOMEM: not after [`reserve`].
+/// Enters an open file with these flags and returns its badge, after [`reserve`]. ENOMEM: there was none.
+#[inline(always)]
 pub fn insert(memory: &mut impl Memory, node: Node, flags: u64) -> Result<u64, Errno> {
-    reserve(memory)?;
     let number = FILES.take(memory).map_err(|_| Errno::ENOMEM)?;
     let at = Records::<WORDS>::at(number);
-    let generation = (memory.get(at + HEAD) >> 32).max(1);
+    let [head, was, offset, _] = memory.record(number).ok_or(Errno::ENOMEM)?.map(u64::from_le_bytes);
+    let generation = (head >> 32).max(1);
     memory.set(at + HEAD, generation << 32 | flags | OPEN);
-    memory.set(at + NODE, node.word());
-    if memory.get(at + OFFSET) != 0 {
+    if was != node.word() {
+        memory.set(at + NODE, node.word());
+    }
+    if offset != 0 {
         memory.set(at + OFFSET, 0);
     }
     Ok(generation << 32 | number as u64)
@@ -139,13 +146,18 @@ mod tests {
         memory
     }
 
+    fn enter(table: &mut Volatile, node: Node, flags: u64) -> Result<u64, Errno> {
+        reserve(table)?;
+        insert(table, node, flags)
+    }
+
     #[test]
     fn a_badge_goes_stale() {
         let mut table = memory();
-        let first = insert(&mut table, ROOT, READABLE).unwrap();
+        let first = enter(&mut table, ROOT, READABLE).unwrap();
         get(&table, first).unwrap().seek(&mut table, 77);
         assert!(remove(&mut table, first).is_some());
-        let second = insert(&mut table, ROOT, READABLE).unwrap();
+        let second = enter(&mut table, ROOT, READABLE).unwrap();
         assert_eq!(first as u32, second as u32, "the record is used again");
         assert_eq!(get(&table, first).err(), Some(Errno::EBADF));
         assert!(remove(&mut table, first).is_none());
@@ -156,16 +168,16 @@ mod tests {
     #[test]
     fn it_has_a_limit() {
         let mut table = memory();
-        let badges: Vec<u64> = (0..MAX_OPEN).map(|_| insert(&mut table, ROOT, READABLE).unwrap()).collect();
-        assert_eq!(insert(&mut table, ROOT, READABLE), Err(Errno::ENFILE));
+        let badges: Vec<u64> = (0..MAX_OPEN).map(|_| enter(&mut table, ROOT, READABLE).unwrap()).collect();
+        assert_eq!(enter(&mut table, ROOT, READABLE), Err(Errno::ENFILE));
         remove(&mut table, badges[77]);
-        assert!(insert(&mut table, ROOT, READABLE).is_ok());
+        assert!(enter(&mut table, ROOT, READABLE).is_ok());
     }
 
     #[test]
     fn modes_are_kept_apart() {
         let mut table = memory();
-        let badge = insert(&mut table, ROOT, READABLE).unwrap();
+        let badge = enter(&mut table, ROOT, READABLE).unwrap();
         assert!(readable(&table, badge).is_ok());
         assert_eq!(writable(&table, badge).err(), Some(Errno::EBADF));
     }

@@ -147,13 +147,25 @@ impl Lasting {
         self.words.get(at).map_or(0, |word| u64::from_le_bytes(*word))
     }
 
-    /// The one place where a word of the memory changes.
+    /// The place where a word of the memory changes.
     #[inline]
     pub(super) fn store(&mut self, at: usize, value: u64) {
         #[cfg(all(test, not(miri)))]
         super::tests::count_a_store();
         if let Some(word) = self.words.get_mut(at) {
             *word = value.to_le_bytes();
+        }
+    }
+
+    /// As [`Lasting::store`], for words that follow each other: one after the other, from the first on.
+    #[inline]
+    fn store_all<const N: usize>(&mut self, at: usize, values: [u64; N]) {
+        if let Some(words) = self.words.get_mut(at..).and_then(|words| words.first_chunk_mut::<N>()) {
+            for (word, value) in words.iter_mut().zip(values) {
+                #[cfg(all(test, not(miri)))]
+                super::tests::count_a_store();
+                *word = value.to_le_bytes();
+            }
         }
     }
 
@@ -206,7 +218,7 @@ impl Lasting {
     fn sum_of(&self, words: Range<usize>) -> u64 {
         let first = words.start;
         let values = self.words.get(words).unwrap_or_default().iter().map(|word| u64::from_le_bytes(*word));
-        (first..).zip(values).fold(0, |sum: u64, (at, value)| sum.wrapping_add(weigh(at, value)))
+        (first..).zip(values).fold(0, |sum: u64, (at, value)| sum.wrapping_add(weigh(at, value & !MARK)))
     }
 
     /// Makes an empty state, which begins to count when the first event is finished.
@@ -266,12 +278,9 @@ impl Lasting {
             self.store(at + 1, result.cast_unsigned());
         }
         let [kind, value] = answer.words();
-        let words = [token.0, kind | (replies.list().len() as u64) << 32, value, self.sum, 0, 0, 0, 0];
-        let at = ANSWERS + odd * ANSWER_WORDS;
-        for (at, word) in (at..).zip(&words[..SUM + 1]) {
-            self.store(at, *word);
-        }
-        self.store(at + ANSWER_WORDS - 1, check(next, &words));
+        let mut words = [token.0, kind | (replies.list().len() as u64) << 32, value, self.sum, 0, 0, 0, 0];
+        words[ANSWER_WORDS - 1] = check(next, &words);
+        self.store_all(ANSWERS + odd * ANSWER_WORDS, words);
         compiler_fence(Ordering::SeqCst);
         self.progress = next;
         self.store(PROGRESS, next);
@@ -370,10 +379,10 @@ fn check(progress: u64, words: &[u64; ANSWER_WORDS]) -> u64 {
     words[..=SUM].iter().fold(progress, |sum, word| sum.rotate_left(23) ^ word)
 }
 
-/// What a word adds to the checksum: another odd multiple at each place, and no mark.
+/// What a word, without its mark, adds to the checksum: another odd multiple at each place.
 #[inline]
 fn weigh(at: usize, value: u64) -> u64 {
-    (value & !MARK).wrapping_mul(2 * at as u64 + 1)
+    value.wrapping_mul(2 * at as u64 + 1)
 }
 
 impl Memory for Lasting {
@@ -402,15 +411,14 @@ impl Memory for Lasting {
             self.log_is_full();
         }
         let old = self.load(at);
-        self.store(self.undo.start, at as u64);
-        self.store(self.undo.start + 1, old);
+        self.store_all(self.undo.start, [at as u64, old]);
         compiler_fence(Ordering::SeqCst);
         self.undo.start += 2;
         self.progress += 1;
         self.store(PROGRESS, self.progress);
         compiler_fence(Ordering::SeqCst);
         self.store(at, value);
-        self.sum = self.sum.wrapping_add(weigh(at, value)).wrapping_sub(weigh(at, old));
+        self.sum = self.sum.wrapping_add(weigh(at, (value & !MARK).wrapping_sub(old & !MARK)));
     }
 
     #[inline]

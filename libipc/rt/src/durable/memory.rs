@@ -239,6 +239,7 @@ impl<const WORDS: usize> Records<WORDS> {
 
     /// Takes a record; returns its number. The words of one that was in use before are as they were, except the last.
     /// ENOSPC: no memory.
+    #[inline]
     pub fn take(self, memory: &mut impl Memory) -> Result<usize, Errno> {
         let () = Self::NO_RECORD_CROSSES_PAGES;
         let free = memory.get(self.0 + FREE) as usize;
@@ -247,6 +248,12 @@ impl<const WORDS: usize> Records<WORDS> {
             memory.set(self.0 + FREE, memory.get(link));
             return Ok(free);
         }
+        self.take_new(memory)
+    }
+
+    /// Takes a record that was never in use. ENOSPC.
+    #[inline(never)]
+    fn take_new(self, memory: &mut impl Memory) -> Result<usize, Errno> {
         let mut next = memory.get(self.0 + NEXT) as usize;
         if next.is_multiple_of(WORDS_IN_PAGE) {
             let page = memory.take_words()?;
@@ -261,7 +268,10 @@ impl<const WORDS: usize> Records<WORDS> {
 
     /// Gives a record back. Its last word is not the service's from now on.
     pub fn give(self, memory: &mut impl Memory, number: usize) {
-        memory.set(Self::at(number) + WORDS - 1, memory.get(self.0 + FREE));
+        let (link, next) = (Self::at(number) + WORDS - 1, memory.get(self.0 + FREE));
+        if memory.get(link) != next {
+            memory.set(link, next);
+        }
         memory.set(self.0 + FREE, number as u64);
     }
 }

@@ -17,6 +17,9 @@ pub enum Sent {
     Waiting,
 }
 
+/// A free descriptor, and a connection that has no handle yet.
+pub type Room = (u32, Ref<Connection>);
+
 impl Core {
     /// Sends the current thread's request on the connection in `slot`. EBADF, EPERM: no such connection.
     /// ESTALE: its endpoint is gone. EMFILE, ENOMEM: no room for the handle it accepts. EDEADLK.
@@ -50,7 +53,8 @@ impl Core {
         let binding = self.endpoints.get(endpoint).ok_or(Errno::ESTALE)?.binding;
         let caller = self.note_request(endpoint, badge, how, row);
         if row.opens() {
-            self.reserve_handle(caller, endpoint)?;
+            let room = self.make_room(endpoint)?;
+            self.keep_room(caller, room);
         }
         match binding {
             Binding::Resident(service) => {
@@ -186,16 +190,23 @@ impl Core {
         server.priority = if server.base == SUPERVISOR { SUPERVISOR } else { priority };
     }
 
-    /// Keeps a descriptor and a connection for the reply, on the caller's account, so that it can't fail.
-    fn reserve_handle(&mut self, caller: Ref<Thread>, endpoint: Ref<Endpoint>) -> Result<(), Errno> {
-        let space = self.threads[caller].space;
-        let slot = self.spaces[space].handles.free_descriptor()?;
-        self.prepare_slot(space, slot)?;
-        let connection = self.create_connection(self.spaces[space].quota, endpoint, 0)?;
-        self.spaces[space].handles.put(slot, Handle::new(RESERVED, connection, Rights::empty()));
-        let request = &mut self.threads[caller].request;
-        (request.slot, request.connection, request.how.reserved) = (slot, connection, true);
-        Ok(())
+    /// Finds a descriptor and makes a connection to `endpoint`, on the account of the current address space: whoever
+    /// opens something does that before all else, so that it can't fail afterwards. EMFILE, ENOMEM.
+    #[inline(always)]
+    pub fn make_room(&mut self, endpoint: Ref<Endpoint>) -> Result<Room, Errno> {
+        let at = self.current_space();
+        let space = self.spaces.live(at);
+        let (slot, quota) = (space.handles.free_descriptor()?, space.quota);
+        self.prepare_slot(at, slot)?;
+        Ok((slot, self.create_connection(quota, endpoint, 0)?))
+    }
+
+    /// Keeps the room for the reply to the request of `caller`.
+    pub fn keep_room(&mut self, caller: Ref<Thread>, (slot, connection): Room) {
+        let thread = self.threads.live(caller);
+        (thread.request.slot, thread.request.connection, thread.request.how.reserved) = (slot, connection, true);
+        let handle = Handle::new(RESERVED, connection, Rights::empty());
+        self.spaces.live(thread.space).handles.put(slot, handle);
     }
 
     /// The reply carries no handle: gives slot and connection back.
@@ -209,7 +220,7 @@ impl Core {
     }
 
     /// Slot and connection that are kept for the reply; they are the taker's now.
-    pub fn take_reservation(&mut self, caller: Ref<Thread>) -> Option<(u32, Ref<Connection>)> {
+    pub fn take_reservation(&mut self, caller: Ref<Thread>) -> Option<Room> {
         let request = &mut self.threads[caller].request;
         core::mem::take(&mut request.how.reserved).then_some((request.slot, request.connection))
     }

@@ -7,11 +7,36 @@ use parley_abi::{Errno, Rights, Shape, Token, kind};
 
 use crate::kernel::Core;
 use crate::mem::Ref;
-use crate::object::{Endpoint, Kind, Thread};
+use crate::object::{Endpoint, Kind, Packed, Thread};
 use crate::syscall::Done;
 use crate::uaccess::{Claim, Side, copy_between};
 
 use super::reply::MOST_BYTES;
+
+/// Buffer `number` of a row whose words begin at register `first` of the thread that calls it. EACCES: there is none, or
+/// not for this direction.
+#[inline(always)]
+pub fn lent(thread: &Thread, row: Packed, first: u8, number: u64, write: bool) -> Result<Claim, Errno> {
+    if number > 1 {
+        return Err(Errno::EACCES);
+    }
+    let (shape, word, size) = row.lease(number);
+    let allowed = match shape {
+        Shape::None => false,
+        Shape::Read | Shape::ReadFixed | Shape::Text => !write,
+        Shape::Write | Shape::WriteFixed => write,
+    };
+    if !allowed {
+        return Err(Errno::EACCES);
+    }
+    let at = first as usize + word;
+    let len = match shape {
+        Shape::Read | Shape::Write => thread.frame.args[at + 1],
+        _ => size,
+    };
+    let claim = Claim::new(thread.root, thread.frame.args[at], len);
+    Ok(Claim { text: shape == Shape::Text, ..claim })
+}
 
 impl Core {
     /// Buffer `number` of a request. EACCES: there is none, or not for this direction.
@@ -21,25 +46,7 @@ impl Core {
         if thread.request.how.kind == Kind::Fault {
             return self.whole_space(thread, number, write);
         }
-        if number > 1 {
-            return Err(Errno::EACCES);
-        }
-        let (shape, word, size) = thread.request.row.lease(number);
-        let allowed = match shape {
-            Shape::None => false,
-            Shape::Read | Shape::ReadFixed | Shape::Text => !write,
-            Shape::Write | Shape::WriteFixed => write,
-        };
-        if !allowed {
-            return Err(Errno::EACCES);
-        }
-        let at = thread.request.how.first as usize + word;
-        let len = match shape {
-            Shape::Read | Shape::Write => thread.frame.args[at + 1],
-            _ => size,
-        };
-        let claim = Claim::new(thread.root, thread.frame.args[at], len);
-        Ok(Claim { text: shape == Shape::Text, ..claim })
+        lent(thread, thread.request.row, thread.request.how.first, number, write)
     }
 
     fn whole_space(&self, thread: &Thread, number: u64, write: bool) -> Result<Claim, Errno> {

@@ -2,9 +2,10 @@
 
 use parley_abi::{Errno, Flags, Rights, Token, Words};
 
+use crate::ipc::call::Room;
 use crate::kernel::Core;
 use crate::mem::Ref;
-use crate::object::{CLOSING, Endpoint, Kind, SUBMITTED, State, Thread};
+use crate::object::{CLOSING, Endpoint, Kind, SUBMITTED, Space, State, Thread};
 use crate::uaccess::{Claim, Side, copy_between};
 
 /// Bytes that one reply or one copy call moves at most, so that no path is long.
@@ -76,15 +77,30 @@ impl Core {
         badge: u64,
         close_on_exec: bool,
     ) -> Result<i64, Errno> {
-        let (slot, at) = self.take_reservation(caller).ok_or(Errno::EINVAL)?;
-        let rows = self.rows_behind(endpoint);
+        let room = self.take_reservation(caller).ok_or(Errno::EINVAL)?;
+        self.open_in(self.threads.peek(caller).space, room, endpoint, badge, close_on_exec)
+    }
+
+    /// Turns room that was made into a connection to `endpoint` with `badge`. Returns its slot. ESTALE: it was revoked.
+    #[inline(always)]
+    pub fn open_in(
+        &mut self,
+        space: Ref<Space>,
+        (slot, at): Room,
+        endpoint: Ref<Endpoint>,
+        badge: u64,
+        close_on_exec: bool,
+    ) -> Result<i64, Errno> {
         let connection = self.connections.get_mut(at).ok_or(Errno::ESTALE)?;
-        (connection.endpoint, connection.badge, connection.refs) = (endpoint, badge, 1);
-        connection.rows = rows;
+        (connection.badge, connection.refs) = (badge, 1);
+        if connection.endpoint != endpoint {
+            let rows = self.rows_behind(endpoint);
+            let connection = self.connections.live(at);
+            (connection.endpoint, connection.rows) = (endpoint, rows);
+        }
         let mut handle = Core::connection_handle(at, Rights::CALL);
         handle.close_on_exec = close_on_exec;
-        let space = self.threads[caller].space;
-        self.spaces[space].handles.put(slot, handle);
+        self.spaces.live(space).handles.put(slot, handle);
         Ok(slot as i64)
     }
 

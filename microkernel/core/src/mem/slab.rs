@@ -91,7 +91,7 @@ pub struct Slot<T> {
     pub value: T,
     /// The reference that finds the object; in a free slot, the next one to be given out.
     pub me: Ref<T>,
-    /// Next free slot, 0 after the last; [`LIVE`] while the slot holds an object.
+    /// Place of the next free slot, 0 after the last; [`LIVE`] while the slot holds an object.
     next_free: u32,
     /// Its neighbours in the [list](super::list) that the object is in.
     pub links: Links<T>,
@@ -108,6 +108,7 @@ impl<T: Object> Object for Slot<T> {
 pub struct Slab<T> {
     window: Window,
     len: u32,
+    /// Place of the first free slot, 0 if there is none.
     free: u32,
     live: u32,
     what: PhantomData<T>,
@@ -144,8 +145,8 @@ impl<T: Object> Slab<T> {
         if self.free == 0 {
             self.grow(frames)?;
         }
-        let index = self.free;
-        let slot = &mut self.slots_mut()[index as usize];
+        // SAFETY: `free` leads to slots that were written; `self` is borrowed exclusively.
+        let slot = unsafe { &mut *self.slot(Ref::new(self.free, 0)) };
         let me = slot.me;
         (slot.value, slot.links) = (make(&slot.value), Links::default());
         let next = core::mem::replace(&mut slot.next_free, LIVE);
@@ -156,14 +157,13 @@ impl<T: Object> Slab<T> {
 
     /// Frees the object's slot. Every reference to it is stale from now on.
     pub fn remove(&mut self, at: Ref<T>) -> bool {
-        if self.get(at).is_none() {
+        // SAFETY: as `get_mut`.
+        let slot = unsafe { &mut *self.slot(at) };
+        if slot.me != at {
             return false;
         }
-        let free = self.free;
-        let slot = &mut self.slots_mut()[at.index() as usize];
         slot.me.generation = at.generation.wrapping_add(1).max(1);
-        slot.next_free = free;
-        self.free = at.index();
+        slot.next_free = core::mem::replace(&mut self.free, at.place);
         self.live -= 1;
         true
     }
@@ -188,7 +188,7 @@ impl<T: Object> Slab<T> {
                 Slot { value: T::default(), me: Ref::nth(self.len, 1), next_free: self.free, links: Links::default() };
             self.base().add(self.len as usize).write(slot);
         }
-        self.free = self.len;
+        self.free = Ref::<T>::nth(self.len, 1).place;
         self.len += 1;
         Some(())
     }

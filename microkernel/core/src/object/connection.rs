@@ -4,6 +4,7 @@ use parley_abi::{Errno, Rights, Token, event, kind};
 
 use crate::mem::{Cursor, Object, Ref, Slab};
 use crate::object::{Binding, Endpoint, Event, Handle, Quota};
+use crate::sched::SUPERVISOR;
 use crate::{Core, IMAGE};
 
 /// A connection. It belongs to its endpoint, so it outlives the server behind it.
@@ -32,6 +33,7 @@ pub const CLOSING: u32 = 1;
 
 impl Core {
     /// Makes a connection without handles. ENOMEM.
+    #[inline]
     pub fn create_connection(
         &mut self,
         quota: Ref<Quota>,
@@ -67,7 +69,9 @@ impl Core {
         let target = &mut self.endpoints[endpoint];
         target.closing.push_front(&mut self.connections, at);
         target.untold += 1;
-        self.endpoint_has_event(endpoint);
+        // The server works it off in the turn of whoever closed it: nobody more urgent waits for that.
+        let most = self.threads.get(self.current).map_or(SUPERVISOR, |current| current.priority);
+        self.endpoint_has_event(endpoint, most);
     }
 
     /// A closing connection that the server has not been told of; it is told now.

@@ -4,6 +4,7 @@ use parley_abi::{Errno, Token, Words, event};
 
 use crate::mem::{Cursor, List, Object, Ref, Slab};
 use crate::object::{Connection, Quota, State, Submission, Thread};
+use crate::sched::SUPERVISOR;
 use crate::{Core, IMAGE};
 
 /// Who serves an endpoint.
@@ -203,14 +204,19 @@ impl Core {
         self.quotas.pay_for(quota, cost, &mut self.endpoints, &mut self.frames, |_| endpoint)
     }
 
-    /// Something other than a thread's request is there for the endpoint's server.
-    pub fn endpoint_has_event(&mut self, at: Ref<Endpoint>) {
+    /// Something other than a thread's request is there for the endpoint's server, no more urgent than `most`.
+    pub fn endpoint_has_event(&mut self, at: Ref<Endpoint>, most: u8) {
         match self.endpoints[at].binding {
             Binding::Resident(service) => IMAGE.residents.has_event(self, service),
             Binding::Threads => match self.endpoints[at].take_receiver(&mut self.threads) {
                 Some(receiver) => {
                     let event = self.next_event(at).unwrap_or(Event::of(event::TIMEOUT));
                     self.deliver_event(receiver, &event);
+                    let server = self.threads.live(receiver);
+                    if most < server.base && server.base != SUPERVISOR {
+                        server.priority = most;
+                        return self.wake_first(receiver);
+                    }
                     self.wake(receiver);
                 }
                 None => {
@@ -218,7 +224,7 @@ impl Core {
                     endpoint.mark_busy();
                     let server = endpoint.server;
                     if let Some(base) = self.threads.get(server).map(|server| server.base) {
-                        self.lend_priority(server, base); // it may be working for somebody less urgent
+                        self.lend_priority(server, base.min(most)); // it may be working for somebody less urgent
                     }
                 }
             },
@@ -252,7 +258,7 @@ impl Core {
         let Some(endpoint) = self.endpoints.get_mut(at) else { return };
         endpoint.bits |= bits;
         if bits != 0 {
-            self.endpoint_has_event(at);
+            self.endpoint_has_event(at, SUPERVISOR);
         }
     }
 

@@ -120,6 +120,7 @@ impl Handles {
     }
 
     /// Puts a handle into `slot`, whose page must be there, and returns what was in it.
+    #[inline]
     pub fn put(&mut self, slot: u32, handle: Handle) -> Handle {
         let Some(place) = self.get_mut(slot) else { return Handle::default() };
         let old = core::mem::replace(place, handle);

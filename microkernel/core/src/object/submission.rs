@@ -8,6 +8,7 @@ use parley_abi::{Errno, Token, Words, event};
 use crate::kernel::Core;
 use crate::mem::{Cursor, Object, Ref, Slab};
 use crate::object::{Binding, Endpoint, Event, Quota};
+use crate::sched::SUPERVISOR;
 
 /// Set in the thread number of a token that names a submission.
 pub const SUBMITTED: u32 = 1 << 31;
@@ -62,7 +63,7 @@ impl Core {
         }
         let at = self.insert_submission(quota, new)?;
         self.append(server, at);
-        self.endpoint_has_event(server);
+        self.endpoint_has_event(server, SUPERVISOR);
         Ok(())
     }
 
@@ -74,7 +75,7 @@ impl Core {
         let news = Submission { stage: Stage::Cancel, cookie: token.0, server, quota, ..Submission::default() };
         if let Ok(at) = self.insert_submission(quota, news) {
             self.append(server, at);
-            self.endpoint_has_event(server);
+            self.endpoint_has_event(server, SUPERVISOR);
         }
     }
 
@@ -137,7 +138,7 @@ impl Core {
             return Ok(());
         }
         self.append(submitter, at);
-        self.endpoint_has_event(submitter);
+        self.endpoint_has_event(submitter, SUPERVISOR);
         Ok(())
     }
 

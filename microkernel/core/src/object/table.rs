@@ -68,6 +68,11 @@ impl Packed {
         self.head & (1 << SEND_TO_BIT | 1 << SEND_BIT) != 0
     }
 
+    /// Whether it is a message, from its own slot if it opens something.
+    pub const fn is_message(self) -> bool {
+        self.is_plain() || (self.head >> 16) & 0x1f == Op::Send as u64 | 1 << 4
+    }
+
     /// The same with a function of that number.
     pub const fn with_function(self, number: u8) -> Packed {
         Packed { head: self.head & !(0xff << FUNCTION) | (number as u64) << FUNCTION, ..self }

@@ -99,7 +99,9 @@ impl Core {
         if fd < FD_END { Ok(fd) } else { Err(Errno::EBADF) }
     }
 
-    fn close(&mut self) -> Result<i64, Errno> {
+    /// `close`. EBADF.
+    #[inline(always)]
+    pub fn close(&mut self) -> Result<i64, Errno> {
         let fd = self.descriptor(0)?;
         self.drop_handle(self.current_space(), fd)?;
         Ok(0)

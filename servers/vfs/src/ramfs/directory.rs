@@ -3,13 +3,13 @@
 //! A directory's pages are words, in which entries follow each other: a head, and the name in as many words as it takes.
 //! An entry stays where it is, so its place is its cookie: a reader that remembers where it stopped finds its place,
 //! whatever was removed before it. What a removed entry leaves is free for another. A name is found by looking through
-//! them all, which for directories of a boot archive beats keeping an index.
+//! them all, at the length and the first word of each, which for directories of a boot archive beats keeping an index.
 
 use parley_abi::{Errno, PAGE};
-use parley_rt::durable::{Memory, WORDS_IN_PAGE};
+use parley_rt::durable::{Memory, WORDS_IN_PAGE, Word};
 
 use super::RamFs;
-use super::inode::{PARENT, SIZE};
+use super::inode::{self, HEAD, PARENT, SIZE, WORDS, kind};
 use super::map;
 use crate::fs::{FIRST_COOKIE, Ino};
 
@@ -38,12 +38,14 @@ impl Place {
     const fn words(self) -> usize {
         self.head as usize & 0xffff
     }
-    /// Its name, of the bytes of its page.
+    /// Its name, of the words of its page.
     #[inline]
-    fn name_in(self, page: &[u8]) -> &[u8] {
-        let start = (self.at % WORDS_IN_PAGE + 1) * size_of::<u64>();
-        page.get(start..start + self.length()).unwrap_or_default()
+    fn name_in(self, page: &[Word]) -> &[u8] {
+        page.get(self.at % WORDS_IN_PAGE + 1..)
+            .and_then(|words| words.as_flattened().get(..self.length()))
+            .unwrap_or_default()
     }
+
     /// The cookie to go on with after this entry.
     pub const fn next(self) -> u64 {
         (self.page * WORDS_IN_PAGE + self.at % WORDS_IN_PAGE + self.words()) as u64 + FIRST_COOKIE
@@ -52,7 +54,7 @@ impl Place {
 
 /// The entries of one page, free ones included.
 struct Entries<'m> {
-    page_bytes: &'m [u8],
+    words: &'m [Word],
     /// Words before the next entry.
     next: usize,
     first: usize,
@@ -64,34 +66,66 @@ impl Iterator for Entries<'_> {
 
     #[inline]
     fn next(&mut self) -> Option<Place> {
-        let head = self.page_bytes.get(self.next * size_of::<u64>()..)?.first_chunk()?;
-        let place = Place { at: self.first + self.next, page: self.page, head: u64::from_le_bytes(*head) };
+        let head = u64::from_le_bytes(*self.words.get(self.next)?);
+        let place = Place { at: self.first + self.next, page: self.page, head };
         // One without words would be damage: the walk ends, rather than not at all.
         self.next += place.words();
         (place.words() != 0).then_some(place)
     }
 }
 
+impl Entries<'_> {
+    /// The entry with this name, which has bytes. Its first word tells nearly all others apart.
+    #[inline]
+    fn find_name(&self, name: &[u8]) -> Option<Place> {
+        let first = first_word(name);
+        let mut next = 0;
+        while let Some([head, start]) = self.words.get(next..).and_then(|words| words.first_chunk()) {
+            let place = Place { at: self.first + next, page: self.page, head: u64::from_le_bytes(*head) };
+            if place.length() == name.len() && *start == first && rest_is_equal(place.name_in(self.words), name) {
+                return Some(place);
+            }
+            next += place.words();
+            if place.words() == 0 {
+                break;
+            }
+        }
+        None
+    }
+}
+
+/// Whether two names whose first words are equal, and whose lengths are, go on alike.
+#[inline]
+fn rest_is_equal(one: &[u8], other: &[u8]) -> bool {
+    one.iter().zip(other).skip(size_of::<Word>()).all(|(one, other)| one == other)
+}
+
 impl<M: Memory> RamFs<M> {
     /// The entries of page `page` of the directory at `at`. `None`: it has no such page.
     fn entries(&self, at: usize, page: usize) -> Option<Entries<'_>> {
-        let found = map::find(&self.memory, at, page)?;
-        Some(Entries { page_bytes: self.memory.page(found)?, next: 0, first: found * WORDS_IN_PAGE, page })
+        self.entries_of(self.memory.record(at / WORDS)?, page)
+    }
+
+    #[inline]
+    fn entries_of(&self, inode: &[Word; WORDS], page: usize) -> Option<Entries<'_>> {
+        let found = map::find_in(&self.memory, inode, page)?;
+        let words = self.memory.page(found)?.as_chunks().0;
+        Some(Entries { words, next: 0, first: found * WORDS_IN_PAGE, page })
     }
 
     pub(super) fn name(&self, place: Place) -> &[u8] {
-        self.memory.page(place.at / WORDS_IN_PAGE).map_or(&[], |page| place.name_in(page))
+        self.memory.page(place.at / WORDS_IN_PAGE).map_or(&[], |page| place.name_in(page.as_chunks().0))
     }
 
-    /// Where `name` is in the directory. ENOENT.
+    /// Where `name`, which has bytes, is in the directory. ENOENT. ENOTDIR: it is none.
+    #[inline(always)]
     pub(super) fn find(&self, dir: Ino, name: &[u8]) -> Result<Place, Errno> {
-        let at = self.at(dir);
-        let mut pages = (0..).map_while(|page| self.entries(at, page));
-        let found = pages.find_map(|mut entries| {
-            let page = entries.page_bytes;
-            entries.find(|place| place.ino() != 0 && place.length() == name.len() && place.name_in(page) == name)
-        });
-        found.ok_or(Errno::ENOENT)
+        let inode = self.memory.record::<WORDS>(dir as usize).ok_or(Errno::ENOENT)?;
+        if kind(u64::from_le_bytes(inode[HEAD])) != inode::DIRECTORY {
+            return Err(Errno::ENOTDIR);
+        }
+        let mut pages = (0..).map_while(|page| self.entries_of(inode, page));
+        pages.find_map(|entries| entries.find_name(name)).ok_or(Errno::ENOENT)
     }
 
     /// The first entry at this cookie or after it.
@@ -141,9 +175,7 @@ impl<M: Memory> RamFs<M> {
             self.memory.set(place.at + need, head(0, 0, left));
         }
         for (at, bytes) in (place.at + 1..).zip(name.chunks(size_of::<u64>())) {
-            let mut word = [0; size_of::<u64>()];
-            word[..bytes.len()].copy_from_slice(bytes);
-            self.memory.set(at, u64::from_le_bytes(word));
+            self.memory.set(at, u64::from_le_bytes(first_word(bytes)));
         }
         self.memory.set(place.at, head(ino, name.len(), need));
         let size = self.at(dir) + SIZE;
@@ -166,6 +198,16 @@ impl<M: Memory> RamFs<M> {
     pub(super) fn parent_of(&self, dir: Ino) -> Ino {
         self.memory.get(self.at(dir) + PARENT) as Ino
     }
+}
+
+/// The first word of a name: its first bytes, and zeros where it has fewer.
+#[inline]
+fn first_word(name: &[u8]) -> Word {
+    name.first_chunk().copied().unwrap_or_else(|| {
+        let mut word = Word::default();
+        word.iter_mut().zip(name).for_each(|(to, from)| *to = *from);
+        word
+    })
 }
 
 /// Words of an entry for a name of this length.

@@ -190,6 +190,7 @@ impl<M: Memory> FileSystem for RamFs<M> {
         ROOT
     }
 
+    #[inline]
     fn attr(&self, ino: Ino) -> Attr {
         let at = self.at(ino);
         let [head, size] = [HEAD, SIZE].map(|word| self.memory.get(at + word));
@@ -203,8 +204,8 @@ impl<M: Memory> FileSystem for RamFs<M> {
         Times { accessed, modified, changed }
     }
 
+    #[inline(always)]
     fn lookup(&self, dir: Ino, name: &[u8]) -> Result<Ino, Errno> {
-        self.check_directory(dir)?;
         self.find(dir, name).map(|place| place.ino())
     }
 
@@ -306,6 +307,7 @@ impl<M: Memory> FileSystem for RamFs<M> {
         Ok(())
     }
 
+    #[inline]
     fn is_marked(&self, ino: Ino) -> bool {
         self.head(ino) & (MARK | WRITTEN) != 0
     }
@@ -321,18 +323,21 @@ impl<M: Memory> FileSystem for RamFs<M> {
         self.memory.set(at + HEAD, head & !(MARK | WRITTEN));
     }
 
+    #[inline]
     fn hold(&mut self, ino: Ino) {
         let at = self.at(ino) + COUNTS;
         self.memory.set(at, self.memory.get(at) + 1);
     }
 
     fn release(&mut self, ino: Ino) {
-        let at = self.at(ino) + COUNTS;
-        let counts = self.memory.get(at);
+        let at = self.at(ino);
+        let counts = self.memory.get(at + COUNTS);
         if counts as u32 != 0 {
-            self.memory.set(at, counts - 1);
+            self.memory.set(at + COUNTS, counts - 1);
         }
-        self.collect(ino);
+        if links(self.memory.get(at + HEAD)) == 0 {
+            self.collect(ino);
+        }
     }
 }
 

@@ -5,6 +5,7 @@
 
 use alloc::sync::Arc;
 use core::sync::atomic::{AtomicBool, Ordering};
+use parley_abi::call::Rights;
 use parley_abi::msg::{FOREVER, Flags, Token};
 use parley_programs::threads::own_priority;
 use parley_rt::sys::{self, Event, Reply};
@@ -19,7 +20,8 @@ tests![
     urgency_goes_through_a_chain,
     who_queues_hurries_the_server,
     urgency_ends_with_the_request,
-    a_turn_goes_with_the_call
+    a_turn_goes_with_the_call,
+    a_close_is_as_urgent_as_its_closer
 ];
 
 /// How long a request takes, in nanoseconds.
@@ -108,6 +110,39 @@ fn who_queues_hurries_the_server() -> Verdict {
     called?;
     ensure!(!early, "the less urgent client was answered while a more urgent thread span");
     ensure!(done.load(Ordering::Acquire), "the less urgent client was not answered");
+    Ok(())
+}
+
+/// The news of a close is worked off in the turn of whoever closed: nobody more urgent than that waits for it, however
+/// urgent the server is.
+fn a_close_is_as_urgent_as_its_closer() -> Verdict {
+    let [middle, low] = below()?;
+    let scope = Scope::of(16)?;
+    let endpoint = scope.endpoint()?;
+    let to = sys::mint(endpoint, 1, Rights::CALL)?;
+    let done = Arc::new(AtomicBool::new(false));
+    let theirs = done.clone();
+    let server = Thread::with_priority(own_priority(), move || {
+        if let Ok(Event::Closed { token, .. }) = sys::reply_recv(endpoint, &Reply::NONE, FOREVER) {
+            work();
+            let forgotten = sys::reply(endpoint, &Reply::done(token, 0));
+            theirs.store(forgotten.is_ok(), Ordering::Release);
+        }
+    })?;
+    rest(2)?;
+    let closer = Thread::with_priority(low, move || {
+        let _ = sys::handle_drop(to);
+    })?;
+    // Long enough for the close to begin, and too short for it to end.
+    sys::reply_recv(scope.endpoint()?, &Reply::NONE, sys::clock() + WORK / 2)?;
+    let spinner = Spinner::start(middle)?;
+    rest(5)?;
+    let early = done.load(Ordering::Acquire);
+    spinner.stop()?;
+    closer.join()?;
+    server.join()?;
+    ensure!(!early, "the close was worked off while a thread span that is more urgent than its closer");
+    ensure!(done.load(Ordering::Acquire), "the close was not worked off");
     Ok(())
 }
 

@@ -187,9 +187,8 @@ fn over_when_answered() -> Verdict {
 
 /// Pages of the copy that is measured.
 const PAGES: usize = 8;
-/// What each of them may cost beside the repetitions of `rep`: it is 92, and 109 where the core is compiled for size. The
-/// short cut for replies takes 53 for its page.
-const A_PAGE: u64 = 112;
+/// What each of them may cost beside the repetitions of `rep`.
+const A_PAGE: u64 = 60;
 
 #[repr(align(4096))]
 struct Pages<T>([T; PAGES * PAGE]);

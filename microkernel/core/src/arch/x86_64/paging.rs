@@ -128,6 +128,26 @@ impl Leaf {
         in_table(Phys(self.entries - DIRECT), address, write)
     }
 
+    /// Where the entry of `address`, which was looked up last, lies.
+    #[inline(always)]
+    pub fn entry(&self, address: u64) -> u64 {
+        self.entries + (index(address, 1) * size_of::<u64>()) as u64
+    }
+
+    /// As [`Leaf::lookup`], for the first address of the page behind the one that has `entry`, which moves on.
+    #[inline(always)]
+    pub fn next(&mut self, entry: &mut u64, root: Root, address: impl FnOnce() -> u64, write: bool) -> Option<*mut u8> {
+        *entry += size_of::<u64>() as u64;
+        if entry.is_multiple_of(PAGE as u64) {
+            let address = address();
+            self.walk(root, address)?;
+            *entry = self.entry(address);
+        }
+        // SAFETY: it lies in the last-level table of the page before, or of this one; tables are frames of 512 entries.
+        let value = unsafe { Phys(*entry - DIRECT).pointer::<u64>().read() };
+        in_entry(value, 0, write)
+    }
+
     #[inline(never)]
     fn walk(&mut self, root: Root, address: u64) -> Option<()> {
         let table = last_table(root.table(), address).filter(|_| address < USER_END)?;
@@ -157,7 +177,11 @@ pub fn lookup(root: Phys, address: u64, write: bool) -> Option<*mut u8> {
 
 #[inline(always)]
 fn in_table(last: Phys, address: u64, write: bool) -> Option<*mut u8> {
-    let entry = table(last)[index(address, 1)];
+    in_entry(table(last)[index(address, 1)], address, write)
+}
+
+#[inline(always)]
+fn in_entry(entry: u64, address: u64, write: bool) -> Option<*mut u8> {
     let needed = PRESENT | USER | if write { WRITABLE } else { 0 };
     if entry & needed != needed {
         return None;
