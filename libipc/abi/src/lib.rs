@@ -9,6 +9,7 @@
 pub mod info;
 pub mod linux;
 pub mod news;
+pub mod slot;
 pub mod wants;
 
 pub use parley_native::*;

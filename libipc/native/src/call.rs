@@ -241,16 +241,25 @@ pub struct ThreadInfo {
     pub cpu_time: u64,
 }
 
-/// States of a thread in [`ThreadInfo`].
-pub mod state {
-    #![allow(missing_docs)]
-    pub const STOPPED: u32 = 0;
-    pub const READY: u32 = 1;
-    pub const RECEIVING: u32 = 2;
-    pub const CALLING: u32 = 3;
-    pub const AWAITING_REPLY: u32 = 4;
-    pub const NAMES: [&str; 5] = ["stopped", "ready", "receiving", "calling", "waiting"];
+/// What a thread does, in [`ThreadInfo`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[repr(u8)]
+pub enum State {
+    /// Not started, or stopped for good.
+    #[default]
+    Stopped = 0,
+    /// Running, or in a ready queue.
+    Ready = 1,
+    /// Waits on an endpoint for an event.
+    Receiving = 2,
+    /// Its request is queued on an endpoint.
+    Calling = 3,
+    /// Its request was taken and is not yet answered.
+    Awaiting = 4,
 }
+
+/// Names of the [`State`]s, by number.
+pub const STATE_NAMES: [&str; 5] = ["stopped", "ready", "receiving", "calling", "waiting"];
 
 /// What MEM_INFO tells, in pages.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]

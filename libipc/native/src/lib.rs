@@ -16,7 +16,7 @@ pub mod row;
 pub mod slot;
 pub mod trace;
 
-pub use call::{Rights, kind, prot, state};
+pub use call::{Rights, STATE_NAMES, State, kind, prot};
 pub use counters::Counters;
 pub use errno::Errno;
 pub use msg::{Flags, POLL, Token, WORDS, Words, event};

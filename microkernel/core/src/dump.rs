@@ -5,9 +5,9 @@
 
 use core::fmt::{self, Display, Formatter, Write};
 
-use parley_abi::slot::service::NAMES;
-use parley_abi::state;
+use parley_abi::STATE_NAMES;
 
+use crate::IMAGE;
 use crate::kernel::Core;
 use crate::mem::Ref;
 use crate::object::{Binding, State, Thread};
@@ -51,7 +51,7 @@ impl Display for Chain<'_> {
         for _ in 0..LINKS {
             let Thread { state, waits_for, .. } = core.threads[at];
             let running = at == core.current;
-            f.write_str(if running { "running" } else { state::NAMES[state as usize] })?;
+            f.write_str(if running { "running" } else { STATE_NAMES[state as usize] })?;
             if state == State::Receiving {
                 return write!(f, " on endpoint {}", waits_for.place);
             }
@@ -61,7 +61,7 @@ impl Display for Chain<'_> {
             };
             write!(f, " on endpoint {} -> ", waits_for.place)?;
             if let Binding::Resident(number) = endpoint.binding {
-                return write!(f, "{} in ring 0", NAMES[number as usize]);
+                return write!(f, "{} in ring 0", IMAGE.residents.name(number));
             }
             match core.waits_for(at).filter(|&server| core.threads.get(server).is_some()) {
                 None => return f.write_str("nobody"),

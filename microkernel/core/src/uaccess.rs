@@ -2,12 +2,12 @@
 //!
 //! A [`Claim`] is an address and a length that ring 3 says it has. The only things that can be done with
 //! one are the copies here, which look up each page in the claiming address space's own tables and
-//! stop at the first that is not there. Lengths up to 2^64-1 are fine: nothing is added without a check.
+//! stop at the first that is not there, or not to be written: EFAULT. Lengths up to 2^64-1 are fine: nothing is added without a check.
 
 use crate::arch::paging;
 use crate::arch::tlb::Root;
 use crate::mem::ENTRIES;
-use parley_abi::PAGE;
+use parley_abi::{Errno, PAGE};
 
 /// A stretch of user memory that ring 3 claims to have.
 #[derive(Clone, Copy, Debug)]
@@ -21,10 +21,6 @@ pub struct Claim {
     /// It is text: what follows its first NUL does not belong to it.
     pub text: bool,
 }
-
-/// The page behind a claim was not there, or not writable.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Fault;
 
 /// What a copy did.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -91,73 +87,39 @@ impl Claim {
 
     /// Copies from user memory into `into`, as far as the shorter of the two goes. A fault after some
     /// bytes is a short copy, unless it is text. `leaf` remembers where its page tables are.
-    pub fn copy_in(mut self, into: &mut [u8], leaf: &mut paging::Leaf) -> Result<Copied, Fault> {
-        let mut done = Copied::default();
-        self.len = self.len.min(into.len() as u64);
-        while self.len > 0 {
-            let Some(from) = leaf.lookup(self.root, self.address, false) else {
-                if done.bytes == 0 || self.text {
-                    return Err(Fault);
-                }
-                break;
-            };
-            // SAFETY: a user page in the direct map, and the bytes do not reach past it.
-            let bytes = unsafe { self.cut(from, to_page_end(self.address).min(self.len as usize)) };
-            let to = into[done.bytes..done.bytes + bytes].as_mut_ptr();
-            // SAFETY: 1. `from` is a user page in the direct map, and `bytes` does not reach past it;
-            // 2. `to` has `bytes` bytes; 3. core memory and user pages never overlap.
-            done.rep_extra += unsafe { copy(to, from, bytes) };
-            done.bytes += bytes;
-            self.advance(bytes);
-        }
-        Ok(done)
-    }
-
-    /// As [`Claim::copy_in`], in fewer steps where the bytes lie in one page.
-    #[inline(always)]
-    pub fn copy_in_at_once(mut self, into: &mut [u8], leaf: &mut paging::Leaf) -> Result<Copied, Fault> {
-        self.len = self.len.min(into.len() as u64);
-        let mut first = Claim { len: self.len.min(to_page_end(self.address) as u64), ..self };
-        let Some(from) = leaf.lookup(self.root, self.address, false).filter(|_| first.len > 0) else {
-            return self.copy_in(into, leaf);
-        };
-        // SAFETY: as `copy_in`.
-        let bytes = unsafe { first.cut(from, first.len as usize) };
-        if bytes < self.len as usize && first.len as usize == to_page_end(self.address) {
-            return self.copy_in(into, leaf);
-        }
-        // SAFETY: as `copy_in`; `bytes` is no more than `into` has.
-        let rep_extra = unsafe { copy(into.as_mut_ptr(), from, bytes) };
-        Ok(Copied { bytes, rep_extra })
+    pub fn copy_in(self, into: &mut [u8], leaf: &mut paging::Leaf) -> Result<Copied, Errno> {
+        // SAFETY: the bytes of `into` may be written.
+        unsafe { self.copy_by_pages(into, false, leaf) }
     }
 
     /// Copies `from` to user memory, as far as the shorter of the two goes. A fault after some bytes is
     /// a short copy.
-    #[inline(always)]
-    pub fn copy_out(self, from: &[u8]) -> Result<Copied, Fault> {
-        let bytes = self.len.min(from.len() as u64) as usize;
-        if bytes == 0 || bytes > to_page_end(self.address) {
-            return self.copy_out_by_pages(from);
-        }
-        let to = paging::lookup(self.root.table(), self.address, true).ok_or(Fault)?;
-        // SAFETY: as `copy_out_by_pages`; `bytes` reaches past neither the page nor the source.
-        let rep_extra = unsafe { copy(to, from.as_ptr(), bytes) };
-        Ok(Copied { bytes, rep_extra })
+    pub fn copy_out(self, from: &[u8]) -> Result<Copied, Errno> {
+        // SAFETY: the bytes of `from` are only read.
+        unsafe { self.copy_by_pages(core::ptr::from_ref(from).cast_mut(), true, &mut Default::default()) }
     }
 
-    #[inline(never)]
-    fn copy_out_by_pages(mut self, from: &[u8]) -> Result<Copied, Fault> {
+    /// Copies `mine` to user memory if `write`, and from there into `mine` if not, as far as the shorter of the two goes.
+    ///
+    /// # Safety
+    /// `mine` may be read if `write`, and written if not.
+    unsafe fn copy_by_pages(mut self, mine: *mut [u8], write: bool, leaf: &mut paging::Leaf) -> Result<Copied, Errno> {
         let mut done = Copied::default();
-        while self.len > 0 && done.bytes < from.len() {
-            let to = match paging::lookup(self.root.table(), self.address, true) {
-                None if done.bytes == 0 => return Err(Fault),
-                None => break,
-                Some(to) => to,
+        self.len = self.len.min(mine.len() as u64);
+        while self.len > 0 {
+            let Some(theirs) = leaf.lookup(self.root, self.address, write) else {
+                if done.bytes == 0 || self.text {
+                    return Err(Errno::EFAULT);
+                }
+                break;
             };
-            let bytes = to_page_end(self.address).min(self.len.min((from.len() - done.bytes) as u64) as usize);
-            let source = from[done.bytes..done.bytes + bytes].as_ptr();
-            // SAFETY: as `copy_in`, the other way round; the page is one that ring 3 may write.
-            done.rep_extra += unsafe { copy(to, source, bytes) };
+            // SAFETY: a user page in the direct map, and the bytes do not reach past it.
+            let bytes = unsafe { self.cut(theirs, to_page_end(self.address).min(self.len as usize)) };
+            let mine = mine.cast::<u8>().wrapping_add(done.bytes);
+            let (to, from) = if write { (theirs, mine) } else { (mine, theirs) };
+            // SAFETY: 1. `theirs` is a user page in the direct map that ring 3 may use so, and `bytes` does not reach past
+            // it; 2. the caller vouches for `mine`; 3. core memory and user pages never overlap.
+            done.rep_extra += unsafe { copy(to, from, bytes) };
             done.bytes += bytes;
             self.advance(bytes);
         }
@@ -208,7 +170,7 @@ pub fn copy_between(
         return Ok(Copied::default());
     }
     let (mut left, mut rep_extra) = (all, 0);
-    let mut source = read.lookup(from.root, from.address, false).ok_or(Side::From)?;
+    let mut source = read.lookup(from.root, from.address, false).ok_or(Side::From)?.cast_const();
     let mut target = written.lookup(to.root, to.address, true).ok_or(Side::To)?;
     let (mut readable, mut writable) = (read.entry(from.address), written.entry(to.address));
     loop {
@@ -242,25 +204,17 @@ pub fn copy_between(
 /// # Safety
 /// `from` is readable and `to` is writable for `bytes` bytes.
 #[inline(always)]
-pub unsafe fn copy(to: *mut u8, from: *const u8, bytes: usize) -> u64 {
-    let (words, rest) = (bytes / 8, bytes % 8);
-    if cfg!(miri) {
-        // SAFETY: as below. Miri knows no assembly.
-        unsafe { core::ptr::copy(from, to, bytes) };
-        return if words == 0 { rest as u64 } else { (words + rest) as u64 };
+pub unsafe fn copy(mut to: *mut u8, mut from: *const u8, bytes: usize) -> u64 {
+    if bytes >= 8 || cfg!(miri) {
+        // SAFETY: the caller's promise.
+        return unsafe { copy_on(&mut to, &mut from, bytes) };
     }
-    // SAFETY: the caller vouches for both ranges; `rep movs` moves exactly words * 8 + rest bytes.
+    // SAFETY: the caller vouches for both ranges; `rep movsb` moves exactly `bytes` bytes.
     unsafe {
-        if words == 0 {
-            core::arch::asm!("rep movsb", inout("rcx") rest => _, inout("rdi") to => _, inout("rsi") from => _,
-                options(nostack, preserves_flags));
-            return rest as u64;
-        }
-        core::arch::asm!("rep movsq", "mov rcx, {rest}", "rep movsb", rest = in(reg) rest,
-            inout("rcx") words => _, inout("rdi") to => _, inout("rsi") from => _,
+        core::arch::asm!("rep movsb", inout("rcx") bytes => _, inout("rdi") to => _, inout("rsi") from => _,
             options(nostack, preserves_flags));
     }
-    (words + rest) as u64
+    bytes as u64
 }
 
 /// As [`copy`], and leaves `to` and `from` behind what was copied.
@@ -268,15 +222,15 @@ pub unsafe fn copy(to: *mut u8, from: *const u8, bytes: usize) -> u64 {
 /// # Safety
 /// As [`copy`].
 #[inline(always)]
-unsafe fn copy_on(to: &mut *mut u8, from: &mut *mut u8, bytes: usize) -> u64 {
+unsafe fn copy_on(to: &mut *mut u8, from: &mut *const u8, bytes: usize) -> u64 {
     let (words, rest) = (bytes / 8, bytes % 8);
     if cfg!(miri) {
-        // SAFETY: the caller's promise.
-        unsafe { copy(*to, *from, bytes) };
+        // SAFETY: the caller's promise. Miri knows no assembly.
+        unsafe { core::ptr::copy(*from, *to, bytes) };
         (*to, *from) = (to.wrapping_add(bytes), from.wrapping_add(bytes));
         return (words + rest) as u64;
     }
-    // SAFETY: as `copy`.
+    // SAFETY: the caller vouches for both ranges; `rep movs` moves exactly words * 8 + rest bytes.
     unsafe {
         core::arch::asm!("rep movsq", "mov ecx, {rest:e}", "rep movsb", rest = in(reg) rest,
             inout("rcx") words => _, inout("rdi") *to, inout("rsi") *from,
@@ -344,11 +298,11 @@ mod tests {
         let root = space(&mut frames);
         let end = 2 * PAGE as u64;
         assert_eq!(claim(root, end - 3, u64::MAX).copy_out(&[1; 9]).unwrap().bytes, 3, "then comes read-only");
-        assert_eq!(claim(root, end, 8).copy_out(&[1; 8]), Err(Fault));
-        assert_eq!(claim(root, 3 * PAGE as u64, 8).copy_in(&mut [0; 8], &mut Default::default()), Err(Fault));
+        assert_eq!(claim(root, end, 8).copy_out(&[1; 8]), Err(Errno::EFAULT));
+        assert_eq!(claim(root, 3 * PAGE as u64, 8).copy_in(&mut [0; 8], &mut Default::default()), Err(Errno::EFAULT));
         assert_eq!(
             claim(root, u64::MAX, u64::MAX).copy_in(&mut [0; 8], &mut Default::default()).map(|copied| copied.bytes),
-            Err(Fault)
+            Err(Errno::EFAULT)
         );
     }
 
@@ -361,8 +315,6 @@ mod tests {
             let copied = text.copy_in(&mut [1; 8000], &mut Default::default()).map(|copied| copied.bytes as u64);
             let between = copy_whole(text, claim(other, 5, 8000), 8000);
             assert_eq!(between.ok().map(|copied| copied.bytes as u64), copied.ok());
-            let at_once = text.copy_in_at_once(&mut [1; 8000], &mut Default::default());
-            assert_eq!(at_once.map(|copied| copied.bytes as u64), copied);
             copied
         };
         for (from, nul) in [(0, 0), (1, 7), (3, 8), (5, 63), (4000, 4095), (4000, 4096), (4000, 4103), (8180, 8191)] {
@@ -374,13 +326,13 @@ mod tests {
         }
         let text = |offset, len| Claim { text: true, ..claim(root, offset, len) };
         assert_eq!(bytes_of(text(3 * PAGE as u64 - 4, 4)), Ok(1), "a page of zeros that may only be read");
-        assert_eq!(bytes_of(text(3 * PAGE as u64, 4)), Err(Fault));
+        assert_eq!(bytes_of(text(3 * PAGE as u64, 4)), Err(Errno::EFAULT));
         claim(root, 0, 3 * PAGE as u64).copy_out(&[0xff; 2 * PAGE]).unwrap();
         let read_only = claim(root, 2 * PAGE as u64, 1);
-        let page = paging::lookup(root.table(), read_only.address, false).unwrap();
+        let page = paging::Leaf::default().lookup(root, read_only.address, false).unwrap();
         // SAFETY: a page of the test's own.
         unsafe { page.write_bytes(0xff, PAGE) };
-        assert_eq!(bytes_of(text(3 * PAGE as u64 - 4, 9)), Err(Fault), "memory ends before a NUL is found");
+        assert_eq!(bytes_of(text(3 * PAGE as u64 - 4, 9)), Err(Errno::EFAULT), "memory ends before a NUL is found");
         assert_eq!(bytes_of(text(0, 0)), Ok(0));
     }
 

@@ -21,7 +21,7 @@ use parley_seam::{Cx, Outcome, RowSink, RowType, Service};
 
 use crate::Seat;
 use crate::places::{Ops, endpoint, find, place, serve, tenant};
-use crate::rows::{LEFT, Rows};
+use crate::rows::{LEFT, Rows, anywhere};
 
 /// The functions of any service.
 pub fn ops<S: Service>() -> &'static Ops {
@@ -143,7 +143,7 @@ fn in_full<S: Service, R: RowType>(core: &mut Core, number: u8, service: &mut S,
 /// Serves a row with all that a service can ask for.
 #[inline(always)]
 fn with_seat<S: Service, R: RowType>(core: &mut Core, number: u8, service: &mut S, badge: u64) -> i64 {
-    let packed = const { Packed::new(&R::ROW).anywhere() };
+    let packed = const { anywhere(Packed::new(&R::ROW)) };
     let thread = core.threads.peek(core.current);
     let (token, words) = (thread.token, thread.frame.words(first::<R>()));
     let mut seat = Seat { core, number, unwritten: Some((packed, badge)) };
@@ -161,7 +161,7 @@ fn with_seat<S: Service, R: RowType>(core: &mut Core, number: u8, service: &mut 
 /// Serves a row that may open something, with room for it.
 #[inline(always)]
 fn opening<S: Service, R: RowType>(core: &mut Core, number: u8, service: &mut S, badge: u64) -> i64 {
-    let packed = const { Packed::new(&R::ROW).anywhere() };
+    let packed = const { anywhere(Packed::new(&R::ROW)) };
     let endpoint = endpoint(number);
     let room = match core.make_room(endpoint) {
         Ok(room) => room,

@@ -159,6 +159,10 @@ impl Residents for Linked {
         (self.0)(core, given);
     }
 
+    fn name(&self, number: u8) -> &'static str {
+        NAMES[number as usize]
+    }
+
     fn endpoint(&self, number: u8) -> Option<Ref<Endpoint>> {
         find(number).map(|tenant| tenant.endpoint)
     }

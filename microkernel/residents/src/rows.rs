@@ -3,7 +3,7 @@
 use parley_abi::Errno;
 use parley_abi::row::{Op, Row};
 use parley_core::Core;
-use parley_core::object::table::Packed;
+use parley_core::object::table::{Packed, SEND_BIT, SEND_TO_BIT};
 
 use crate::entry::{no_message, not_linked};
 
@@ -53,19 +53,42 @@ const fn function_of(label: u32) -> Option<usize> {
     if interface < FUNCTIONS / 16 && row < 16 { Some(interface * 16 + row) } else { None }
 }
 
+/// First bit of the number of a row's function, in its first word.
+const FUNCTION: u32 = 24;
+
+/// The row without a slot and a function: what the rows of a service have in common, whoever calls them.
+pub const fn anywhere(row: Packed) -> Packed {
+    Packed { head: row.head & !(0xff << FUNCTION | 0xffff), ..row }
+}
+
+/// Whether the slot of the connection is in rdi.
+pub const fn is_sent_to(row: Packed) -> bool {
+    row.head & 1 << SEND_TO_BIT != 0
+}
+
+/// Whether it is a message that opens nothing.
+fn is_plain(row: Packed) -> bool {
+    row.head & (1 << SEND_TO_BIT | 1 << SEND_BIT) != 0
+}
+
+/// Whether it is a message, from its own slot if it opens something.
+fn is_message(row: Packed) -> bool {
+    is_plain(row) || (row.op() == Op::Send && row.opens())
+}
+
 impl Rows {
     /// A service with no function for any row: requests are written down.
     pub const fn new(service: *mut (), number: u8) -> Rows {
         let mut functions = [not_linked as RowFunction; FUNCTIONS];
         functions[NO_MESSAGE] = no_message;
         functions[CLOSE] = close;
-        Rows { service, number, functions, rows: [Packed::of_label(0); FUNCTIONS] }
+        Rows { service, number, functions, rows: [Packed { head: 0, leases: 0 }; FUNCTIONS] }
     }
 
     /// Adds a function, for rows that say the same as this one, in whatever slot their connection is.
     pub fn add(&mut self, row: &Row, function: RowFunction) {
-        let packed = Packed::new(row).anywhere();
-        let place = function_of(row.label).filter(|&place| place != 0 && place < CLOSE && packed.is_message());
+        let packed = anywhere(Packed::new(row));
+        let place = function_of(row.label).filter(|&place| place != 0 && place < CLOSE && is_message(packed));
         if let Some(place) = place {
             (self.functions[place], self.rows[place]) = (function, packed);
         }
@@ -73,7 +96,7 @@ impl Rows {
 
     /// Whether the function at that place is for rows like this one.
     fn has(&self, place: usize, row: Packed) -> bool {
-        self.rows[place] == row.anywhere()
+        self.rows[place] == anywhere(row)
     }
 }
 
@@ -81,11 +104,12 @@ impl Rows {
 pub fn with_its_function<'a>(row: Packed, mut services: impl Iterator<Item = &'a Rows>) -> Packed {
     let other_way = match row.op() {
         Op::Drop => CLOSE,
-        _ if row.is_plain() => 0,
+        _ if is_plain(row) => 0,
         _ => NO_MESSAGE,
     };
-    let own = function_of(row.label()).filter(|&at| row.is_message() && services.any(|rows| rows.has(at, row)));
-    row.with_function(own.unwrap_or(other_way) as u8)
+    let own = function_of(row.label()).filter(|&at| is_message(row) && services.any(|rows| rows.has(at, row)));
+    let function = own.unwrap_or(other_way) as u64;
+    Packed { head: row.head & !(0xff << FUNCTION) | function << FUNCTION, ..row }
 }
 
 /// `close` of the current thread.
@@ -99,4 +123,21 @@ unsafe extern "sysv64" fn close(core: &mut Core, _: &Rows, _: u64) -> i64 {
     }
     core.thread().frame.rax = result as u64;
     LEFT
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_differ_by_what_they_say_alone() {
+        let row = Row { op: Op::Send, slot: 0xfed, label: 0x305, ..Row::NONE };
+        let elsewhere = Packed::new(&Row { slot: 7, ..row });
+        let with_function = Packed { head: elsewhere.head | 0xff << FUNCTION, ..elsewhere };
+        assert_eq!(anywhere(Packed::new(&row)), anywhere(with_function));
+        assert_ne!(anywhere(Packed::new(&row)), anywhere(Packed::new(&Row { label: 0x306, ..row })));
+        let opening = Packed::new(&Row { opens: 1, ..row });
+        assert_eq!((is_plain(elsewhere), is_plain(opening), is_message(opening)), (true, false, true));
+        assert_eq!(is_sent_to(Packed::new(&Row { op: Op::SendTo, ..row })), true);
+    }
 }

@@ -15,6 +15,7 @@ use parley_core::uaccess::Claim;
 use parley_seam::Host;
 
 use crate::places::{ask, endpoint, place};
+use crate::rows::is_sent_to;
 
 /// What a service is asked from, while it runs.
 pub struct Seat<'a> {
@@ -37,7 +38,7 @@ impl Seat<'_> {
     #[inline(never)]
     fn write_down(&mut self, row: Packed, badge: u64) {
         place(self.number).busy.store(true, Relaxed);
-        let (to, first) = (endpoint(self.number), row.is_sent_to() as u8);
+        let (to, first) = (endpoint(self.number), is_sent_to(row) as u8);
         let caller = self.core.note_request(to, badge, How::in_registers(Kind::Posix, first), row);
         self.core.threads[caller].state = State::Awaiting;
     }
@@ -47,7 +48,7 @@ impl Seat<'_> {
     fn lease(&mut self, token: Token, number: u8, write: bool) -> Result<Claim, Errno> {
         let thread = self.core.threads.peek(self.core.current);
         match self.unwritten {
-            Some((row, _)) if thread.token == token => lent(thread, row, row.is_sent_to() as u8, number as u64, write),
+            Some((row, _)) if thread.token == token => lent(thread, row, is_sent_to(row) as u8, number as u64, write),
             _ => {
                 let caller = self.caller(token)?;
                 self.core.lease(caller, number as u64, write)
@@ -69,14 +70,14 @@ impl Host for Seat<'_> {
 
     fn copy_in(&mut self, token: Token, lease: u8, offset: u64, into: &mut [u8]) -> Result<usize, Errno> {
         let part = self.lease(token, lease, false)?.part(offset, into.len() as u64);
-        let copied = part.copy_in_at_once(into, &mut self.core.leaves[1]).map_err(|_| Errno::EFAULT)?;
+        let copied = part.copy_in(into, &mut self.core.leaves[1])?;
         self.core.count_copy(copied);
         Ok(copied.bytes)
     }
 
     fn copy_out(&mut self, token: Token, lease: u8, offset: u64, from: &[u8]) -> Result<usize, Errno> {
         let part = self.lease(token, lease, true)?.part(offset, from.len() as u64);
-        let copied = part.copy_out(from).map_err(|_| Errno::EFAULT)?;
+        let copied = part.copy_out(from)?;
         self.core.count_copy(copied);
         Ok(copied.bytes)
     }

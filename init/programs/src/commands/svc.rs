@@ -3,7 +3,7 @@
 use alloc::vec;
 
 use parley_abi::Errno;
-use parley_abi::call::state as thread_state;
+use parley_abi::call::State;
 use parley_abi::exception;
 use parley_abi::info::{ServiceInfo, reason, topic, verb};
 use parley_posix::{self as posix, eprintln, print, println};
@@ -129,8 +129,8 @@ fn load(info: &ServiceInfo) {
     let (mut queued, mut served, mut nanoseconds) = (0, 0, 0);
     for thread in threads::all().flatten() {
         let waits = thread.waits_for == info.endpoint;
-        queued += u32::from(waits && thread.state == thread_state::CALLING);
-        served += u32::from(waits && thread.state == thread_state::AWAITING_REPLY);
+        queued += u32::from(waits && thread.state == State::Calling as u32);
+        served += u32::from(waits && thread.state == State::Awaiting as u32);
         nanoseconds += if thread.space == info.space { thread.cpu_time } else { 0 };
     }
     println!("   queue: {queued} waiting, {served} in progress");

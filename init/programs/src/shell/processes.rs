@@ -4,7 +4,7 @@
 
 use alloc::vec::Vec;
 use parley_abi::Errno;
-use parley_abi::call::{ThreadInfo, state};
+use parley_abi::call::{STATE_NAMES, ThreadInfo};
 use parley_abi::info::ProcessInfo;
 use parley_posix::{self as posix, println};
 
@@ -56,7 +56,7 @@ fn row(process: Option<&ProcessInfo>, thread: &ThreadInfo) {
         Some(process) => posix::print!("{:>5} {:>6} ", process.pid, process.parent),
         None => posix::print!("{:>5} {:>6} ", "-", "-"),
     }
-    let state = state::NAMES.get(thread.state as usize).unwrap_or(&"unknown");
+    let state = STATE_NAMES.get(thread.state as usize).unwrap_or(&"unknown");
     let milliseconds = thread.cpu_time / 1_000_000;
     posix::print!("{:>6} {state:<9} {:>4} {:>6} {milliseconds:>7} ", thread.thread, thread.priority, thread.pages);
     match thread.waits_for {

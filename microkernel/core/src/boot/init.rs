@@ -4,7 +4,7 @@ use elf::ElfBytes;
 use elf::endian::LittleEndian;
 use elf::segment::ProgramHeader;
 use parley_abi::boot::{CMDLINE_MAX, INFO_AT, Info, MAGIC};
-use parley_abi::slot::{self, service};
+use parley_abi::slot;
 use parley_abi::{PAGE, Rights, USER_END, USER_START, kind, prot};
 
 use super::{Facts, ROOT_QUOTA, need};
@@ -129,5 +129,5 @@ fn give_handles(core: &mut Core, space: Ref<Space>, facts: &Facts) {
 
 /// The services in ring 0.
 fn residents() -> impl Iterator<Item = (u8, Ref<Endpoint>)> {
-    (0..service::COUNT as u8).filter_map(|number| Some((number, IMAGE.residents.endpoint(number)?)))
+    (0..(slot::FREE - slot::SERVICE) as u8).filter_map(|number| Some((number, IMAGE.residents.endpoint(number)?)))
 }

@@ -59,16 +59,8 @@ impl Core {
     /// The first buffer that may be written: where reply data goes.
     #[inline(always)]
     pub fn writable_lease(&self, caller: Ref<Thread>) -> Result<Claim, Errno> {
-        let thread = self.threads.peek(caller);
-        let row = thread.request.row;
-        let number = !row.is_written(0) as u64;
-        if thread.request.how.kind == Kind::Fault || !row.is_written(number) {
-            return Err(Errno::EACCES);
-        }
-        let (shape, word, size) = row.lease(number);
-        let at = thread.request.how.first as usize + word;
-        let len = if shape == Shape::Write { thread.frame.args[at + 1] } else { size };
-        Ok(Claim::new(thread.root, thread.frame.args[at], len))
+        let number = !self.threads.peek(caller).request.row.is_written(0) as u64;
+        self.lease(caller, number, true)
     }
 
     /// The system calls `copy_in` and `copy_out`.

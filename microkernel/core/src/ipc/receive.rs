@@ -4,7 +4,7 @@ use parley_abi::{Errno, Flags, POLL, Rights, Token, event, kind};
 
 use crate::kernel::Core;
 use crate::mem::Ref;
-use crate::object::{Endpoint, Event, OPEN, State, Thread};
+use crate::object::{Endpoint, Event, State, Thread};
 use crate::sched::SUPERVISOR;
 use crate::syscall::Done;
 
@@ -22,16 +22,12 @@ impl Core {
         let (slot, words) = (thread.frame.args[0], thread.frame.words(1));
         let (token, deadline) = (Token(thread.frame.r13), thread.frame.r14);
         let endpoint: Ref<Endpoint> = self.object(slot, kind::ENDPOINT, Rights::RECEIVE)?;
-        let door = match self.endpoints.get(endpoint) {
-            Some(endpoint) if !endpoint.is_dying() => endpoint.door,
-            _ => return Err(Errno::ESTALE),
-        };
+        if self.endpoints.get(endpoint).is_none_or(Endpoint::is_dying) {
+            return Err(Errno::ESTALE);
+        }
         let mut resumed = None;
-        let same_turn = door == OPEN && deadline == 0 && !flags.contains(Flags::NO_RECEIVE) && self.goes_on_with(token);
         if token != Token::NONE {
-            if !same_turn {
-                self.account(); // whose turn it is may be another question afterwards
-            }
+            self.account(); // whose turn it is may be another question afterwards
             match self.reply(endpoint, token, flags, label, words) {
                 Ok(caller) => resumed = caller,
                 Err(Errno::ESTALE) if !flags.contains(Flags::NO_RECEIVE) => {}
@@ -44,27 +40,14 @@ impl Core {
             }
             return Ok(Done::Value(0));
         }
-        self.receive(endpoint, deadline, resumed, same_turn);
+        self.receive(endpoint, deadline, resumed);
         Ok(Done::Registers)
-    }
-
-    /// The current thread serves the request `token` in the turn of its caller, who can go on in it, as on the
-    /// [short cuts](crate::arch::shortcut): time and timer need no look.
-    fn goes_on_with(&self, token: Token) -> bool {
-        let server = self.threads.peek(self.current);
-        token != Token::NONE
-            && token == server.serving
-            && !self.ready.above(server.priority)
-            && self.threads.at_place(token.thread()).is_some_and(|caller| {
-                let caller = self.threads.peek(caller);
-                caller.priority == server.priority && caller.deadline_at == 0
-            })
     }
 
     /// Gives the current thread its next event, or lets it wait for one. `resumed` has been answered and
     /// goes on: at once, if the server waits and nobody is more urgent.
     #[inline(always)]
-    fn receive(&mut self, at: Ref<Endpoint>, deadline: u64, resumed: Option<Ref<Thread>>, same_turn: bool) {
+    fn receive(&mut self, at: Ref<Endpoint>, deadline: u64, resumed: Option<Ref<Thread>>) {
         let server = self.current;
         let has_event = self.take_pending(at, server);
         if has_event || deadline == POLL {
@@ -79,9 +62,7 @@ impl Core {
             match resumed {
                 Some(caller) if !self.ready.above(self.threads[caller].priority) => {
                     self.switch_to(caller);
-                    if !same_turn {
-                        self.update_timer(); // its equals, if there are any, get their turn
-                    }
+                    self.update_timer(); // its equals, if there are any, get their turn
                     return;
                 }
                 Some(caller) => self.wake(caller),

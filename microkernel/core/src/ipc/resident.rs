@@ -15,6 +15,11 @@ pub trait Residents: Sync {
     /// Places and starts them, lowest first. Called at boot.
     fn place(&self, _: &mut Core, _: Given) {}
 
+    /// The name of one that has a place, for a dump.
+    fn name(&self, _: u8) -> &'static str {
+        "nobody"
+    }
+
     /// Where requests to this service arrive, if it has a place.
     fn endpoint(&self, _: u8) -> Option<Ref<Endpoint>> {
         None

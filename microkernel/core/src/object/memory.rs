@@ -248,8 +248,7 @@ impl Core {
         let copied = match write {
             true => user.copy_in(&mut page[from..], &mut self.leaves[0]),
             false => user.copy_out(&page[from..]),
-        };
-        let copied = copied.map_err(|_| Errno::EFAULT)?;
+        }?;
         self.count_copy(copied);
         Ok(copied.bytes as u64)
     }

@@ -14,7 +14,7 @@ pub mod table;
 pub mod thread;
 
 pub use connection::{CLOSING, Connection};
-pub use endpoint::{BUSY, Binding, CROWDED, Endpoint, Event, OPEN, RESIDENT};
+pub use endpoint::{BUSY, Binding, CROWDED, Endpoint, Event, RESIDENT};
 pub use handle::{Handle, Handles, NOTHING, PER_PAGE, RESERVED};
 pub use irq::Irq;
 pub use memory::Memory;

@@ -20,19 +20,17 @@ use crate::{Core, IMAGE};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(C)]
 pub struct Packed {
-    head: u64,
+    /// As above.
+    pub head: u64,
     /// What the entry code reads: the low half is that of the first buffer, and of that the low byte the [`Shape`] and the
     /// next one the word.
-    pub(crate) leases: u64,
+    pub leases: u64,
 }
 
 /// Bit of the first word of a row that opens nothing and has its slot in rdi.
 pub const SEND_TO_BIT: u32 = 22;
 /// Bit of the first word of a row that opens nothing and has a slot of its own.
 pub const SEND_BIT: u32 = 23;
-/// First bit of the number of a row's function.
-const FUNCTION: u32 = 24;
-
 impl Packed {
     /// Packs a row. One whose slot is in rdi has none of its own.
     pub const fn new(row: &Row) -> Packed {
@@ -45,37 +43,6 @@ impl Packed {
         let head = slot | (row.op as u64) << 16 | (row.opens as u64) << 20 | plain | (row.label as u64) << 32;
         let [a, b] = row.leases;
         Packed { head, leases: lease_word(a) | lease_word(b) << 32 }
-    }
-
-    /// A row that lends nothing.
-    #[inline(always)]
-    pub const fn of_label(label: u32) -> Packed {
-        Packed { head: (label as u64) << 32, leases: 0 }
-    }
-
-    /// The same without a slot and a function: what the rows of a service have in common, whoever calls them.
-    pub const fn anywhere(self) -> Packed {
-        Packed { head: self.head & !0xff00_ffff, ..self }
-    }
-
-    /// Whether its slot is in rdi.
-    pub const fn is_sent_to(self) -> bool {
-        self.head & 1 << SEND_TO_BIT != 0
-    }
-
-    /// Whether it is a message that opens nothing.
-    pub const fn is_plain(self) -> bool {
-        self.head & (1 << SEND_TO_BIT | 1 << SEND_BIT) != 0
-    }
-
-    /// Whether it is a message, from its own slot if it opens something.
-    pub const fn is_message(self) -> bool {
-        self.is_plain() || (self.head >> 16) & 0x1f == Op::Send as u64 | 1 << 4
-    }
-
-    /// The same with a function of that number.
-    pub const fn with_function(self, number: u8) -> Packed {
-        Packed { head: self.head & !(0xff << FUNCTION) | (number as u64) << FUNCTION, ..self }
     }
 
     /// What the core does for it.
@@ -207,7 +174,7 @@ impl Core {
 /// Reads and checks a row.
 fn read_row(row: Claim) -> Result<Packed, Errno> {
     let mut bytes = [0; size_of::<Row>()];
-    let copied = row.copy_in(&mut bytes, &mut Default::default()).map_err(|_| Errno::EFAULT)?;
+    let copied = row.copy_in(&mut bytes, &mut Default::default())?;
     if copied.bytes < bytes.len() {
         return Err(Errno::EFAULT);
     }
@@ -223,9 +190,8 @@ mod tests {
         let lease = |shape, word, size| LeaseRow { shape, word, size };
         let leases = [lease(Shape::Text, 0, 4096), lease(Shape::Write, 4, 0xffff)];
         let row = Row { op: Op::Send, opens: 1, slot: 0xfedc, label: 0x1234_5678, leases };
-        let packed = Packed::new(&row).with_function(0xff);
+        let packed = Packed { head: Packed::new(&row).head | 0xff << 24, ..Packed::new(&row) };
         assert_eq!((packed.op(), packed.opens(), packed.slot(), packed.label()), (row.op, true, 0xfedc, row.label));
-        assert_eq!(packed.anywhere(), Packed::new(&Row { slot: 0, ..row }));
         assert_eq!(packed.lease(0), (Shape::Text, 0, 4096));
         assert_eq!(packed.lease(1), (Shape::Write, 4, 0xffff));
         assert_eq!((Packed::default().op(), Packed::default().opens()), (Op::None, false));

@@ -1,5 +1,6 @@
 //! Threads: registers, a state, and the request that it is waiting for.
 
+pub use parley_abi::State;
 use parley_abi::{Errno, Token, USER_END, Words};
 
 use crate::arch::tlb::Root;
@@ -7,23 +8,6 @@ use crate::arch::{fpu, frame::Frame};
 use crate::kernel::Core;
 use crate::mem::{Object, Phys, Ref, Slab};
 use crate::object::{Connection, Endpoint, Packed, Quota, Space};
-
-/// What a thread is doing. The numbers are those of [`parley_abi::call::state`].
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-#[repr(u8)]
-pub enum State {
-    /// Not started, or stopped for good.
-    #[default]
-    Stopped = 0,
-    /// Running, or in a ready queue.
-    Ready = 1,
-    /// Waits on an endpoint for an event.
-    Receiving = 2,
-    /// Its request is queued on an endpoint.
-    Calling = 3,
-    /// Its request was taken and is not yet answered.
-    Awaiting = 4,
-}
 
 /// How a thread came to make a request: what its registers mean, and where the answer goes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]

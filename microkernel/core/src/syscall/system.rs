@@ -52,7 +52,7 @@ impl Core {
     pub(super) fn sys_log(&mut self, &[system, address, len, ..]: &Words) -> Result<Done, Errno> {
         self.system(system, Rights::WRITE)?;
         let mut bytes = [0; LOG_MOST];
-        let copied = self.claim(address, len).copy_in(&mut bytes, &mut self.leaves[0]).map_err(|_| Errno::EFAULT)?;
+        let copied = self.claim(address, len).copy_in(&mut bytes, &mut self.leaves[0])?;
         self.log_bytes(&bytes[..copied.bytes]);
         Ok(Done::Value(copied.bytes as i64))
     }
@@ -64,7 +64,7 @@ impl Core {
         let mut bytes = [0; LOG_MOST];
         let most = (len as usize).min(LOG_MOST);
         let count = self.log.peek(&mut bytes[..most]);
-        let copied = self.claim(address, count as u64).copy_out(&bytes[..count]).map_err(|_| Errno::EFAULT)?;
+        let copied = self.claim(address, count as u64).copy_out(&bytes[..count])?;
         self.log.forget(copied.bytes);
         Ok(Done::Value(copied.bytes as i64))
     }

@@ -2,7 +2,7 @@
 
 use alloc::sync::Arc;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use parley_abi::call::{Rights, ThreadInfo, state};
+use parley_abi::call::{Rights, State, ThreadInfo};
 use parley_abi::counters::Counters;
 use parley_abi::msg::{Flags, POLL};
 use parley_abi::{Errno, slot};
@@ -185,7 +185,7 @@ fn the_supervisor_is_not_kept_waiting() -> Verdict {
     while !done.load(Ordering::Acquire) {
         sys::reply_recv(nap, &Reply::NONE, sys::clock() + MILLISECOND / 20)?;
         let init = threads::all().flatten().find(|thread| thread.priority == 31);
-        waiting += u32::from(init.is_none_or(|init| init.state == state::READY));
+        waiting += u32::from(init.is_none_or(|init| init.state == State::Ready as u32));
         looks += 1;
     }
     client.join()?;

@@ -119,13 +119,14 @@ pub struct Leaf {
 pub const REGION: u64 = 1 << 21;
 
 impl Leaf {
-    /// As [`lookup`].
+    /// Where the byte at user address `address` lies in the direct map, if ring 3 may read it (and write it,
+    /// if `write`). The bytes up to the end of the page follow it.
     #[inline(always)]
     pub fn lookup(&mut self, root: Root, address: u64, write: bool) -> Option<*mut u8> {
         if self.root != root || self.region != address / REGION {
             self.walk(root, address)?;
         }
-        in_table(Phys(self.entries - DIRECT), address, write)
+        in_entry(table(Phys(self.entries - DIRECT))[index(address, 1)], address, write)
     }
 
     /// Where the entry of `address`, which was looked up last, lies.
@@ -163,21 +164,6 @@ pub fn unmap(root: Phys, address: u64) -> Option<Phys> {
         return None;
     }
     Some(Phys(core::mem::take(entry) & ADDRESS))
-}
-
-/// Where the byte at user address `address` lies in the direct map, if ring 3 may read it (and write it,
-/// if `write`). The bytes up to the end of the page follow it.
-#[inline(always)]
-pub fn lookup(root: Phys, address: u64, write: bool) -> Option<*mut u8> {
-    if address >= USER_END {
-        return None;
-    }
-    in_table(last_table(root, address)?, address, write)
-}
-
-#[inline(always)]
-fn in_table(last: Phys, address: u64, write: bool) -> Option<*mut u8> {
-    in_entry(table(last)[index(address, 1)], address, write)
 }
 
 #[inline(always)]
@@ -327,14 +313,17 @@ mod tests {
         let page = frames.take_zeroed().unwrap();
         let flags = user_flags(prot::READ);
         map(root, 0x40_0000, page, flags, &mut || frames.take_zeroed()).unwrap();
-        assert_eq!(lookup(root, 0x40_0123, false), Some(Phys(page.0 + 0x123).pointer()));
-        assert_eq!(lookup(root, 0x40_0123, true), None, "it is read-only");
-        assert_eq!(lookup(root, 0x40_1000, false), None);
-        assert_eq!(lookup(root, u64::MAX, false), None);
-        assert_eq!(lookup(root, 0x8000_0000_0000, false), None);
+        assert_eq!(
+            Leaf::default().lookup(Root::untagged(root), 0x40_0123, false),
+            Some(Phys(page.0 + 0x123).pointer())
+        );
+        assert_eq!(Leaf::default().lookup(Root::untagged(root), 0x40_0123, true), None, "it is read-only");
+        assert_eq!(Leaf::default().lookup(Root::untagged(root), 0x40_1000, false), None);
+        assert_eq!(Leaf::default().lookup(Root::untagged(root), u64::MAX, false), None);
+        assert_eq!(Leaf::default().lookup(Root::untagged(root), 0x8000_0000_0000, false), None);
         assert_eq!(map(root, 0x40_0000, page, flags, &mut || None), Err(Errno::EEXIST));
         assert_eq!(unmap(root, 0x40_0000), Some(page));
-        assert_eq!(lookup(root, 0x40_0000, false), None);
+        assert_eq!(Leaf::default().lookup(Root::untagged(root), 0x40_0000, false), None);
     }
 
     #[test]
