@@ -93,10 +93,10 @@ impl Claim {
     }
 
     /// Copies `from` to user memory, as far as the shorter of the two goes. A fault after some bytes is
-    /// a short copy.
-    pub fn copy_out(self, from: &[u8]) -> Result<Copied, Errno> {
+    /// a short copy. `leaf` as in [`Claim::copy_in`].
+    pub fn copy_out(self, from: &[u8], leaf: &mut paging::Leaf) -> Result<Copied, Errno> {
         // SAFETY: the bytes of `from` are only read.
-        unsafe { self.copy_by_pages(core::ptr::from_ref(from).cast_mut(), true, &mut Default::default()) }
+        unsafe { self.copy_by_pages(core::ptr::from_ref(from).cast_mut(), true, leaf) }
     }
 
     /// Copies `mine` to user memory if `write`, and from there into `mine` if not, as far as the shorter of the two goes.
@@ -156,7 +156,7 @@ pub enum Side {
 /// Copies between two address spaces, at most `limit` bytes. A fault after some bytes is a short copy; in text, before its
 /// end is found, it is none. The leaves remember where the page tables of source and destination are: a page after the
 /// first is the next entry there.
-#[inline(never)]
+#[inline(always)]
 pub fn copy_between(
     (mut from, read): (Claim, &mut paging::Leaf),
     (to, written): (Claim, &mut paging::Leaf),
@@ -286,7 +286,7 @@ mod tests {
         let mut frames = host_frames(32);
         let root = space(&mut frames);
         let text: Vec<u8> = (0..100).collect();
-        assert_eq!(claim(root, 4050, 100).copy_out(&text).unwrap().bytes, 100);
+        assert_eq!(claim(root, 4050, 100).copy_out(&text, &mut Default::default()).unwrap().bytes, 100);
         let mut back = [0; 100];
         assert_eq!(claim(root, 4050, 100).copy_in(&mut back, &mut Default::default()).unwrap().bytes, 100);
         assert_eq!(back[..], text[..]);
@@ -297,8 +297,12 @@ mod tests {
         let mut frames = host_frames(32);
         let root = space(&mut frames);
         let end = 2 * PAGE as u64;
-        assert_eq!(claim(root, end - 3, u64::MAX).copy_out(&[1; 9]).unwrap().bytes, 3, "then comes read-only");
-        assert_eq!(claim(root, end, 8).copy_out(&[1; 8]), Err(Errno::EFAULT));
+        assert_eq!(
+            claim(root, end - 3, u64::MAX).copy_out(&[1; 9], &mut Default::default()).unwrap().bytes,
+            3,
+            "then comes read-only"
+        );
+        assert_eq!(claim(root, end, 8).copy_out(&[1; 8], &mut Default::default()), Err(Errno::EFAULT));
         assert_eq!(claim(root, 3 * PAGE as u64, 8).copy_in(&mut [0; 8], &mut Default::default()), Err(Errno::EFAULT));
         assert_eq!(
             claim(root, u64::MAX, u64::MAX).copy_in(&mut [0; 8], &mut Default::default()).map(|copied| copied.bytes),
@@ -310,7 +314,7 @@ mod tests {
     fn text_ends_at_its_nul() {
         let mut frames = host_frames(64);
         let (root, other) = (space(&mut frames), space(&mut frames));
-        claim(root, 0, 3 * PAGE as u64).copy_out(&[0xff; 2 * PAGE]).unwrap();
+        claim(root, 0, 3 * PAGE as u64).copy_out(&[0xff; 2 * PAGE], &mut Default::default()).unwrap();
         let bytes_of = |text: Claim| {
             let copied = text.copy_in(&mut [1; 8000], &mut Default::default()).map(|copied| copied.bytes as u64);
             let between = copy_whole(text, claim(other, 5, 8000), 8000);
@@ -318,16 +322,16 @@ mod tests {
             copied
         };
         for (from, nul) in [(0, 0), (1, 7), (3, 8), (5, 63), (4000, 4095), (4000, 4096), (4000, 4103), (8180, 8191)] {
-            claim(root, nul, 1).copy_out(&[0]).unwrap();
+            claim(root, nul, 1).copy_out(&[0], &mut Default::default()).unwrap();
             let text = Claim { text: true, ..claim(root, from, 8000) };
             assert_eq!(bytes_of(text), Ok(nul - from + 1), "from {from} to {nul}");
             assert_eq!(bytes_of(text.part(0, nul - from)), Ok(nul - from), "none in what is looked at");
-            claim(root, nul, 1).copy_out(&[0x80]).unwrap();
+            claim(root, nul, 1).copy_out(&[0x80], &mut Default::default()).unwrap();
         }
         let text = |offset, len| Claim { text: true, ..claim(root, offset, len) };
         assert_eq!(bytes_of(text(3 * PAGE as u64 - 4, 4)), Ok(1), "a page of zeros that may only be read");
         assert_eq!(bytes_of(text(3 * PAGE as u64, 4)), Err(Errno::EFAULT));
-        claim(root, 0, 3 * PAGE as u64).copy_out(&[0xff; 2 * PAGE]).unwrap();
+        claim(root, 0, 3 * PAGE as u64).copy_out(&[0xff; 2 * PAGE], &mut Default::default()).unwrap();
         let read_only = claim(root, 2 * PAGE as u64, 1);
         let page = paging::Leaf::default().lookup(root, read_only.address, false).unwrap();
         // SAFETY: a page of the test's own.
@@ -340,7 +344,8 @@ mod tests {
     fn repetitions_are_counted() {
         let mut frames = host_frames(32);
         let root = space(&mut frames);
-        let extra = |len: usize| claim(root, 0, len as u64).copy_out(&vec![0; len]).unwrap().rep_extra;
+        let extra =
+            |len: usize| claim(root, 0, len as u64).copy_out(&vec![0; len], &mut Default::default()).unwrap().rep_extra;
         assert_eq!((extra(1), extra(7), extra(8), extra(4096)), (1, 7, 1, 512));
         assert_eq!(extra(4097), 513, "two copies: a page, and a byte");
     }
@@ -353,7 +358,7 @@ mod tests {
             let mut frames = host_frames(64);
             let (a, b) = (space(&mut frames), space(&mut frames));
             let bytes: Vec<u8> = (0..2 * PAGE).map(|i| (i * 7 % 251) as u8).collect();
-            claim(a, 0, bytes.len() as u64).copy_out(&bytes).unwrap();
+            claim(a, 0, bytes.len() as u64).copy_out(&bytes, &mut Default::default()).unwrap();
             let (readable, writable) = (3 * PAGE as u64, 2 * PAGE as u64);
             let expect = len.min(limit as u64).min(readable.saturating_sub(from)).min(writable.saturating_sub(to));
             match copy_whole(claim(a, from, len), claim(b, to, len), limit) {

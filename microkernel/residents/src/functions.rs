@@ -231,7 +231,7 @@ fn copy_to_current(core: &mut Core, address: u64, len: u64, from: &[u8]) -> i64 
 
 #[inline(never)]
 fn copy_by_pages(core: &mut Core, to: Claim, from: &[u8]) -> i64 {
-    let Ok(copied) = to.copy_out(from) else { return Errno::EFAULT.negated() };
+    let Ok(copied) = to.copy_out(from, &mut core.leaves[1]) else { return Errno::EFAULT.negated() };
     core.count_copy(copied);
     copied.bytes as i64
 }
@@ -305,7 +305,7 @@ fn give_data(core: &mut Core, caller: Ref<Thread>, bytes: &[u8]) -> i64 {
         Ok(to) => to,
         Err(errno) => return errno.negated(),
     };
-    let Ok(copied) = to.copy_out(bytes) else { return Errno::EFAULT.negated() };
+    let Ok(copied) = to.copy_out(bytes, &mut core.leaves[1]) else { return Errno::EFAULT.negated() };
     core.count_copy(copied);
     copied.bytes as i64
 }

@@ -138,6 +138,6 @@ mod tests {
         assert_ne!(anywhere(Packed::new(&row)), anywhere(Packed::new(&Row { label: 0x306, ..row })));
         let opening = Packed::new(&Row { opens: 1, ..row });
         assert_eq!((is_plain(elsewhere), is_plain(opening), is_message(opening)), (true, false, true));
-        assert_eq!(is_sent_to(Packed::new(&Row { op: Op::SendTo, ..row })), true);
+        assert!(is_sent_to(Packed::new(&Row { op: Op::SendTo, ..row })));
     }
 }

@@ -77,7 +77,7 @@ impl Host for Seat<'_> {
 
     fn copy_out(&mut self, token: Token, lease: u8, offset: u64, from: &[u8]) -> Result<usize, Errno> {
         let part = self.lease(token, lease, true)?.part(offset, from.len() as u64);
-        let copied = part.copy_out(from)?;
+        let copied = part.copy_out(from, &mut self.core.leaves[1])?;
         self.core.count_copy(copied);
         Ok(copied.bytes)
     }

@@ -247,7 +247,7 @@ impl Core {
         let page: &mut [u8] = unsafe { core::slice::from_raw_parts_mut(frame.pointer(), PAGE) };
         let copied = match write {
             true => user.copy_in(&mut page[from..], &mut self.leaves[0]),
-            false => user.copy_out(&page[from..]),
+            false => user.copy_out(&page[from..], &mut self.leaves[0]),
         }?;
         self.count_copy(copied);
         Ok(copied.bytes as u64)

@@ -150,7 +150,7 @@ impl Core {
     /// Writes a whole structure to the caller. EFAULT.
     fn give(&mut self, address: u64, bytes: &[u8]) -> Result<Done, Errno> {
         let to: Claim = self.claim(address, bytes.len() as u64);
-        match to.copy_out(bytes) {
+        match to.copy_out(bytes, &mut self.leaves[0]) {
             Ok(copied) if copied.bytes == bytes.len() => Ok(Done::Value(0)),
             _ => Err(Errno::EFAULT),
         }

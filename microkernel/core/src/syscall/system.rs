@@ -64,7 +64,7 @@ impl Core {
         let mut bytes = [0; LOG_MOST];
         let most = (len as usize).min(LOG_MOST);
         let count = self.log.peek(&mut bytes[..most]);
-        let copied = self.claim(address, count as u64).copy_out(&bytes[..count])?;
+        let copied = self.claim(address, count as u64).copy_out(&bytes[..count], &mut self.leaves[0])?;
         self.log.forget(copied.bytes);
         Ok(Done::Value(copied.bytes as i64))
     }
