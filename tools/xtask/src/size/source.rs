@@ -91,14 +91,17 @@ fn is_explained(lines: &[&str], at: usize) -> bool {
     false
 }
 
-/// The name of the module if the item at `#[cfg(test)]` is one in another file, and the line behind it.
+/// The name of the module if the item at `#[cfg(test)]` is one in another file, and the line behind it. An item ends with a
+/// closing bracket as far left as it began, or if it opens none, with its first semicolon.
 fn test_item(lines: &[&str], at: usize) -> (Option<String>, usize) {
     let indentation = &lines[at][..lines[at].len() - lines[at].trim_start().len()];
-    let closing = format!("{indentation}}}");
-    for (index, line) in lines.iter().enumerate().skip(at + 1) {
-        let item = line.trim();
-        if *line == closing || (line.starts_with(indentation) && item.ends_with(';') && index == at + 1) {
-            let module = item.strip_prefix("mod ").and_then(|rest| rest.strip_suffix(';'));
+    let closings = ["}", "};", ")", ");", "];"].map(|bracket| format!("{indentation}{bracket}"));
+    let begins = (at + 1..lines.len()).find(|&index| !lines[index].trim_start().starts_with("#["));
+    let Some(begins) = begins else { return (None, lines.len()) };
+    let opens = lines[begins].ends_with(['{', '(', '[']);
+    for (index, line) in lines.iter().enumerate().skip(begins) {
+        if closings.iter().any(|closing| line == closing) || (!opens && line.ends_with(';')) {
+            let module = line.trim().strip_prefix("mod ").and_then(|rest| rest.strip_suffix(';'));
             return (module.map(str::to_owned), index + 1);
         }
     }
@@ -149,6 +152,21 @@ mod tests {
         let (counts, modules) = count(text);
         assert_eq!((counts.lines, counts.functions), (3, 1));
         assert_eq!(modules, ["tests"]);
+    }
+
+    #[test]
+    fn what_follows_a_test_item_counts() {
+        for item in [
+            "static A: &str = \"\";",
+            "static A: S = S {\n    a: 1,\n};",
+            "static A: S =\n    S { a: 1 };",
+            "#[allow(dead_code)]\nuse a::{\n    b,\n};",
+            "const A: [u8; 2] = [\n    1,\n    2,\n];",
+            "fn f(\n    a: u8,\n) -> u8 {\n    a\n}",
+        ] {
+            let (counts, _) = count(&format!("#[cfg(test)]\n{item}\nstruct S;\nstruct T;\n"));
+            assert_eq!(counts.lines, 2, "{item}");
+        }
     }
 
     #[test]
