@@ -156,7 +156,7 @@ pub enum Side {
 /// Copies between two address spaces, at most `limit` bytes. A fault after some bytes is a short copy; in text, before its
 /// end is found, it is none. The leaves remember where the page tables of source and destination are: a page after the
 /// first is the next entry there.
-#[inline(always)]
+#[inline(never)]
 pub fn copy_between(
     (mut from, read): (Claim, &mut paging::Leaf),
     (to, written): (Claim, &mut paging::Leaf),

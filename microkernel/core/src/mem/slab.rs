@@ -137,20 +137,20 @@ impl<T: Object> Slab<T> {
 
     /// Puts `value` into a free slot. `None`: out of memory.
     pub fn insert(&mut self, frames: &mut Frames, value: T) -> Option<Ref<T>> {
-        self.insert_after(frames, |_| value)
+        self.insert_with(frames, |slot| *slot = value)
     }
 
-    /// Puts what `make` makes of the slot's last object into a free slot. `None`: out of memory.
-    pub fn insert_after(&mut self, frames: &mut Frames, make: impl FnOnce(&T) -> T) -> Option<Ref<T>> {
+    /// Has `make` make an object of what was last in a free slot, where that lies. `None`: out of memory.
+    pub fn insert_with(&mut self, frames: &mut Frames, make: impl FnOnce(&mut T)) -> Option<Ref<T>> {
         if self.free == 0 {
             self.grow(frames)?;
         }
         // SAFETY: `free` leads to slots that were written; `self` is borrowed exclusively.
         let slot = unsafe { &mut *self.slot(Ref::new(self.free, 0)) };
         let me = slot.me;
-        (slot.value, slot.links) = (make(&slot.value), Links::default());
-        let next = core::mem::replace(&mut slot.next_free, LIVE);
-        self.free = next;
+        make(&mut slot.value);
+        slot.links = Links::default();
+        self.free = core::mem::replace(&mut slot.next_free, LIVE);
         self.live += 1;
         Some(me)
     }

@@ -43,7 +43,7 @@ impl Core {
         let rows = self.rows_behind(endpoint);
         let connection = Connection { endpoint, badge, rows, quota, ..Connection::default() };
         let cost = Slab::<Connection>::COST;
-        self.quotas.pay_for(quota, cost, &mut self.connections, &mut self.frames, |_| connection)
+        self.quotas.pay_for(quota, cost, &mut self.connections, &mut self.frames, |slot| *slot = connection)
     }
 
     /// What resident services say of an endpoint's binding.

@@ -201,7 +201,7 @@ impl Core {
         };
         let endpoint = Endpoint { quota, binding, door, ..Endpoint::default() };
         let cost = Slab::<Endpoint>::COST;
-        self.quotas.pay_for(quota, cost, &mut self.endpoints, &mut self.frames, |_| endpoint)
+        self.quotas.pay_for(quota, cost, &mut self.endpoints, &mut self.frames, |slot| *slot = endpoint)
     }
 
     /// Something other than a thread's request is there for the endpoint's server, no more urgent than `most`.

@@ -193,7 +193,7 @@ impl Core {
         backing: Backing,
     ) -> Result<Ref<Memory>, Errno> {
         let memory = Memory { quota, pages, backing, ..Memory::default() };
-        self.quotas.pay_for(quota, cost, &mut self.memories, &mut self.frames, |_| memory)
+        self.quotas.pay_for(quota, cost, &mut self.memories, &mut self.frames, |slot| *slot = memory)
     }
 
     /// Frees an object that nothing refers to any more.

@@ -57,7 +57,7 @@ impl Slab<Quota> {
         cost: u64,
         table: &mut Slab<T>,
         frames: &mut Frames,
-        make: impl FnOnce(&T) -> T,
+        make: impl FnOnce(&mut T),
     ) -> Result<Ref<T>, Errno> {
         self.charge(quota, cost)?;
         if !table.has_room()
@@ -66,7 +66,7 @@ impl Slab<Quota> {
             self.refund(quota, cost);
             return Err(errno);
         }
-        table.insert_after(frames, make).ok_or(Errno::ENOMEM)
+        table.insert_with(frames, make).ok_or(Errno::ENOMEM)
     }
 
     /// Has the root pay for a slot more in a table that has no room. Tables never shrink, so this is never refunded: what the

@@ -156,7 +156,7 @@ impl Core {
         let space = &mut self.spaces[wish.space];
         let region = Region { pages: 0, progress: Progress::Complete, ..*wish };
         let cost = Slab::<Region>::COST;
-        let at = self.quotas.pay_for(space.quota, cost, &mut self.regions, &mut self.frames, |_| region)?;
+        let at = self.quotas.pay_for(space.quota, cost, &mut self.regions, &mut self.frames, |slot| *slot = region)?;
         space.regions.push_front(&mut self.regions, at);
         self.memories[wish.memory].regions += 1;
         Ok(at)

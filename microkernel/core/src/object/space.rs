@@ -90,7 +90,7 @@ impl Core {
         let table = self.frames.take_zeroed().ok_or(Errno::ENOMEM)?;
         paging::new_root(self.kernel_root, table);
         let space = Space { quota, ..Space::default() };
-        let made = self.quotas.pay_for(quota, COST, &mut self.spaces, &mut self.frames, |_| space);
+        let made = self.quotas.pay_for(quota, COST, &mut self.spaces, &mut self.frames, |slot| *slot = space);
         match made {
             Ok(at) => self.spaces[at].root = self.new_root(table, at.index()),
             Err(_) => self.frames.put(table),

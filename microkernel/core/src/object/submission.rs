@@ -87,7 +87,7 @@ impl Core {
 
     fn insert_submission(&mut self, quota: Ref<Quota>, new: Submission) -> Result<Ref<Submission>, Errno> {
         let cost = Slab::<Submission>::COST;
-        self.quotas.pay_for(quota, cost, &mut self.submissions, &mut self.frames, |_| new)
+        self.quotas.pay_for(quota, cost, &mut self.submissions, &mut self.frames, |slot| *slot = new)
     }
 
     fn append(&mut self, to: Ref<Endpoint>, at: Ref<Submission>) {

@@ -4,7 +4,7 @@ use parley_abi::{Errno, LeaseRow, Op, ROWS, Row, Shape};
 
 use crate::mem::{Object, Ref, Slab};
 use crate::object::Quota;
-use crate::uaccess::Claim;
+use crate::uaccess::{Claim, clear_page};
 use crate::{Core, IMAGE};
 
 /// A row of [`parley_abi::row`] in two words, as a request carries it. The entry code reads the first:
@@ -139,7 +139,11 @@ impl Core {
             return Err(Errno::EINVAL);
         }
         let cost = Slab::<Table>::COST;
-        self.quotas.pay_for(quota, cost, &mut self.tables, &mut self.frames, |_| Table { quota, ..Table::default() })
+        self.quotas.pay_for(quota, cost, &mut self.tables, &mut self.frames, |table| {
+            (table.quota, table.refs, table.filled, table.complete) = (quota, 0, 0, false);
+            clear_page(&mut table.heads);
+            clear_page(&mut table.leases);
+        })
     }
 
     /// Fills in the next rows of a table, which lie in user memory; none left means that it is complete.
@@ -164,8 +168,7 @@ impl Core {
 
     /// Frees a table; spaces that use it answer ENOSYS from now on.
     pub fn destroy_table(&mut self, at: Ref<Table>) {
-        let Some(table) = self.tables.get(at) else { return };
-        let quota = table.quota;
+        let Some(quota) = self.tables.get(at).map(|table| table.quota) else { return };
         self.tables.remove(at);
         self.quotas.refund(quota, Slab::<Table>::COST);
     }

@@ -162,20 +162,20 @@ impl Core {
         let (root, handle_pages) = (space.root, space.handles.pages_at());
         let map_base = self.map_base(new.space);
         self.deadlines.make_room(self.threads.count() + 1, &mut self.frames)?;
-        let (cost, threads) = (Slab::<Thread>::COST, &mut self.threads);
-        let at = self.quotas.pay_for(new.quota, cost, threads, &mut self.frames, |last| Thread {
+        let made = Thread {
             frame: Frame::starting(new.entry, new.stack, new.argument),
             root,
             map_base,
             handle_pages,
             priority: new.priority,
             base: new.priority,
-            token: last.token,
             cr0: fpu::locked(self.cr0),
             space: new.space,
             quota: new.quota,
             ..Thread::default()
-        })?;
+        };
+        let (cost, make) = (Slab::<Thread>::COST, |slot: &mut Thread| *slot = Thread { token: slot.token, ..made });
+        let at = self.quotas.pay_for(new.quota, cost, &mut self.threads, &mut self.frames, make)?;
         let thread = self.threads.live(at);
         thread.token = Token::new(at.place, thread.token.generation().wrapping_add(1));
         self.thread_joined(new.space);

@@ -15,11 +15,14 @@ const AT: u64 = 0x40_0000;
 /// What one last-level page table covers.
 const TABLE: u64 = 512 * PAGE as u64;
 
-/// Unmapping every second page of a long region makes a region of each page between.
+/// Unmapping every second page of long regions, two of the same memory, makes a region of each page between.
 fn splitting_is_bounded() -> Verdict {
-    let scope = Scope::of(700)?;
+    let scope = Scope::of(400)?;
     let space = scope.keep(sys::space_create(scope.quota()))?;
-    sys::map(space, scope.mem(2 * TOO_MANY)?, AT, 0, 2 * TOO_MANY, prot::READ)?;
+    let mem = scope.mem(TOO_MANY)?;
+    for at in [AT, AT + TOO_MANY * PAGE as u64] {
+        sys::map(space, mem, at, 0, TOO_MANY, prot::READ)?;
+    }
     let refused = (0..TOO_MANY).find_map(|number| {
         // SAFETY: nobody runs in that address space.
         unsafe { sys::unmap(space, AT + (2 * number + 1) * PAGE as u64, 1) }.err()

@@ -259,7 +259,7 @@ mod tests {
             (
                 "calls = [\"time\", \"char\", \"tqueue\"]",
                 "calls = [\"proc\"]",
-                line("calls"),
+                line("calls = [\"time\", \"char\", \"tqueue\"]"),
                 "calls `proc` is not above",
             ),
             ("program = \"svc/char\"", "program = \"svc/nonesuch\"", char + 1, "program: the boot archive has no"),

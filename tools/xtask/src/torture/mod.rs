@@ -68,10 +68,12 @@ impl Kind {
         }
     }
 
-    /// Whether there is anything to do: in the mono kernel no service can be killed alone, and all are resident.
+    /// Whether there is anything to do: in the mono kernel no service can be killed alone, and all are resident. Only the core
+    /// of the micro kernel, which is compiled for size, has functions of their own that allocate.
     pub fn suits(self, kernel: Kernel) -> bool {
         match self {
-            Kind::Interrupts | Kind::Allocations => true,
+            Kind::Interrupts => true,
+            Kind::Allocations => kernel == Kernel::Micro,
             Kind::Resident => kernel == Kernel::Mono,
             _ => kernel != Kernel::Mono,
         }
