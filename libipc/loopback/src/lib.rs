@@ -70,7 +70,7 @@ impl<'s, M: Memory> Loopback<'s, M> {
     }
 
     /// Where the services' log lines go.
-    pub fn set_log(&mut self, log: &'s dyn Fn(&str)) -> &mut Self {
+    pub fn set_log(&mut self, log: &'s dyn Fn(core::fmt::Arguments<'_>)) -> &mut Self {
         self.world.log = log;
         self
     }

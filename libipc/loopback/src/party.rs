@@ -20,7 +20,7 @@ pub(crate) const PROCESS: u64 = root_badge(1, 0);
 pub(crate) struct World<'s, M> {
     pub memory: M,
     pub clock: &'s dyn Fn() -> u64,
-    pub log: &'s dyn Fn(&str),
+    pub log: &'s dyn Fn(core::fmt::Arguments<'_>),
     /// When each service wants its alarm; 0: never.
     pub alarms: [u64; COUNT],
     pub requests: Requests,
@@ -164,8 +164,8 @@ impl<M: Memory> Host for Surroundings<'_, '_, M> {
         self.party.world.alarms[self.service as usize] = at;
     }
 
-    fn log(&mut self, text: &str) {
-        (self.party.world.log)(text);
+    fn log(&mut self, line: core::fmt::Arguments<'_>) {
+        (self.party.world.log)(line);
     }
 
     fn dump_threads(&mut self) {}

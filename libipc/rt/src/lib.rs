@@ -16,7 +16,7 @@ mod backtrace;
 mod clock;
 pub mod durable;
 mod heap;
-pub mod log;
+mod log;
 mod panic;
 mod serve;
 #[doc(hidden)]

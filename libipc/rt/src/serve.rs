@@ -9,6 +9,8 @@ use parley_abi::row::LEASES;
 use parley_abi::slot;
 use parley_proto::{Cx, Host, Outcome, Service, calltable};
 
+use crate::args::Args;
+use crate::log::Line;
 use crate::supervised::{self, say_ready, violation};
 use crate::sys::{self, Event, Prepared, Reply};
 
@@ -185,9 +187,10 @@ impl Host for Ring3 {
         self.alarm = at;
     }
 
-    fn log(&mut self, text: &str) {
+    fn log(&mut self, line: core::fmt::Arguments<'_>) {
+        let name = Args::of_process().map_or("server", |args| args.name());
         // Without the right to log there is nobody to tell.
-        let _ = sys::log(text);
+        let _ = sys::log(Line::new(name, line).text());
     }
 
     fn dump_threads(&mut self) {

@@ -41,8 +41,8 @@ pub trait Host {
     /// There is one alarm a service: a new one replaces the old.
     fn set_alarm(&mut self, at: u64);
 
-    /// Writes to the kernel log.
-    fn log(&mut self, text: &str);
+    /// Writes a line to the kernel log, behind the service's name.
+    fn log(&mut self, line: core::fmt::Arguments<'_>);
 
     /// For the console's driver: has the core write into the log what every thread does.
     fn dump_threads(&mut self);

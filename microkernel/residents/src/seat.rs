@@ -102,10 +102,10 @@ impl Host for Seat<'_> {
         self.core.update_timer();
     }
 
-    fn log(&mut self, text: &str) {
+    fn log(&mut self, line: core::fmt::Arguments<'_>) {
         self.open_up();
         let name = NAMES[self.number as usize];
-        self.core.log(Level::Info, format_args!("{name}: {text}"));
+        self.core.log(Level::Info, format_args!("{name}: {line}"));
     }
 
     fn dump_threads(&mut self) {

@@ -10,7 +10,6 @@ use parley_abi::Errno;
 use parley_abi::msg::Token;
 use parley_proto::{Host, file};
 use parley_rt::durable::{Checkpoint, Schema};
-use parley_rt::log::line;
 use parley_rt::state::{Reader, Writer};
 use server_drivers::{Entropy, Uart};
 
@@ -62,7 +61,7 @@ impl<U: Uart, E: Entropy> Checkpoint for Char<U, E> {
 
     fn resume(&mut self, host: &mut dyn Host) -> Result<(), Errno> {
         if self.version >= 2 {
-            line(host, format_args!("interrupts since version 2: {}", self.interrupts));
+            host.log(format_args!("interrupts since version 2: {}", self.interrupts));
         }
         self.random.stir(&host.now().to_le_bytes());
         self.console.resume(host);
@@ -105,7 +104,7 @@ mod tests {
             Err(Errno::ENOSYS)
         }
         fn set_alarm(&mut self, _: u64) {}
-        fn log(&mut self, _: &str) {}
+        fn log(&mut self, _: core::fmt::Arguments<'_>) {}
         fn dump_threads(&mut self) {}
         fn read_log(&mut self, _: &mut [u8]) -> usize {
             0

@@ -57,7 +57,7 @@ impl Host for FakeHost {
     fn set_alarm(&mut self, at: u64) {
         self.alarm = at;
     }
-    fn log(&mut self, _: &str) {}
+    fn log(&mut self, _: core::fmt::Arguments<'_>) {}
     fn dump_threads(&mut self) {
         self.dumps += 1;
     }

@@ -132,7 +132,7 @@ mod tests {
             Err(Errno::ENOSYS)
         }
         fn set_alarm(&mut self, _: u64) {}
-        fn log(&mut self, _: &str) {}
+        fn log(&mut self, _: core::fmt::Arguments<'_>) {}
         fn dump_threads(&mut self) {}
         fn read_log(&mut self, _: &mut [u8]) -> usize {
             0

@@ -16,7 +16,6 @@ use parley_abi::msg::Token;
 use parley_proto::Host;
 use parley_rt::Durable;
 use parley_rt::durable::{Lasting, Memory, ROOT, Records, Schema};
-use parley_rt::log::line;
 use server_drivers::Rtc;
 
 use crate::Time;
@@ -108,7 +107,7 @@ impl<R: Rtc, S: Source> Durable for Time<R, Lasting, S> {
             if from < 2 {
                 self.memory.set(COUNT, 0);
             }
-            line(host, format_args!("sleeps since version 2: {}", self.memory.get(COUNT)));
+            host.log(format_args!("sleeps since version 2: {}", self.memory.get(COUNT)));
         }
         let memory = &self.memory;
         for record in SLEEPERS.numbers(memory) {

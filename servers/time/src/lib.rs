@@ -144,7 +144,7 @@ impl<R: Rtc, M: Memory, S: Source> Time<R, M, S> {
         self.looks = LOOKS;
         self.look(host);
         if self.look_at != 0 {
-            host.log("time: the clock chip shows no valid date; starting in 1970, and looking again\n");
+            host.log(format_args!("the clock chip shows no valid date; starting in 1970, and looking again"));
         }
         self.set_alarm(host);
     }
@@ -158,11 +158,11 @@ impl<R: Rtc, M: Memory, S: Source> Time<R, M, S> {
                 let date = seconds.saturating_mul(clock::SECOND);
                 self.offset = date.saturating_sub(host.now());
                 if self.looks + 1 < LOOKS {
-                    host.log("time: the clock chip shows a date now\n");
+                    host.log(format_args!("the clock chip shows a date now"));
                 }
             }
             None if self.looks > 0 => self.look_at = host.now() + clock::SECOND,
-            None => host.log("time: the clock chip never showed a valid date; it is 1970\n"),
+            None => host.log(format_args!("the clock chip never showed a valid date; it is 1970")),
         }
     }
 

@@ -47,8 +47,8 @@ impl Host for FakeHost {
     fn set_alarm(&mut self, at: u64) {
         self.alarm = at;
     }
-    fn log(&mut self, text: &str) {
-        self.log.push_str(text);
+    fn log(&mut self, line: core::fmt::Arguments<'_>) {
+        self.log.push_str(&line.to_string());
     }
     fn dump_threads(&mut self) {}
     fn read_log(&mut self, _: &mut [u8]) -> usize {

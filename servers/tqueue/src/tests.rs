@@ -52,7 +52,7 @@ impl Host for Clients {
     fn set_alarm(&mut self, at: u64) {
         self.alarm = at != 0;
     }
-    fn log(&mut self, _: &str) {}
+    fn log(&mut self, _: core::fmt::Arguments<'_>) {}
     fn dump_threads(&mut self) {}
     fn read_log(&mut self, _: &mut [u8]) -> usize {
         0

@@ -3,7 +3,7 @@
 //! A ustar file of regular files and directories. Directories on the way are made as needed, so an
 //! archive may list files only. Bytes are not copied: the files refer to the archive.
 
-use core::fmt::{self, Write};
+use core::fmt;
 use parley_abi::Errno;
 use parley_proto::Host;
 use parley_rt::durable::Memory;
@@ -46,16 +46,8 @@ pub fn unpack<M: Memory>(
 /// Says what is wrong, where, and what to do.
 fn refuse(host: &mut dyn Host, offset: usize, name: &str, why: &dyn fmt::Display) -> Result<(), Errno> {
     let action = "rebuild the boot archive";
-    log(host, format_args!("vfs: boot archive broken at byte {offset}, entry `{name}`: {why}; {action}"));
+    host.log(format_args!("boot archive broken at byte {offset}, entry `{name}`: {why}; {action}"));
     Err(Errno::EINVAL)
-}
-
-/// Writes a line to the kernel log, cut at 250 bytes.
-pub fn log(host: &mut dyn Host, line: fmt::Arguments<'_>) {
-    let mut text = heapless::String::<250>::new();
-    // What does not fit is lost; what fits is still worth reading.
-    let _ = text.write_fmt(line);
-    host.log(&text);
 }
 
 /// Where in the archive the reader stumbled, in bytes.

@@ -11,7 +11,6 @@ use parley_abi::msg::Token;
 use parley_proto::Host;
 use parley_rt::Durable;
 use parley_rt::durable::{Lasting, Memory, Schema};
-use parley_rt::log::line;
 
 use crate::clock::Clock;
 use crate::{Vfs, root};
@@ -37,7 +36,7 @@ impl Durable for Vfs<Lasting> {
                 self.names.ram.memory.set(root::COUNT_MADE, 0);
             }
             let made = self.names.ram.memory.get(root::COUNT_MADE);
-            line(host, format_args!("files made since version 2: {made}"));
+            host.log(format_args!("files made since version 2: {made}"));
         }
         let memory = &self.names.ram.memory;
         let [epoch, made] = [root::EPOCH, root::MADE].map(|word| memory.get(word));

@@ -104,7 +104,7 @@ impl<M: Memory> Vfs<M> {
     /// Fills /dev, which was made at `made`.
     fn learn_devices(&mut self, host: &mut dyn Host, made: u64) {
         if let Err(errno) = self.names.dev.learn(host, made, service::CHAR) {
-            archive::log(host, format_args!("vfs: /dev is incomplete: the char service answered {errno}"));
+            host.log(format_args!("/dev is incomplete: the char service answered {errno}"));
         }
         self.look_at_driver(host, made, service::TQUEUE);
     }
@@ -114,7 +114,7 @@ impl<M: Memory> Vfs<M> {
         match self.names.dev.learn(host, made, driver) {
             // Not there, in ring 0; not there, in ring 3; gone again.
             Ok(()) | Err(Errno::ENXIO | Errno::EBADF | Errno::ESTALE) => {}
-            Err(errno) => archive::log(host, format_args!("vfs: /dev is incomplete: a driver answered {errno}")),
+            Err(errno) => host.log(format_args!("/dev is incomplete: a driver answered {errno}")),
         }
     }
 
@@ -152,16 +152,13 @@ impl<M: Memory> Service for Vfs<M> {
     /// a time service, files are dated as if the machine had been started in 1970.
     fn start(&mut self, host: &mut dyn Host) -> Result<(), Errno> {
         if let Err(errno) = self.clock.learn(host) {
-            archive::log(host, format_args!("vfs: files are dated 1970: the time service answered {errno}"));
+            host.log(format_args!("files are dated 1970: the time service answered {errno}"));
         }
         let now = self.clock.now(host);
         self.names.ram.format(now)?;
         archive::unpack(&mut self.names.ram, self.archive, now, host)?;
         if let Err(errno) = self.names.mount_dev(now) {
-            archive::log(
-                host,
-                format_args!("vfs: cannot mount /dev: {errno}; the boot archive has a file of that name?"),
-            );
+            host.log(format_args!("cannot mount /dev: {errno}; the boot archive has a file of that name?"));
             return Err(errno);
         }
         self.names.ram.memory.set(root::EPOCH, self.clock.epoch());

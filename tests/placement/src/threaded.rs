@@ -78,7 +78,7 @@ impl Host for ThreadHost {
         }
     }
     fn set_alarm(&mut self, _at: u64) {}
-    fn log(&mut self, _text: &str) {}
+    fn log(&mut self, _: core::fmt::Arguments<'_>) {}
     fn dump_threads(&mut self) {}
     fn read_log(&mut self, _into: &mut [u8]) -> usize {
         0

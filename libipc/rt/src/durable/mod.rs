@@ -103,8 +103,8 @@ impl Host for World {
         self.outside.set_alarm(at);
     }
 
-    fn log(&mut self, text: &str) {
-        self.outside.log(text);
+    fn log(&mut self, line: core::fmt::Arguments<'_>) {
+        self.outside.log(line);
     }
 
     fn dump_threads(&mut self) {
@@ -255,7 +255,7 @@ fn resume<S: Durable>(service: &mut S, world: &mut World, schema: Schema, from: 
     resume_requests(service);
     if from != schema.version {
         service.memory().set_version(schema);
-        crate::log::line(world, format_args!("version {} takes over a state of version {from}", schema.version));
+        world.log(format_args!("version {} takes over a state of version {from}", schema.version));
     }
     finish(service, world, Token::NONE, Answer::None);
     Ok(())

@@ -102,7 +102,7 @@ impl<U: Uart> Console<U> {
             self.log_has_grown(host);
             self.interrupt(host);
         } else {
-            host.log("char: no serial port at 0x3f8; there is no console\n");
+            host.log(format_args!("no serial port at 0x3f8; there is no console"));
         }
     }
 

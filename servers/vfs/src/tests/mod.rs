@@ -107,8 +107,8 @@ impl Host for TestHost {
         }
     }
     fn set_alarm(&mut self, _at: u64) {}
-    fn log(&mut self, text: &str) {
-        self.log.push_str(text);
+    fn log(&mut self, line: core::fmt::Arguments<'_>) {
+        self.log.push_str(&line.to_string());
     }
     fn dump_threads(&mut self) {}
     fn read_log(&mut self, _into: &mut [u8]) -> usize {

@@ -67,7 +67,7 @@ fn a_broken_archive_is_named() {
     assert!(refusal(&EMPTY[..1000]).contains("512"));
     assert!(refusal(&b"\x7fELF foreign"[..]).contains("rebuild the boot archive"));
     let cut: &'static [u8] = Box::leak(file[..1024].to_vec().into_boxed_slice());
-    assert!(refusal(cut).starts_with("vfs: boot archive broken at byte"));
+    assert!(refusal(cut).starts_with("boot archive broken at byte"));
     assert!(refusal(archive(&[file.clone(), file])).contains("byte 1536, entry `a`: file exists"));
     assert!(refusal(archive(&[entry(b"l", b'2', b"")])).contains("entry `l`"));
     assert!(refusal(archive(&[entry(b"../x", b'0', b"")])).contains("../x"));
