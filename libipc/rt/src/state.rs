@@ -1,6 +1,6 @@
 //! Writing state down, and reading it: one value after the other, in `postcard`.
 //!
-//! For [`parley_proto::Durable::export`] and `import`. Lists are written as their length and then their elements, so
+//! For state that lies in [memory that outlives a server](crate::durable). Lists are written as their length and then their elements, so
 //! that neither side needs memory that it has not asked for.
 
 use parley_abi::Errno;

@@ -1,6 +1,6 @@
 //! Where a server keeps what shall outlive its process: words, and pages of bytes.
 //!
-//! A server is written against [`Memory`] and does not see whether what it keeps lasts. In ring 3 it is [`Lasting`]:
+//! A server is written against [`Memory`] and does not see whether what it keeps lasts. In ring 3 it is [`super::Lasting`]:
 //! memory that init holds, in which each event happens as a whole or not at all. In ring 0 it is [`Volatile`]: pages
 //! of the heap and nothing else, for there a service lives as long as the kernel, and pays for no log.
 //!

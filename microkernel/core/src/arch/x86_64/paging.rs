@@ -1,7 +1,7 @@
 //! Page tables: mapping, looking up, taking apart.
 //!
 //! The core never dereferences a user address. It walks the page tables of the address space in
-//! question by hand ([`lookup`]) and copies through the direct map, so a bad pointer is a missing entry
+//! question by hand ([`Leaf::lookup`]) and copies through the direct map, so a bad pointer is a missing entry
 //! and not a fault, and it does not matter which address space is current.
 
 use x86_64::structures::paging::PageTableFlags as Flags;
