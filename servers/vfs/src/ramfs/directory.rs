@@ -2,8 +2,9 @@
 //!
 //! A directory's pages are words, in which entries follow each other: a head, and the name in as many words as it takes.
 //! An entry stays where it is, so its place is its cookie: a reader that remembers where it stopped finds its place,
-//! whatever was removed before it. What a removed entry leaves is free for another. A name is found by looking through
-//! them all, at the length and the first word of each, which for directories of a boot archive beats keeping an index.
+//! whatever was removed before it. What a removed entry leaves is free for another. A name that was not found lately
+//! ([`Recent`](super::recent::Recent)) is found by looking through them all, at the length and the first word of each, which
+//! for directories of a boot archive beats keeping an index.
 
 use parley_abi::{Errno, PAGE};
 use parley_rt::durable::{Memory, WORDS_IN_PAGE, Word};
@@ -29,6 +30,9 @@ pub struct Place {
 }
 
 impl Place {
+    /// No entry: its head is that of none.
+    pub const NONE: Place = Place { at: 0, page: 0, head: 0 };
+
     pub const fn ino(self) -> Ino {
         (self.head >> 32) as Ino
     }
@@ -120,6 +124,27 @@ impl<M: Memory> RamFs<M> {
     /// Where `name`, which has bytes, is in the directory. ENOENT. ENOTDIR: it is none.
     #[inline(always)]
     pub(super) fn find(&self, dir: Ino, name: &[u8]) -> Result<Place, Errno> {
+        let recent = self.recent.of(dir, u64::from_le_bytes(first_word(name)));
+        let (its_own, place) = recent.get();
+        if its_own == dir && self.has(place, name) {
+            return Ok(place);
+        }
+        let place = self.search(dir, name)?;
+        recent.set((dir, place));
+        Ok(place)
+    }
+
+    /// Whether the entry is still there, and has this name.
+    #[inline(always)]
+    fn has(&self, place: Place, name: &[u8]) -> bool {
+        let Some(page) = self.memory.page(place.at / WORDS_IN_PAGE) else { return false };
+        let words = page.as_chunks().0;
+        words.get(place.at % WORDS_IN_PAGE).is_some_and(|head| u64::from_le_bytes(*head) == place.head)
+            && place.name_in(words) == name
+    }
+
+    #[inline(never)]
+    fn search(&self, dir: Ino, name: &[u8]) -> Result<Place, Errno> {
         let inode = self.memory.record::<WORDS>(dir as usize).ok_or(Errno::ENOENT)?;
         if kind(u64::from_le_bytes(inode[HEAD])) != inode::DIRECTORY {
             return Err(Errno::ENOTDIR);

@@ -8,6 +8,7 @@ mod content;
 mod directory;
 mod inode;
 mod map;
+mod recent;
 
 use parley_abi::Errno;
 use parley_rt::durable::{MARK, Memory, Records};
@@ -16,6 +17,7 @@ use crate::fs::{Attr, Entry, FileSystem, Ino, Kind, Times};
 use crate::root;
 pub use content::{MAX_FILE, clip};
 use inode::{ACCESSED, CHANGED, COUNTS, HEAD, IMAGE, MODIFIED, PARENT, SIZE, WORDS, WRITTEN, head, kind, links, word};
+use recent::Recent;
 
 /// Most inodes. What is beyond is ENOSPC.
 const MAX_INODES: usize = 1 << 20;
@@ -29,13 +31,14 @@ pub struct RamFs<M> {
     /// Where everything is.
     pub memory: M,
     archive: &'static [u8],
+    recent: Recent,
 }
 
 impl<M: Memory> RamFs<M> {
     /// The file system in this memory: [`RamFs::format`] comes before everything else if the memory is new. Files may
     /// refer to bytes of `archive`.
     pub const fn new(memory: M, archive: &'static [u8]) -> RamFs<M> {
-        RamFs { memory, archive }
+        RamFs { memory, archive, recent: Recent::new() }
     }
 
     /// Makes an empty root directory, at the time `now`. ENOSPC.
@@ -173,6 +176,9 @@ impl<M: Memory> RamFs<M> {
             return;
         }
         let give = if kind(head) == inode::FILE { M::give_bytes } else { M::give_words };
+        if kind(head) == inode::DIRECTORY {
+            self.recent.forget();
+        }
         map::cut(&mut self.memory, at, 0, give);
         self.memory.set(at + HEAD, inode::FREE);
         INODES.give(&mut self.memory, ino as usize);

@@ -124,6 +124,27 @@ fn directories_come_and_go() {
     assert_eq!(c.unlink(b"/f/"), Err(Errno::ENOTDIR));
 }
 
+/// A directory's page, its number and the number of a file in it are all used again, so that the entry looks as it did.
+#[test]
+fn a_name_of_a_directory_that_is_gone_is_not_found_again() {
+    let mut c = Client::new(&EMPTY);
+    let create = |c: &mut Client, path: &[u8]| {
+        let file = c.open(path, CREATE).unwrap();
+        c.close(file);
+        c.stat(path).unwrap().ino
+    };
+    c.mkdir(b"/gone").unwrap();
+    let (directory, file) = (c.stat(b"/gone").unwrap().ino, create(&mut c, b"/gone/x"));
+    c.unlink(b"/gone/x").unwrap();
+    c.rmdir(b"/gone").unwrap();
+    c.mkdir(b"/same").unwrap();
+    create(&mut c, b"/between");
+    c.mkdir(b"/other").unwrap();
+    c.unlink(b"/between").unwrap();
+    assert_eq!((c.stat(b"/same").unwrap().ino, create(&mut c, b"/other/x")), (directory, file));
+    assert_eq!(c.stat(b"/same/x"), Err(Errno::ENOENT));
+}
+
 #[test]
 fn an_open_file_and_an_open_directory_outlive_their_names() {
     let mut c = client();
