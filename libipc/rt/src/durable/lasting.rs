@@ -147,26 +147,9 @@ impl Lasting {
         self.words.get(at).map_or(0, |word| u64::from_le_bytes(*word))
     }
 
-    /// The place where a word of the memory changes.
     #[inline]
     pub(super) fn store(&mut self, at: usize, value: u64) {
-        #[cfg(all(test, not(miri)))]
-        super::tests::count_a_store();
-        if let Some(word) = self.words.get_mut(at) {
-            *word = value.to_le_bytes();
-        }
-    }
-
-    /// As [`Lasting::store`], for words that follow each other: one after the other, from the first on.
-    #[inline]
-    fn store_all<const N: usize>(&mut self, at: usize, values: [u64; N]) {
-        if let Some(words) = self.words.get_mut(at..).and_then(|words| words.first_chunk_mut::<N>()) {
-            for (word, value) in words.iter_mut().zip(values) {
-                #[cfg(all(test, not(miri)))]
-                super::tests::count_a_store();
-                *word = value.to_le_bytes();
-            }
-        }
+        store(self.words, at, [value]);
     }
 
     /// Looks at what is there, and takes back what was not finished.
@@ -280,7 +263,7 @@ impl Lasting {
         let [kind, value] = answer.words();
         let mut words = [token.0, kind | (replies.list().len() as u64) << 32, value, self.sum, 0, 0, 0, 0];
         words[ANSWER_WORDS - 1] = check(next, &words);
-        self.store_all(ANSWERS + odd * ANSWER_WORDS, words);
+        store(self.words, ANSWERS + odd * ANSWER_WORDS, words);
         compiler_fence(Ordering::SeqCst);
         self.progress = next;
         self.store(PROGRESS, next);
@@ -370,6 +353,18 @@ impl Lasting {
     }
 }
 
+/// Changes words of the memory that follow each other, one after the other, from the first on. The one place that does.
+#[inline]
+fn store<const N: usize>(words: &mut [Word], at: usize, values: [u64; N]) {
+    if let Some(words) = words.get_mut(at..).and_then(|words| words.first_chunk_mut::<N>()) {
+        for (word, value) in words.iter_mut().zip(values) {
+            #[cfg(all(test, not(miri)))]
+            super::tests::count_a_store();
+            *word = value.to_le_bytes();
+        }
+    }
+}
+
 /// Where in an answer the checksum of the state is.
 const SUM: usize = 3;
 
@@ -410,14 +405,16 @@ impl Memory for Lasting {
         if self.undo.start >= self.undo.end {
             self.log_is_full();
         }
-        let old = self.load(at);
-        self.store_all(self.undo.start, [at as u64, old]);
+        let (entry, progress) = (self.undo.start, self.progress + 1);
+        // Taken out once: after a fence it would be read again.
+        let words = &mut *self.words;
+        let Some(old) = words.get(at).map(|old| u64::from_le_bytes(*old)) else { return };
+        store(words, entry, [at as u64, old]);
         compiler_fence(Ordering::SeqCst);
-        self.undo.start += 2;
-        self.progress += 1;
-        self.store(PROGRESS, self.progress);
+        store(words, PROGRESS, [progress]);
         compiler_fence(Ordering::SeqCst);
-        self.store(at, value);
+        store(words, at, [value]);
+        (self.undo.start, self.progress) = (entry + 2, progress);
         self.sum = self.sum.wrapping_add(weigh(at, (value & !MARK).wrapping_sub(old & !MARK)));
     }
 
