@@ -1,4 +1,5 @@
-//! The core's half of the contract: numbers and layouts that ring 0 itself has to know. No logic.
+//! The core's half of the contract: numbers and layouts that ring 0 itself has to know. No logic, but for how both
+//! search [`text`].
 //!
 //! [`call`] lists the core's own system calls, [`msg`] how a message lies in the registers, [`row`] what the
 //! core makes of a POSIX number. Servers and programs see this through `parley-abi`, which adds what the core
@@ -14,6 +15,7 @@ pub mod msg;
 mod plain;
 pub mod row;
 pub mod slot;
+pub mod text;
 pub mod trace;
 
 pub use call::{Rights, STATE_NAMES, State, kind, prot};

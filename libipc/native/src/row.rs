@@ -45,7 +45,9 @@ pub enum Shape {
     ReadFixed = 3,
     /// Word `word` is the address of `size` bytes that the server may write.
     WriteFixed = 4,
-    /// Word `word` is the address of a string that ends with NUL within `size` bytes.
+    /// Word `word` is the address of a string that ends with NUL within `size` bytes. If that is word 0, the core lays a
+    /// string of less than 24 bytes into the last [`SHORT_TEXT`] words of the message, with zeros behind it. They are
+    /// zeros for a longer one.
     Text = 5,
 }
 
@@ -79,6 +81,8 @@ pub struct LeaseRow {
     pub size: u16,
 }
 
+/// Words of a message that belong to the text of word 0.
+pub const SHORT_TEXT: usize = 3;
 /// Leases a message can carry.
 pub const LEASES: usize = 2;
 

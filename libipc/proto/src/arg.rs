@@ -7,7 +7,8 @@ use core::marker::PhantomData;
 use parley_abi::Errno;
 use parley_abi::linux::Plain;
 use parley_abi::msg::{WORDS, Words};
-use parley_abi::row::Shape;
+use parley_abi::row::{SHORT_TEXT, Shape};
+use parley_abi::text;
 
 use crate::seam::Cx;
 
@@ -49,6 +50,10 @@ impl<'a> Taker<'a> {
     fn word(&mut self) -> u64 {
         self.word += 1;
         self.words.get(self.word - 1).copied().unwrap_or(0)
+    }
+    /// The words behind those of the row's parameters, where word 0 is text.
+    fn last(&self) -> [u64; SHORT_TEXT] {
+        self.words.last_chunk().copied().unwrap_or_default()
     }
     fn lease(&mut self) -> u8 {
         self.lease += 1;
@@ -118,6 +123,8 @@ pub struct Out {
 #[derive(Clone, Copy, Debug)]
 pub struct Text {
     lease: u8,
+    /// It, if it is short and the message has it; otherwise the first is 0.
+    short: [u64; SHORT_TEXT],
 }
 
 /// A structure that the server reads. The pointer may be null.
@@ -161,10 +168,29 @@ impl Out {
 }
 
 impl Text {
-    /// Copies the string into `into` and returns it without its NUL.
+    /// Writes the string into `into` and returns it without its NUL.
     ///
     /// ENAMETOOLONG: no NUL within `into`. EFAULT: not mapped. (A copy of text ends with its NUL.)
+    #[inline(always)]
     pub fn read<'b>(&self, cx: &mut Cx<'_>, into: &'b mut [u8]) -> Result<&'b [u8], Errno> {
+        if self.short[0] == 0 || into.len() < size_of_val(&self.short) {
+            return self.copy(cx, into);
+        }
+        for (to, word) in into.as_chunks_mut().0.iter_mut().zip(self.short) {
+            *to = word.to_le_bytes();
+        }
+        Ok(&into[..self.length()])
+    }
+
+    /// Bytes of a short one.
+    #[inline(always)]
+    fn length(&self) -> usize {
+        let nul = self.short.iter().zip(0..).find_map(|(&word, number)| Some(number * 8 + text::first_zero(word)?));
+        nul.unwrap_or(0)
+    }
+
+    #[inline(never)]
+    fn copy<'b>(&self, cx: &mut Cx<'_>, into: &'b mut [u8]) -> Result<&'b [u8], Errno> {
         let copied = cx.host.copy_in(cx.token, self.lease, 0, into)?;
         match into[..copied].split_last() {
             Some((0, text)) => Ok(text),
@@ -230,8 +256,9 @@ impl Arg for Text {
     const LAYOUT: Layout = Layout { shape: Shape::Text, size: parley_abi::PATH_MAX as u16, words: 1 };
     type Given<'a> = &'a core::ffi::CStr;
     fn take(from: &mut Taker<'_>) -> Self {
+        let short = if from.word == 0 { from.last() } else { Default::default() };
         from.word();
-        Text { lease: from.lease() }
+        Text { lease: from.lease(), short }
     }
     fn put(given: &core::ffi::CStr, to: &mut Putter) {
         to.word(given.as_ptr().expose_provenance() as u64);

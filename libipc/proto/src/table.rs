@@ -9,7 +9,8 @@
 //! gets EIO, for nobody knows how far it came.
 
 use parley_abi::Errno;
-use parley_abi::row::{LEASES, LeaseRow, Op, Row, Shape};
+use parley_abi::msg::WORDS;
+use parley_abi::row::{LEASES, LeaseRow, Op, Row, SHORT_TEXT, Shape};
 
 use crate::arg::Layout;
 
@@ -66,17 +67,19 @@ impl Method {
 /// Which words of the message are buffers.
 const fn leases(args: &[(&str, Layout)]) -> [LeaseRow; LEASES] {
     let mut leases = [LeaseRow { shape: Shape::None, word: 0, size: 0 }; LEASES];
-    let (mut next, mut word, mut index) = (0, 0, 0);
+    let (mut next, mut word, mut index, mut text) = (0, 0, 0, false);
     while index < args.len() {
         let layout = args[index].1;
         if !matches!(layout.shape, Shape::None) {
             leases[next] = LeaseRow { shape: layout.shape, word: word as u8, size: layout.size };
+            text = text || word == 0 && matches!(layout.shape, Shape::Text);
             next += 1;
         }
         word += layout.words;
         index += 1;
     }
-    assert!(word <= parley_abi::msg::WORDS, "a row has more words than a message");
+    assert!(word <= WORDS, "a row has more words than a message");
+    assert!(!text || word + SHORT_TEXT <= WORDS, "where word 0 is text, the last words are the core's");
     leases
 }
 

@@ -230,10 +230,9 @@ impl Core {
     }
 
     /// At the end of a handler: somebody else goes on if he is more urgent, or the current thread can't.
-    /// True if the current thread changed.
-    pub fn settle(&mut self) -> bool {
+    pub fn settle(&mut self) {
         if !self.resched {
-            return false;
+            return;
         }
         IMAGE.residents.settle(self);
         if let Some(current) = self.threads.get(self.current) {
@@ -241,25 +240,26 @@ impl Core {
             if current.state == State::Ready {
                 if !self.ready.above(priority) {
                     self.resched = false;
-                    return core::mem::take(&mut self.gives_way) && self.give_way(priority);
+                    if core::mem::take(&mut self.gives_way) && self.ready.occupied_at(priority) {
+                        self.give_way(priority);
+                    }
+                    return;
                 }
                 self.interrupt_turn(priority);
             }
         }
         self.schedule();
-        true
     }
 
     /// Switches to the first of the current thread's equals: it goes on with what is left of the turn, and the current
-    /// thread after it. False: there is none.
-    fn give_way(&mut self, priority: u8) -> bool {
-        if !self.ready.occupied_at(priority) {
-            return false;
-        }
+    /// thread after it.
+    fn give_way(&mut self, priority: u8) {
         self.account();
         let first = self.ready.pop(&mut self.threads);
         self.interrupt_turn(priority);
-        first.map(|first| self.switch_to(first)).is_some()
+        if let Some(first) = first {
+            self.switch_to(first);
+        }
     }
 
     /// Somebody more urgent goes first: the current thread keeps the rest of its turn.
@@ -274,6 +274,7 @@ impl Core {
 
     /// Lets the current thread's equals run, if there are any.
     pub fn yield_now(&mut self) {
+        self.thread().frame.rax = 0;
         let priority = self.thread().priority;
         if self.ready.occupied_at(priority) {
             self.ready.push(&mut self.threads, self.current, priority);

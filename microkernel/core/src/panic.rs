@@ -106,6 +106,11 @@ fn backtrace(mut pointer: u64) {
 
 fn halt() -> ! {
     ports::out32(DEBUG_EXIT, PANICKED);
+    stop()
+}
+
+/// Nothing runs any more.
+pub fn stop() -> ! {
     loop {
         // SAFETY: stops this processor for good, with interrupts off.
         unsafe { asm!("cli", "hlt", options(nomem, nostack)) };

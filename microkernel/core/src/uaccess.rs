@@ -7,7 +7,7 @@
 use crate::arch::paging;
 use crate::arch::tlb::Root;
 use crate::mem::ENTRIES;
-use parley_abi::{Errno, PAGE};
+use parley_abi::{Errno, PAGE, text};
 
 /// A stretch of user memory that ring 3 claims to have.
 #[derive(Clone, Copy, Debug)]
@@ -60,29 +60,16 @@ impl Claim {
         let mut rest = *self;
         while rest.len > 0 {
             let at = leaf.lookup(rest.root, rest.address, false)?;
-            // SAFETY: a user page in the direct map, and the bytes do not reach past it.
-            let bytes = unsafe { rest.cut(at, to_page_end(rest.address).min(rest.len as usize)) };
-            rest.advance(bytes);
+            // SAFETY: 1. a user page in the direct map, and the bytes do not reach past it; 2. there is one processor, and it
+            // does not leave ring 0 while the slice lives.
+            let piece = unsafe { core::slice::from_raw_parts(at, to_page_end(rest.address).min(rest.len as usize)) };
+            if let Some(nul) = text::find(piece, 0) {
+                self.len = rest.address.wrapping_sub(self.address) + nul as u64 + 1;
+                break;
+            }
+            rest.advance(piece.len());
         }
-        self.len = rest.address.wrapping_sub(self.address);
         Some(())
-    }
-
-    /// How many of the `bytes` bytes at `at`, where it begins, belong to it: a text ends after its first NUL.
-    ///
-    /// # Safety
-    /// They lie within a user page in the direct map.
-    #[inline(always)]
-    unsafe fn cut(&mut self, at: *const u8, bytes: usize) -> usize {
-        if !self.text {
-            return bytes;
-        }
-        // SAFETY: 1. the caller vouches for the bytes; 2. there is one processor, and it does not leave ring 0 while the
-        // slice lives.
-        let piece = unsafe { core::slice::from_raw_parts(at, bytes) };
-        let Some(nul) = position_of_nul(piece) else { return bytes };
-        self.len = nul as u64 + 1;
-        nul + 1
     }
 
     /// Copies from user memory into `into`, as far as the shorter of the two goes. A fault after some
@@ -106,15 +93,17 @@ impl Claim {
     unsafe fn copy_by_pages(mut self, mine: *mut [u8], write: bool, leaf: &mut paging::Leaf) -> Result<Copied, Errno> {
         let mut done = Copied::default();
         self.len = self.len.min(mine.len() as u64);
+        if self.text {
+            self.find_end(leaf).ok_or(Errno::EFAULT)?;
+        }
         while self.len > 0 {
             let Some(theirs) = leaf.lookup(self.root, self.address, write) else {
-                if done.bytes == 0 || self.text {
+                if done.bytes == 0 {
                     return Err(Errno::EFAULT);
                 }
                 break;
             };
-            // SAFETY: a user page in the direct map, and the bytes do not reach past it.
-            let bytes = unsafe { self.cut(theirs, to_page_end(self.address).min(self.len as usize)) };
+            let bytes = to_page_end(self.address).min(self.len as usize);
             let mine = mine.cast::<u8>().wrapping_add(done.bytes);
             let (to, from) = if write { (theirs, mine) } else { (mine, theirs) };
             // SAFETY: 1. `theirs` is a user page in the direct map that ring 3 may use so, and `bytes` does not reach past
@@ -127,21 +116,22 @@ impl Claim {
     }
 }
 
-/// Where the first NUL is, looked for eight bytes at a time.
-fn position_of_nul(bytes: &[u8]) -> Option<usize> {
-    const ONES: u64 = u64::from_le_bytes([0x01; 8]);
-    const HIGH: u64 = u64::from_le_bytes([0x80; 8]);
-    let (words, rest) = bytes.as_chunks::<8>();
-    for (number, word) in words.iter().enumerate() {
-        let word = u64::from_le_bytes(*word);
-        // The lowest high bit that is set is that of the first byte that is 0 (what lies above it may be wrong).
-        let zeros = word.wrapping_sub(ONES) & !word & HIGH;
-        if zeros != 0 {
-            return Some(number * 8 + zeros.trailing_zeros() as usize / 8);
+/// The text at `address`, with zeros behind it, if it and its NUL fit. Zeros: they do not, or are not all in one page
+/// that is there. `leaf` as in [`Claim::copy_in`].
+#[inline(always)]
+pub fn short_text<const WORDS: usize>(root: Root, address: u64, leaf: &mut paging::Leaf) -> [u64; WORDS] {
+    let mut text = [0; WORDS];
+    let page = if to_page_end(address) < size_of_val(&text) { None } else { leaf.lookup(root, address, false) };
+    let Some(at) = page else { return text };
+    for (number, word) in text.iter_mut().enumerate() {
+        // SAFETY: a user page in the direct map, and so many words do not reach past it.
+        *word = unsafe { at.cast::<u64>().wrapping_add(number).read_unaligned() };
+        if let Some(nul) = text::first_zero(*word) {
+            *word &= (1 << (8 * nul)) - 1;
+            return text;
         }
     }
-    let nul = rest.iter().position(|&byte| byte == 0)?;
-    Some(words.len() * 8 + nul)
+    [0; WORDS]
 }
 
 /// Which of two claims a copy between them failed on.
@@ -338,6 +328,31 @@ mod tests {
         unsafe { page.write_bytes(0xff, PAGE) };
         assert_eq!(bytes_of(text(3 * PAGE as u64 - 4, 9)), Err(Errno::EFAULT), "memory ends before a NUL is found");
         assert_eq!(bytes_of(text(0, 0)), Ok(0));
+    }
+
+    #[test]
+    fn short_text_is_whole_or_zeros() {
+        let mut frames = host_frames(32);
+        let root = space(&mut frames);
+        let lay = |address: u64| short_text::<3>(root, address, &mut Default::default());
+        claim(root, 0, 3 * PAGE as u64).copy_out(&[0xff; 2 * PAGE], &mut Default::default()).unwrap();
+        for length in 0..30 {
+            for start in [0, 3, PAGE as u64 - 24, PAGE as u64 - 23, 2 * PAGE as u64 - 24] {
+                let text: Vec<u8> = (0..length).map(|number| number as u8 | 0x80).chain([0]).collect();
+                claim(root, start, 64).copy_out(&text, &mut Default::default()).unwrap();
+                let mut expect = [0; 24];
+                let fits = length < 24 && to_page_end(BASE + start) >= 24 && start + 24 <= 2 * PAGE as u64;
+                if fits {
+                    expect[..length].copy_from_slice(&text[..length]);
+                }
+                let laid = lay(BASE + start).map(u64::to_le_bytes);
+                assert_eq!(laid.as_flattened(), expect, "{length} bytes at {start}");
+                claim(root, start, 64).copy_out(&[0xff; 40], &mut Default::default()).unwrap();
+            }
+        }
+        for nowhere in [0, BASE - 24, BASE + 3 * PAGE as u64, u64::MAX, u64::MAX - 30, 1 << 63] {
+            assert_eq!(lay(nowhere), [0; 3], "{nowhere:#x}");
+        }
     }
 
     #[test]

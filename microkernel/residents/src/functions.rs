@@ -104,9 +104,12 @@ fn request<S: Service>(core: &mut Core, number: u8, caller: Ref<Thread>) -> Sent
     occupied::<S, _>(core, number, |service, core| {
         let thread = core.threads.live(caller);
         thread.state = State::Awaiting;
-        let (label, badge, token) = (thread.request.row.label(), thread.request.badge, thread.token);
-        let words = thread.words();
-        let outcome = service.request(&mut Cx { host: &mut seat(core, number), token, badge }, label, &words);
+        let (row, badge, token, root) = (thread.request.row, thread.request.badge, thread.token, thread.root);
+        let mut words = thread.words();
+        if row.begins_with_text() {
+            core.lay_text(root, &mut words);
+        }
+        let outcome = service.request(&mut Cx { host: &mut seat(core, number), token, badge }, row.label(), &words);
         conclude(core, number, caller, outcome)
     })
 }
@@ -144,8 +147,7 @@ fn in_full<S: Service, R: RowType>(core: &mut Core, number: u8, service: &mut S,
 #[inline(always)]
 fn with_seat<S: Service, R: RowType>(core: &mut Core, number: u8, service: &mut S, badge: u64) -> i64 {
     let packed = const { anywhere(Packed::new(&R::ROW)) };
-    let thread = core.threads.peek(core.current);
-    let (token, words) = (thread.token, thread.frame.words(first::<R>()));
+    let (token, words) = message::<R>(core);
     let mut seat = Seat { core, number, unwritten: Some((packed, badge)) };
     let outcome = service.request(&mut Cx { host: &mut seat, token, badge }, R::ROW.label, &words);
     match (seat.unwritten, outcome) {
@@ -168,8 +170,7 @@ fn opening<S: Service, R: RowType>(core: &mut Core, number: u8, service: &mut S,
         Err(errno) => return errno.negated(),
     };
     let (caller, space) = (core.current, core.current_space());
-    let thread = core.threads.peek(caller);
-    let (token, words) = (thread.token, thread.frame.words(first::<R>()));
+    let (token, words) = message::<R>(core);
     let mut seat = Seat { core, number, unwritten: Some((packed, badge)) };
     let outcome = service.request(&mut Cx { host: &mut seat, token, badge }, R::ROW.label, &words);
     match (seat.unwritten, outcome) {
@@ -186,6 +187,17 @@ fn opening<S: Service, R: RowType>(core: &mut Core, number: u8, service: &mut S,
             finish(core, number, outcome)
         }
     }
+}
+
+/// The current thread's message.
+#[inline(always)]
+fn message<R: RowType>(core: &mut Core) -> (Token, Words) {
+    let thread = core.threads.peek(core.current);
+    let (token, mut words) = (thread.token, thread.frame.words(first::<R>()));
+    if const { Packed::new(&R::ROW).begins_with_text() } {
+        core.lay_text(core.root, &mut words);
+    }
+    (token, words)
 }
 
 /// First register that is a word.

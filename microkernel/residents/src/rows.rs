@@ -66,14 +66,14 @@ pub const fn is_sent_to(row: Packed) -> bool {
     row.head & 1 << SEND_TO_BIT != 0
 }
 
-/// Whether it is a message that opens nothing.
+/// Whether it is a message that opens nothing and does not begin with text.
 fn is_plain(row: Packed) -> bool {
     row.head & (1 << SEND_TO_BIT | 1 << SEND_BIT) != 0
 }
 
-/// Whether it is a message, from its own slot if it opens something.
+/// Whether it is a message, from its own slot if it is not plain.
 fn is_message(row: Packed) -> bool {
-    is_plain(row) || (row.op() == Op::Send && row.opens())
+    is_plain(row) || (row.op() == Op::Send && (row.opens() || row.begins_with_text()))
 }
 
 impl Rows {

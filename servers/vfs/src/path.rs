@@ -1,5 +1,7 @@
 //! A path, taken apart.
 
+use parley_abi::text;
+
 /// Longest component, in bytes (Linux `NAME_MAX`).
 pub const NAME_MAX: usize = 255;
 
@@ -27,27 +29,10 @@ impl<'p> Iterator for Components<'p> {
         if self.rest.is_empty() {
             return None;
         }
-        let (name, rest) = self.rest.split_at(to_slash(self.rest));
+        let (name, rest) = self.rest.split_at(text::find(self.rest, b'/').unwrap_or(self.rest.len()));
         self.rest = rest;
         Some(name)
     }
-}
-
-/// Bytes before the first slash, looked for eight at a time.
-#[inline]
-fn to_slash(path: &[u8]) -> usize {
-    const ONES: u64 = u64::from_le_bytes([0x01; 8]);
-    const HIGH: u64 = u64::from_le_bytes([0x80; 8]);
-    let (words, rest) = path.as_chunks::<8>();
-    for (number, word) in words.iter().enumerate() {
-        // A slash is a byte that is 0 here. The lowest high bit is that of the first such byte; what lies above may be wrong.
-        let differs = u64::from_le_bytes(*word) ^ u64::from_le_bytes([b'/'; 8]);
-        let slashes = differs.wrapping_sub(ONES) & !differs & HIGH;
-        if slashes != 0 {
-            return number * 8 + slashes.trailing_zeros() as usize / 8;
-        }
-    }
-    path.len() - rest.len() + rest.iter().position(|&byte| byte == b'/').unwrap_or(rest.len())
 }
 
 #[cfg(test)]

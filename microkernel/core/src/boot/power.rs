@@ -1,12 +1,10 @@
 //! Switching the machine off, or on again.
 
-use core::arch::asm;
-
 use parley_abi::Errno;
 
 use crate::arch::ports::{in16, out8, out16, out32};
 use crate::kernel::Core;
-use crate::panic::{DEBUG_EXIT, ORDERLY};
+use crate::panic::{DEBUG_EXIT, ORDERLY, stop};
 use crate::syscall::Done;
 
 /// What the firmware says about power.
@@ -72,14 +70,6 @@ impl Core {
         }
         out8(PCI_RESET, FULL_RESET);
         stop()
-    }
-}
-
-/// The machine is going down; nothing runs any more.
-fn stop() -> ! {
-    loop {
-        // SAFETY: stops this processor with interrupts off.
-        unsafe { asm!("cli", "hlt", options(nomem, nostack)) };
     }
 }
 

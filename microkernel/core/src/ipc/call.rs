@@ -1,11 +1,13 @@
 //! The sending half: from a request to whoever serves it.
 
-use parley_abi::{Errno, POLL, Rights, event, kind};
+use parley_abi::{Errno, POLL, Rights, Words, event, kind};
 
+use crate::arch::tlb::Root;
 use crate::ipc::LONGEST_CHAIN;
 use crate::mem::Ref;
 use crate::object::{Binding, Connection, Endpoint, Handle, How, Kind, Packed, RESERVED, State, Thread};
 use crate::sched::SUPERVISOR;
+use crate::uaccess::short_text;
 use crate::{Core, IMAGE};
 
 /// What became of a request.
@@ -74,7 +76,7 @@ impl Core {
         let receiver = self.endpoints.live(endpoint).take_receiver(&mut self.threads);
         match receiver {
             Some(receiver) => {
-                self.deliver_request(endpoint, caller, receiver);
+                self.deliver(endpoint, caller, receiver);
                 self.wait_until(caller, deadline);
                 self.switch_to(receiver);
             }
@@ -100,9 +102,7 @@ impl Core {
             return Err(errno);
         }
         self.wait_in_queue(endpoint, caller);
-        if deadline != 0 {
-            self.deadlines.set(&mut self.threads, caller, deadline);
-        }
+        self.wait_until(caller, deadline);
         Ok(())
     }
 
@@ -172,22 +172,38 @@ impl Core {
 
     /// Puts a request into the registers of a receiver, which is in no queue any more, and lets it work in the
     /// caller's turn: at the caller's priority, unless it is the supervisor.
-    #[inline(always)]
+    #[inline(never)]
     pub fn deliver_request(&mut self, endpoint: Ref<Endpoint>, caller: Ref<Thread>, receiver: Ref<Thread>) {
+        self.deliver(endpoint, caller, receiver);
+    }
+
+    /// As [`Core::deliver_request`], for the one place where it counts.
+    #[inline(always)]
+    fn deliver(&mut self, endpoint: Ref<Endpoint>, caller: Ref<Thread>, receiver: Ref<Thread>) {
         let thread = self.threads.live(caller);
         thread.state = State::Awaiting;
         thread.served_by = receiver;
-        let (words, token) = (thread.words(), thread.token);
-        let (label, badge, priority) = (thread.request.row.label(), thread.request.badge, thread.priority);
+        let (mut words, token, root, row) = (thread.words(), thread.token, thread.root, thread.request.row);
+        let (badge, priority) = (thread.request.badge, thread.priority);
+        if row.begins_with_text() {
+            self.lay_text(root, &mut words);
+        }
         self.endpoints.live(endpoint).server = receiver;
         self.deadlines.clear(&mut self.threads, receiver);
         let server = self.threads.live(receiver);
-        server.frame.rax = event::REQUEST as u64 | (label as u64) << 32;
+        server.frame.rax = event::REQUEST as u64 | (row.label() as u64) << 32;
         server.frame.set_words(&words);
         server.frame.r13 = token.0;
         server.frame.r15 = badge;
         server.serving = token;
         server.priority = if server.base == SUPERVISOR { SUPERVISOR } else { priority };
+    }
+
+    /// Lays the text that word 0 of a request leads to into its last words, if it is short. Otherwise the first of them is 0,
+    /// and the server has to copy it.
+    #[inline(always)]
+    pub fn lay_text(&mut self, root: Root, words: &mut Words) {
+        [words[3], words[4], words[5]] = short_text(root, words[0], &mut self.leaves[1]);
     }
 
     /// Finds a descriptor and makes a connection to `endpoint`, on the account of the current address space: whoever
@@ -220,6 +236,7 @@ impl Core {
     }
 
     /// Slot and connection that are kept for the reply; they are the taker's now.
+    #[inline(always)]
     pub fn take_reservation(&mut self, caller: Ref<Thread>) -> Option<Room> {
         let request = &mut self.threads[caller].request;
         core::mem::take(&mut request.how.reserved).then_some((request.slot, request.connection))
@@ -236,13 +253,18 @@ impl Core {
                     self.answered_while_away(caller, result);
                 }
             }
-            Some(Binding::Threads) => match self.endpoints[endpoint].take_receiver(&mut self.threads) {
-                Some(receiver) => {
-                    self.deliver_request(endpoint, caller, receiver);
-                    self.wake(receiver);
-                }
-                None => self.wait_in_queue(endpoint, caller),
-            },
+            Some(Binding::Threads) => self.pass_on(endpoint, caller),
+        }
+    }
+
+    /// The request of `caller`, which is in no queue, goes to a thread that waits for one, or waits itself.
+    pub fn pass_on(&mut self, endpoint: Ref<Endpoint>, caller: Ref<Thread>) {
+        match self.endpoints[endpoint].take_receiver(&mut self.threads) {
+            Some(receiver) => {
+                self.deliver_request(endpoint, caller, receiver);
+                self.wake(receiver);
+            }
+            None => self.wait_in_queue(endpoint, caller),
         }
     }
 

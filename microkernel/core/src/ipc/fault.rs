@@ -57,21 +57,14 @@ impl Core {
     fn nobody_to_tell(&mut self, vector: u8, words: [u64; 6]) {
         let [_, error, rip, rsp, address, _] = words;
         let name = exception::name(vector.into());
+        let what = format_args!("{name} (error {error:#x}) at rip {rip:#x}, address {address:#x}");
         let supervisor = self.threads.get(self.init).is_some_and(|init| init.space == self.current_space());
         if supervisor {
-            panic!(
-                "init died, and nobody is left to start it or any service again: {name} (error {error:#x}) \
-                 at rip {rip:#x}, rsp {rsp:#x}, address {address:#x}"
-            );
+            panic!("init died, and nobody is left to start it or any service again: {what}, rsp {rsp:#x}");
         }
         let thread = self.current.index();
         if self.log.may_report(self.clock.now()) {
-            self.log(
-                Level::Error,
-                format_args!(
-                    "thread {thread}: {name} (error {error:#x}) at rip {rip:#x}, address {address:#x}; stopped"
-                ),
-            );
+            self.log(Level::Error, format_args!("thread {thread}: {what}; stopped"));
         }
         let stopped = self.current;
         self.thread().state = State::Stopped;

@@ -15,7 +15,8 @@ const CARRIES: Flags = Flags::DATA.union(Flags::FILL).union(Flags::OPEN);
 impl Core {
     /// `reply_recv`: answers token r13, if there is one, and receives.
     pub fn reply_recv(&mut self, flags: Flags, label: u32) -> Result<Done, Errno> {
-        if !KNOWN.contains(flags) || (flags & CARRIES).bits().count_ones() > 1 {
+        let carried = (flags & CARRIES).bits();
+        if !KNOWN.contains(flags) || carried & carried.wrapping_sub(1) != 0 {
             return Err(Errno::EINVAL);
         }
         let thread = self.thread();

@@ -43,10 +43,7 @@ impl Core {
     /// interrupted is answered EINTR instead. With 0: what is not a thread's request. ESTALE.
     pub fn sys_put_back(&mut self) -> Result<Done, Errno> {
         let [slot, token, ..] = self.thread().frame.words(0);
-        let endpoint: Ref<Endpoint> = self.object(slot, kind::ENDPOINT, Rights::RECEIVE)?;
-        if self.endpoints.get(endpoint).is_none() {
-            return Err(Errno::ESTALE);
-        }
+        let endpoint = self.endpoint(slot, Rights::RECEIVE)?;
         if token == 0 {
             self.put_news_back(endpoint);
             return Ok(Done::Value(0));
@@ -56,16 +53,8 @@ impl Core {
             self.fail_request(caller, Errno::EINTR);
             return Ok(Done::Value(0));
         }
-        match self.endpoints[endpoint].take_receiver(&mut self.threads) {
-            Some(receiver) => {
-                self.deliver_request(endpoint, caller, receiver);
-                self.wake(receiver);
-            }
-            None => {
-                self.threads[caller].served_by = Ref::NONE;
-                self.wait_in_queue(endpoint, caller);
-            }
-        }
+        self.threads[caller].served_by = Ref::NONE;
+        self.pass_on(endpoint, caller);
         Ok(Done::Value(0))
     }
 

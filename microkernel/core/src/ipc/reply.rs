@@ -44,12 +44,11 @@ impl Core {
             self.reply_data(caller, self.claim(words[1], words[2]))?
         } else if flags.contains(Flags::OPEN) {
             self.open(caller, endpoint, words[1], flags.contains(Flags::CLOSE_ON_EXEC))?
-        } else if flags.contains(Flags::FILL) {
-            if self.reply_data(caller, self.claim(words[1], words[2]))? as u64 != words[2] {
+        } else {
+            let fills = flags.contains(Flags::FILL);
+            if fills && self.reply_data(caller, self.claim(words[1], words[2]))? as u64 != words[2] {
                 return Err(Errno::EFAULT);
             }
-            words[0] as i64
-        } else {
             words[0] as i64
         };
         Ok(self.complete(caller, label, result, words))

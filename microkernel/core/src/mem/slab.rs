@@ -277,6 +277,7 @@ impl<T: Object> Slab<T> {
     }
 
     /// The live object whose slot is at `place`: what ring 3 says a reference is.
+    #[inline(always)]
     pub fn at_place(&self, place: u32) -> Option<Ref<T>> {
         self.at(Ref::<T>::new(place, 0).index()).filter(|at| at.place == place)
     }

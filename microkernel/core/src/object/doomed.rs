@@ -35,37 +35,28 @@ fn forget<T: Object>(count: &mut u32, marked: &mut List<T>, table: &mut Slab<T>,
     table.remove(at);
 }
 
+macro_rules! kinds {
+    ($($list:ident: $kind:ty, $doom:ident, $forget:ident;)*) => {
+        impl Core {$(
+            /// It has lost its last handle, and memory its last region.
+            pub fn $doom(&mut self, at: Ref<$kind>) {
+                mark(&mut self.doomed.count, &mut self.doomed.$list, &mut self.$list, at);
+            }
+            /// It is gone, marked or not.
+            pub fn $forget(&mut self, at: Ref<$kind>) {
+                forget(&mut self.doomed.count, &mut self.doomed.$list, &mut self.$list, at);
+            }
+        )*}
+    };
+}
+
+kinds! {
+    spaces: Space, doom_space, forget_space;
+    endpoints: Endpoint, doom_endpoint, forget_endpoint;
+    memories: Memory, doom_memory, forget_memory;
+}
+
 impl Core {
-    /// A space has lost its last handle.
-    pub fn doom_space(&mut self, at: Ref<Space>) {
-        mark(&mut self.doomed.count, &mut self.doomed.spaces, &mut self.spaces, at);
-    }
-
-    /// An endpoint has lost its last handle.
-    pub fn doom_endpoint(&mut self, at: Ref<Endpoint>) {
-        mark(&mut self.doomed.count, &mut self.doomed.endpoints, &mut self.endpoints, at);
-    }
-
-    /// A memory object has lost its last handle and its last region.
-    pub fn doom_memory(&mut self, at: Ref<Memory>) {
-        mark(&mut self.doomed.count, &mut self.doomed.memories, &mut self.memories, at);
-    }
-
-    /// A space is gone, marked or not.
-    pub fn forget_space(&mut self, at: Ref<Space>) {
-        forget(&mut self.doomed.count, &mut self.doomed.spaces, &mut self.spaces, at);
-    }
-
-    /// An endpoint is gone, marked or not.
-    pub fn forget_endpoint(&mut self, at: Ref<Endpoint>) {
-        forget(&mut self.doomed.count, &mut self.doomed.endpoints, &mut self.endpoints, at);
-    }
-
-    /// A memory object is gone, marked or not.
-    pub fn forget_memory(&mut self, at: Ref<Memory>) {
-        forget(&mut self.doomed.count, &mut self.doomed.memories, &mut self.memories, at);
-    }
-
     /// Takes one step with what was marked first.
     pub fn doomed_step(&mut self) {
         let Doomed { spaces, endpoints, memories, .. } = &self.doomed;

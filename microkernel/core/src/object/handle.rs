@@ -120,7 +120,7 @@ impl Handles {
     }
 
     /// Puts a handle into `slot`, whose page must be there, and returns what was in it.
-    #[inline]
+    #[inline(always)]
     pub fn put(&mut self, slot: u32, handle: Handle) -> Handle {
         let Some(place) = self.get_mut(slot) else { return Handle::default() };
         let old = core::mem::replace(place, handle);
@@ -138,6 +138,7 @@ impl Handles {
     }
 
     /// The first slot from `from` to `end` whose bit is set in what is made of the words of used ones.
+    #[inline(always)]
     fn search(&self, from: u32, end: u32, make: impl Fn(u64) -> u64) -> Option<u32> {
         let mut slot = from;
         while slot < end {
@@ -151,6 +152,7 @@ impl Handles {
     }
 
     /// The lowest free file descriptor. EMFILE.
+    #[inline(always)]
     pub fn free_descriptor(&self) -> Result<u32, Errno> {
         self.search(0, FD_END, |used| !used).ok_or(Errno::EMFILE)
     }

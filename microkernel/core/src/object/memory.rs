@@ -177,23 +177,17 @@ impl Core {
         if pages == 0 || pages > MAX_PAGES {
             return Err(Errno::EINVAL);
         }
-        self.insert_memory(quota, pages, Memory::cost(pages), Backing::None)
+        self.insert_memory(quota, pages, Backing::None)
     }
 
     /// Makes an object of memory that the boot loader filled; its frames are never freed.
     pub fn adopt_memory(&mut self, quota: Ref<Quota>, first: Phys, pages: u64) -> Result<Ref<Memory>, Errno> {
-        self.insert_memory(quota, pages, Slab::<Memory>::COST, Backing::Contiguous(first))
+        self.insert_memory(quota, pages, Backing::Contiguous(first))
     }
 
-    fn insert_memory(
-        &mut self,
-        quota: Ref<Quota>,
-        pages: u64,
-        cost: u64,
-        backing: Backing,
-    ) -> Result<Ref<Memory>, Errno> {
+    fn insert_memory(&mut self, quota: Ref<Quota>, pages: u64, backing: Backing) -> Result<Ref<Memory>, Errno> {
         let memory = Memory { quota, pages, backing, ..Memory::default() };
-        self.quotas.pay_for(quota, cost, &mut self.memories, &mut self.frames, |slot| *slot = memory)
+        self.quotas.pay_for(quota, memory.paid(), &mut self.memories, &mut self.frames, |slot| *slot = memory)
     }
 
     /// Frees an object that nothing refers to any more.

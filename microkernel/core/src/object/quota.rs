@@ -42,6 +42,7 @@ impl<T> Default for Ref<T> {
 
 impl Slab<Quota> {
     /// Takes `bytes` from a quota. ENOMEM: not that many are left. EBADF: the quota is gone, or going.
+    #[inline(always)]
     pub fn charge(&mut self, quota: Ref<Quota>, bytes: u64) -> Result<(), Errno> {
         let account = self.get_mut(quota).filter(|account| !account.dying).ok_or(Errno::EBADF)?;
         let used = account.used.checked_add(bytes).filter(|&used| used <= account.limit);
@@ -99,14 +100,8 @@ impl Slab<Quota> {
 
     /// Whether `quota` is `ancestor` or lies below it.
     pub fn is_below(&self, quota: Ref<Quota>, ancestor: Ref<Quota>) -> bool {
-        let mut at = quota;
-        while let Some(account) = self.get(at) {
-            if at == ancestor {
-                return true;
-            }
-            at = account.parent;
-        }
-        false
+        let mut line = core::iter::successors(Some(quota), |&at| self.get(at).map(|account| account.parent));
+        line.any(|at| at == ancestor)
     }
 
     /// `quota` and those above it, up to the root.

@@ -42,7 +42,7 @@ pub struct Region {
 }
 
 /// Regions an address space may have: the list is walked, and walking is bounded.
-const MAX_REGIONS: u32 = 256;
+const MAX_REGIONS: usize = 256;
 /// Pages that one step maps or unmaps, so that no step is long.
 const STEP: u64 = 8;
 /// Pages that one step maps where frames and page table are there: a few instructions each.
@@ -148,10 +148,6 @@ impl Core {
         }
     }
 
-    fn region_count(&self, space: Ref<Space>) -> u32 {
-        self.spaces[space].regions.iter(&self.regions).count() as u32
-    }
-
     fn insert_region(&mut self, wish: &Region) -> Result<Ref<Region>, Errno> {
         let space = &mut self.spaces[wish.space];
         let region = Region { pages: 0, progress: Progress::Complete, ..*wish };
@@ -221,7 +217,8 @@ impl Core {
     }
 
     fn split(&mut self, at: Ref<Region>, address: u64) -> Result<(), Errno> {
-        if self.region_count(self.regions[at].space) >= MAX_REGIONS {
+        let all = self.spaces[self.regions[at].space].regions.iter(&self.regions);
+        if all.count() >= MAX_REGIONS {
             return Err(Errno::ENOMEM);
         }
         let Region { space, memory, first, prot, .. } = self.regions[at];

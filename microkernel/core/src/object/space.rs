@@ -2,12 +2,12 @@
 
 use parley_abi::{Errno, PAGE, Rights, kind};
 
-use crate::arch::descriptors::NO_PORTS;
+use crate::arch::descriptors::{NO_PORTS, TaskState};
 use crate::arch::tlb::{self, Root};
 use crate::arch::{features, paging};
 use crate::kernel::Core;
 use crate::mem::{Cursor, List, Object, Phys, Ref, Slab};
-use crate::object::{Connection, Handle, Handles, NOTHING, Quota, RESERVED, Region, State, Table, Thread};
+use crate::object::{Connection, Endpoint, Handle, Handles, NOTHING, Quota, RESERVED, Region, State, Table, Thread};
 
 /// An address space.
 #[derive(Default)]
@@ -111,7 +111,8 @@ impl Core {
     /// The handle in `slot` of `space`. EBADF: nothing there.
     #[inline(always)]
     pub fn handle(&self, space: Ref<Space>, slot: u32) -> Result<Handle, Errno> {
-        self.spaces[space].handles.get(slot).copied().filter(|handle| handle.kind != NOTHING).ok_or(Errno::EBADF)
+        let handle = self.spaces[space].handles.get(slot).copied();
+        handle.filter(|handle| !matches!(handle.kind, NOTHING | RESERVED)).ok_or(Errno::EBADF)
     }
 
     /// The object behind `slot` of the current thread's space. EBADF, EPERM.
@@ -119,6 +120,12 @@ impl Core {
     pub fn object<T>(&self, slot: u64, kind: u8, rights: Rights) -> Result<Ref<T>, Errno> {
         let slot = u32::try_from(slot).map_err(|_| Errno::EBADF)?;
         self.spaces.peek(self.current_space()).handles.get(slot).ok_or(Errno::EBADF)?.object(kind, rights)
+    }
+
+    /// The endpoint behind `slot`. EBADF, EPERM, ESTALE.
+    pub fn endpoint(&self, slot: u64, rights: Rights) -> Result<Ref<Endpoint>, Errno> {
+        let at = self.object(slot, kind::ENDPOINT, rights)?;
+        self.endpoints.get(at).map(|_| at).ok_or(Errno::ESTALE)
     }
 
     /// Makes sure that a handle can be put into `slot`. EBADF: no such slot. ENOMEM.
@@ -160,9 +167,6 @@ impl Core {
     /// Drops the handle in `slot`. EBADF.
     pub fn drop_handle(&mut self, space: Ref<Space>, slot: u32) -> Result<(), Errno> {
         let handle = self.handle(space, slot)?;
-        if handle.kind == RESERVED {
-            return Err(Errno::EBADF);
-        }
         self.spaces[space].handles.put(slot, Handle::default());
         self.count_handle(handle, -1);
         Ok(())
@@ -249,7 +253,8 @@ impl Core {
             self.quotas.refund(quota, PAGE as u64);
         }
         if let Some(bitmap) = space.ports {
-            self.release_ports(bitmap);
+            self.cpu.tss.forbid_all(bitmap as usize);
+            self.port_bitmaps[bitmap as usize] = false;
         }
         self.frames.put(root.table());
         self.set_faults(at, Ref::NONE);
@@ -320,14 +325,8 @@ impl Core {
         Ok(())
     }
 
-    fn release_ports(&mut self, bitmap: u8) {
-        self.cpu.tss.forbid_all(bitmap as usize);
-        self.port_bitmaps[bitmap as usize] = false;
-    }
-
     /// What the TSS's map base must be while threads of `space` run.
     pub fn map_base(&self, space: Ref<Space>) -> u16 {
-        use crate::arch::descriptors::TaskState;
         self.spaces[space].ports.map_or(NO_PORTS, |bitmap| TaskState::map_base(bitmap as usize))
     }
 }

@@ -125,10 +125,8 @@ impl Core {
         label: u32,
         words: Words,
     ) -> Result<(), Errno> {
-        let at = self.submissions.at_place(token.thread() & !SUBMITTED).ok_or(Errno::ESTALE)?;
-        if at.generation != token.generation() {
-            return Err(Errno::ESTALE);
-        }
+        let at = self.submissions.at_place(token.thread() & !SUBMITTED);
+        let at = at.filter(|at| at.generation == token.generation()).ok_or(Errno::ESTALE)?;
         let news = self.submissions.get_mut(at).filter(|news| news.server == server && news.stage == Stage::Taken);
         let news = news.ok_or(Errno::ESTALE)?;
         (news.stage, news.label, news.words) = (Stage::Answered, label, words);
@@ -146,17 +144,11 @@ impl Core {
     pub fn destroy_submission(&mut self, at: Ref<Submission>) {
         let Some(news) = self.submissions.get(at) else { return };
         let (quota, holder) = (news.quota, if news.stage == Stage::Answered { news.submitter } else { news.server });
-        self.unlink_submission(holder, at);
+        if let Some(endpoint) = self.endpoints.get_mut(holder).filter(|it| it.events.contains(&self.submissions, at)) {
+            endpoint.events.remove(&mut self.submissions, at);
+        }
         self.submissions.remove(at);
         self.quotas.refund(quota, Slab::<Submission>::COST);
-    }
-
-    /// Takes a submission out of the list of `holder`, if it is in it.
-    fn unlink_submission(&mut self, holder: Ref<Endpoint>, gone: Ref<Submission>) {
-        let Some(endpoint) = self.endpoints.get_mut(holder) else { return };
-        if endpoint.events.contains(&self.submissions, gone) {
-            endpoint.events.remove(&mut self.submissions, gone);
-        }
     }
 
     /// Looks on for submissions that an endpoint under destruction is part of, and drops the next. False:

@@ -14,7 +14,7 @@ use crate::{Core, IMAGE};
 /// | 0 to 15 | slot of the connection, for [`Op::Send`] |
 /// | 16 to 19 | [`Op`] |
 /// | 20 | the reply may carry a handle |
-/// | 22, 23 | it is a plain message: its slot is in rdi, or is its own |
+/// | 22, 23 | it is a plain message, that opens nothing and does not begin with text: its slot is in rdi, or is its own |
 /// | 24 to 31 | number of its function in a linked service ([`crate::ipc::resident`]); 0: none |
 /// | 32 to 63 | label |
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -27,22 +27,24 @@ pub struct Packed {
     pub leases: u64,
 }
 
-/// Bit of the first word of a row that opens nothing and has its slot in rdi.
+/// Bit of the first word of a plain row that has its slot in rdi.
 pub const SEND_TO_BIT: u32 = 22;
-/// Bit of the first word of a row that opens nothing and has a slot of its own.
+/// Bit of the first word of a plain row that has a slot of its own.
 pub const SEND_BIT: u32 = 23;
 impl Packed {
     /// Packs a row. One whose slot is in rdi has none of its own.
     pub const fn new(row: &Row) -> Packed {
+        let [a, b] = row.leases;
+        let leases = lease_word(a) | lease_word(b) << 32;
         let plain = match (row.op, row.opens) {
+            _ if begins_with_text(leases) => 0,
             (Op::SendTo, 0) => 1 << SEND_TO_BIT,
             (Op::Send, 0) => 1 << SEND_BIT,
             _ => 0,
         };
         let slot = if matches!(row.op, Op::Send) { row.slot as u64 } else { 0 };
         let head = slot | (row.op as u64) << 16 | (row.opens as u64) << 20 | plain | (row.label as u64) << 32;
-        let [a, b] = row.leases;
-        Packed { head, leases: lease_word(a) | lease_word(b) << 32 }
+        Packed { head, leases }
     }
 
     /// What the core does for it.
@@ -55,6 +57,12 @@ impl Packed {
     #[inline(always)]
     pub fn opens(self) -> bool {
         self.head >> 20 & 1 != 0
+    }
+
+    /// Word 0 is text: what is short travels in the message ([`Core::lay_text`]).
+    #[inline(always)]
+    pub const fn begins_with_text(self) -> bool {
+        begins_with_text(self.leases)
     }
 
     /// Slot of the connection, for [`Op::Send`].
@@ -91,6 +99,10 @@ impl Packed {
 
 const fn lease_word(lease: LeaseRow) -> u64 {
     lease.shape as u64 | (lease.word as u64) << 8 | (lease.size as u64) << 16
+}
+
+const fn begins_with_text(leases: u64) -> bool {
+    leases as u16 == Shape::Text as u16
 }
 
 /// A call table.

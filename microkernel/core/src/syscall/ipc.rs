@@ -69,16 +69,17 @@ impl Core {
     }
 
     pub(super) fn sys_notify(&mut self, &[slot, bits, ..]: &Words) -> Result<Done, Errno> {
-        let endpoint: Ref<Endpoint> = match self.object(slot, kind::ENDPOINT, Rights::NOTIFY) {
+        let endpoint = match self.endpoint(slot, Rights::NOTIFY) {
             Err(Errno::EBADF) => {
                 let at: Ref<Connection> = self.object(slot, kind::CONNECTION, Rights::NOTIFY)?;
-                self.connections.get(at).ok_or(Errno::ESTALE)?.endpoint
+                self.connections
+                    .get(at)
+                    .filter(|at| self.endpoints.get(at.endpoint).is_some())
+                    .ok_or(Errno::ESTALE)?
+                    .endpoint
             }
             other => other?,
         };
-        if self.endpoints.get(endpoint).is_none() {
-            return Err(Errno::ESTALE);
-        }
         self.notify(endpoint, bits);
         Ok(Done::Value(0))
     }
@@ -105,11 +106,8 @@ impl Core {
     }
 
     pub(super) fn sys_mint(&mut self, &[slot, badge, rights, ..]: &Words) -> Result<Done, Errno> {
-        let endpoint: Ref<Endpoint> = self.object(slot, kind::ENDPOINT, Rights::MINT)?;
+        let endpoint = self.endpoint(slot, Rights::MINT)?;
         let rights = u8::try_from(rights).ok().and_then(Rights::from_bits).ok_or(Errno::EINVAL)?;
-        if self.endpoints.get(endpoint).is_none() {
-            return Err(Errno::ESTALE);
-        }
         let quota = self.spaces[self.current_space()].quota;
         let at = self.create_connection(quota, endpoint, badge)?;
         let installed = self.install_anywhere(Core::connection_handle(at, rights & (Rights::CALL | Rights::NOTIFY)));

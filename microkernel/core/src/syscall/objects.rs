@@ -5,9 +5,7 @@ use parley_abi::{Errno, PAGE, Rights, Row, USER_END, Words, kind};
 use super::{Done, number};
 use crate::kernel::Core;
 use crate::mem::Ref;
-use crate::object::{
-    Binding, Connection, Handle, Memory, NewThread, Quota, RESERVED, Region, Space, State, Table, Thread,
-};
+use crate::object::{Binding, Connection, Handle, Memory, NewThread, Quota, Region, Space, State, Table, Thread};
 
 /// Everything a creator may do with what it made.
 const ALL: Rights = Rights::all();
@@ -25,14 +23,14 @@ impl Core {
         kind: u8,
         at: Ref<T>,
         undo: impl FnOnce(&mut Core, Ref<T>),
-    ) -> Result<Done, Errno> {
+    ) -> Result<i64, Errno> {
         let mut handle = Handle::new(kind, at, ALL);
         handle.ceiling = self.thread().base;
         let installed = self.install_anywhere(handle);
         if installed.is_err() {
             undo(self, at);
         }
-        installed.map(Done::Value)
+        installed
     }
 
     fn quota(&self, slot: u64) -> Result<Ref<Quota>, Errno> {
@@ -53,7 +51,7 @@ impl Core {
     /// A handle of the caller that can be copied. EBADF.
     fn copyable(&self, slot: u64) -> Result<Handle, Errno> {
         let handle = self.handle(self.current_space(), number(slot)?)?;
-        if handle.kind == RESERVED || handle.kind == kind::IRQ { Err(Errno::EBADF) } else { Ok(handle) }
+        if handle.kind == kind::IRQ { Err(Errno::EBADF) } else { Ok(handle) }
     }
 
     pub(super) fn sys_handle_drop(&mut self, &[slot, ..]: &Words) -> Result<Done, Errno> {
@@ -83,9 +81,6 @@ impl Core {
         let (own, space) = (self.current_space(), self.space(space)?);
         let from = number(from)?;
         let handle = self.handle(own, from)?.narrowed(Core::narrow(rights)?);
-        if handle.kind == RESERVED {
-            return Err(Errno::EBADF);
-        }
         let slot = number(to)?;
         self.put_in_slot(space, slot, handle)?;
         self.spaces[own].handles.put(from, Handle::default());
@@ -94,9 +89,6 @@ impl Core {
 
     pub(super) fn sys_handle_info(&mut self, &[slot, ..]: &Words) -> Result<Done, Errno> {
         let handle = self.handle(self.current_space(), number(slot)?)?;
-        if handle.kind == RESERVED {
-            return Err(Errno::EBADF);
-        }
         let number = (handle.reference::<()>().place) as i64;
         let threads = match handle.kind {
             kind::SPACE => self.spaces.get(handle.reference()).map_or(0, |space| space.threads.min(0xffff)),
@@ -108,7 +100,7 @@ impl Core {
 
     pub(super) fn sys_quota_create(&mut self, &[parent, pages, ..]: &Words) -> Result<Done, Errno> {
         let at = self.create_quota(self.quota(parent)?, pages)?;
-        self.install_new(kind::QUOTA, at, Core::remove_quota)
+        self.install_new(kind::QUOTA, at, Core::remove_quota).map(Done::Value)
     }
 
     pub(super) fn sys_quota_destroy(&mut self, &[slot, ..]: &Words) -> Result<Done, Errno> {
@@ -132,9 +124,7 @@ impl Core {
 
     pub(super) fn sys_mem_create(&mut self, &[quota, pages, ..]: &Words) -> Result<Done, Errno> {
         let at = self.create_memory(self.quota(quota)?, pages)?;
-        self.install_new(kind::MEM, at, |core, at| {
-            core.free_memory_step(at);
-        })
+        self.install_new(kind::MEM, at, |core, at| _ = core.free_memory_step(at)).map(Done::Value)
     }
 
     /// `mem_write` and `mem_read`: a page at a time, and then again with what is left.
@@ -163,7 +153,7 @@ impl Core {
 
     pub(super) fn sys_space_create(&mut self, &[quota, ..]: &Words) -> Result<Done, Errno> {
         let at = self.create_space(self.quota(quota)?)?;
-        self.install_new(kind::SPACE, at, Core::destroy_tables_step)
+        self.install_new(kind::SPACE, at, Core::destroy_tables_step).map(Done::Value)
     }
 
     pub(super) fn sys_map(&mut self, &[space, memory, address, prot, first, pages]: &Words) -> Result<Done, Errno> {
@@ -217,10 +207,7 @@ impl Core {
         let slot = match begun {
             0 => {
                 let at = self.create_table(self.quota(quota)?, len)?;
-                let Done::Value(slot) = self.install_new(kind::TABLE, at, Core::destroy_table)? else {
-                    return Err(Errno::EINVAL);
-                };
-                slot as u64
+                self.install_new(kind::TABLE, at, Core::destroy_table)? as u64
             }
             slot => slot,
         };
@@ -250,7 +237,7 @@ impl Core {
         let ceiling = self.thread().base;
         let priority = u8::try_from(priority).ok().filter(|&priority| priority <= ceiling).ok_or(Errno::EPERM)?;
         let at = self.create_thread(NewThread { space, quota, entry, stack, argument, priority })?;
-        self.install_new(kind::THREAD, at, Core::destroy_thread)
+        self.install_new(kind::THREAD, at, Core::destroy_thread).map(Done::Value)
     }
 
     pub(super) fn sys_thread_start(&mut self, &[slot, ..]: &Words) -> Result<Done, Errno> {
@@ -293,13 +280,12 @@ impl Core {
     }
 
     pub(super) fn sys_yield(&mut self) -> Result<Done, Errno> {
-        self.thread().frame.rax = 0;
         self.yield_now();
         Ok(Done::Registers)
     }
 
     pub(super) fn sys_endpoint_create(&mut self, &[quota, ..]: &Words) -> Result<Done, Errno> {
         let at = self.create_endpoint(self.quota(quota)?, Binding::Threads)?;
-        self.install_new(kind::ENDPOINT, at, Core::remove_endpoint)
+        self.install_new(kind::ENDPOINT, at, Core::remove_endpoint).map(Done::Value)
     }
 }

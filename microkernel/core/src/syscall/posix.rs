@@ -1,5 +1,6 @@
 //! POSIX numbers: the row of the process's call table says what they mean.
 
+use parley_abi::call::FIRST;
 use parley_abi::slot::FD_END;
 use parley_abi::{Errno, Op, Rights, kind};
 
@@ -11,21 +12,20 @@ use crate::log::Level;
 use crate::object::{Connection, Handle, How, Kind, NOTHING, Packed, RESERVED};
 
 impl Core {
-    /// A system call below `call::FIRST`.
-    pub fn posix_call(&mut self, number: u16) -> Posix {
+    /// A system call below `call::FIRST`, which waits until `deadline` at most.
+    pub fn posix_call(&mut self, number: u16, deadline: u64) -> Posix {
         let table = self.spaces.peek(self.current_space()).table;
         let row = self.tables.get(table).and_then(|table| table.row(number)).unwrap_or_default();
         let result = match row.op() {
-            Op::Send => return self.send_row(row.slot(), How::in_registers(Kind::Posix, 0), row),
+            Op::Send => return self.send_row(row.slot(), 0, row, deadline),
             Op::SendTo => {
                 let slot = self.thread().frame.args[0];
-                return self.send_row(slot, How::in_registers(Kind::Posix, 1), row);
+                return self.send_row(slot, 1, row, deadline);
             }
             Op::Drop => self.close(),
             Op::Copy => self.dup(),
             Op::CopyTo => self.dup2(),
             Op::Yield => {
-                self.thread().frame.rax = 0;
                 self.yield_now();
                 return Posix::SWITCHED;
             }
@@ -41,23 +41,16 @@ impl Core {
 
     /// `row`: a POSIX call with a deadline.
     pub(super) fn sys_row(&mut self, number: u32) -> Result<Done, Errno> {
-        let table = self.tables.get(self.spaces[self.current_space()].table);
-        let row =
-            table.zip(u16::try_from(number).ok()).and_then(|(table, number)| table.row(number)).ok_or(Errno::ENOSYS)?;
-        let frame = &self.thread().frame;
-        let (slot, first, deadline) = match row.op() {
-            Op::Send => (row.slot(), 0, frame.r14),
-            Op::SendTo => (frame.args[0], 1, frame.r14),
-            _ => return Err(Errno::ENOSYS),
-        };
-        match self.send(slot, How::in_registers(Kind::Posix, first), row, deadline)? {
-            Sent::Waiting => Ok(Done::Registers),
-            Sent::Answered(result) => Ok(Done::Value(result)),
+        let deadline = self.thread().frame.r14;
+        let number = u16::try_from(number).ok().filter(|&number| number < FIRST).ok_or(Errno::ENOSYS)?;
+        match self.posix_call(number, deadline) {
+            Posix { result, switched: 0 } => Ok(Done::Value(result)),
+            _ => Ok(Done::Registers),
         }
     }
 
-    fn send_row(&mut self, slot: u64, how: How, row: Packed) -> Posix {
-        match self.send(slot, how, row, 0) {
+    fn send_row(&mut self, slot: u64, first: u8, row: Packed, deadline: u64) -> Posix {
+        match self.send(slot, How::in_registers(Kind::Posix, first), row, deadline) {
             Ok(Sent::Waiting) => {
                 self.settle();
                 Posix::SWITCHED
@@ -70,9 +63,7 @@ impl Core {
     /// The result is known, but somebody else may go first.
     fn leave_with(&mut self, result: i64) -> Posix {
         let caller = self.current;
-        if let Some(thread) = self.threads.get_mut(caller) {
-            thread.frame.rax = result as u64;
-        }
+        self.thread().frame.rax = result as u64;
         self.settle();
         if self.current == caller { Posix::of(result) } else { Posix::SWITCHED }
     }
@@ -83,14 +74,9 @@ impl Core {
         let (word, bit) = (number as usize / 64, 1 << (number % 64));
         if self.unknown_calls[word] & bit == 0 {
             self.unknown_calls[word] |= bit;
-            self.report_unknown(number);
+            self.log(Level::Info, format_args!("system call {number} is not implemented"));
         }
         Err(Errno::ENOSYS)
-    }
-
-    #[cold]
-    fn report_unknown(&mut self, number: u16) {
-        self.log(Level::Info, format_args!("system call {number} is not implemented"));
     }
 
     /// The descriptor in rdi or rsi. EBADF.

@@ -24,7 +24,7 @@ impl Core {
     pub(super) fn sys_irq_create(&mut self, &[system, line, ..]: &Words) -> Result<Done, Errno> {
         self.system(system, Rights::EXECUTE)?;
         let at = self.create_irq(line)?;
-        self.install_new(kind::IRQ, at, Core::release_irq)
+        self.install_new(kind::IRQ, at, Core::release_irq).map(Done::Value)
     }
 
     pub(super) fn sys_irq_bind(&mut self, &[irq, endpoint, bits, ..]: &Words) -> Result<Done, Errno> {

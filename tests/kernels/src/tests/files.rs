@@ -1,10 +1,10 @@
 //! Files and directories, through whatever servers this kernel has.
 
 use core::ffi::CStr;
-use parley_abi::Errno;
 use parley_abi::linux::mode::{IFCHR, IFDIR, IFMT, IFREG};
 use parley_abi::linux::open::{APPEND, CREAT, DIRECTORY, EXCL, RDONLY, TRUNC, WRONLY};
 use parley_abi::linux::seek;
+use parley_abi::{Errno, PAGE};
 use parley_posix as posix;
 use parley_programs::dirent::entries;
 
@@ -21,7 +21,8 @@ tests![
     rename_and_unlink,
     unlinked_lives_on,
     devices,
-    listing
+    listing,
+    paths_of_any_length
 ];
 
 const PATH: &CStr = c"/ktest.tmp";
@@ -34,6 +35,35 @@ fn write_and_read_back() -> Verdict {
     ensure!(read_file(PATH)? == contents, "20,000 bytes came back changed");
     let stat = posix::fstat(file.fd)?;
     ensure_eq!((stat.mode & IFMT, stat.size), (IFREG, 20_000), "type and size");
+    Ok(())
+}
+
+/// Short ones travel in the message; each lies so that it ends a page, and somewhere in it.
+fn paths_of_any_length() -> Verdict {
+    let mut pages = alloc::vec![0xffu8; 2 * PAGE];
+    let page_end = PAGE - pages.as_ptr().addr() % PAGE;
+    for length in [1, 2, 7, 8, 15, 16, 21, 22, 23, 24, 25, 40, 200] {
+        for at in [page_end - length - 1, page_end + 100, page_end - length / 2 - 1] {
+            let place = &mut pages[at..=at + length];
+            place.fill(b'n');
+            (place[0], place[length]) = (b'/', 0);
+            let path = CStr::from_bytes_with_nul(place).map_err(|_| Errno::EINVAL)?;
+            if length > 1 {
+                let _file = write_file(PATH, b"found")?;
+                posix::rename(PATH, path)?;
+                ensure!(read_file(path)? == b"found", "a path of {length} bytes at {at}");
+                posix::unlink(path)?;
+                ensure_eq!(
+                    posix::stat(path).map(drop),
+                    Err(Errno::ENOENT),
+                    "a path of {length} bytes at {at}, afterwards"
+                );
+            } else {
+                ensure_eq!(posix::stat(path)?.mode & IFMT, IFDIR, "the root at {at}");
+            }
+            pages[at..=at + length].fill(0xff);
+        }
+    }
     Ok(())
 }
 

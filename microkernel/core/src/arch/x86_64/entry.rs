@@ -392,7 +392,7 @@ impl Posix {
 /// From the entry code, and from the trace.
 #[inline(never)]
 pub extern "sysv64" fn on_posix(core: &mut Core, number: u16) -> Posix {
-    core.posix_call(number)
+    core.posix_call(number, 0)
 }
 
 /// From the entry code, and from the trace.
