@@ -13,6 +13,7 @@ use crate::kernel::{Kernel, KernelChoice};
 use crate::qemu::{Accel, AccelChoice};
 use crate::results::{self, Baseline, Bench, Header, LOOPBACK, Reference, Report, Row, Setting};
 use crate::setup::{self, Need};
+use crate::torture::record;
 use crate::workspace::Workspace;
 use crate::{parallel, progress};
 
@@ -97,7 +98,9 @@ pub fn measure(rig: &Rig, kernels: &[Kernel], setting: Setting, memory: u32, tim
     check_complete(&benches)?;
     // Theirs are instructions: beside cycles they would say nothing.
     let references = if setting.deterministic { Reference::read(&rig.workspace)? } else { Vec::new() };
-    assemble(Header::collect(&rig.workspace, setting)?, benches, references)
+    let mut report = assemble(Header::collect(&rig.workspace, setting)?, benches, references)?;
+    report.faults = record::read(&record::path(&rig.workspace))?;
+    Ok(report)
 }
 
 /// Two runs' rows; an error names the first figure that differs.
@@ -172,7 +175,7 @@ fn assemble(mut header: Header, benches: Vec<(Kernel, Bench)>, references: Vec<R
         let kept = |row: &Row| row.kernel != LOOPBACK || kernel == Kernel::Micro;
         rows.extend(bench.rows.into_iter().filter(kept));
     }
-    let mut report = Report { header, rows, references };
+    let mut report = Report { header, rows, references, faults: Vec::new() };
     let order: Vec<String> = report.operations().into_iter().map(str::to_owned).collect();
     report.rows.sort_by_key(|row| (order.iter().position(|name| *name == row.row), column(&row.kernel)));
     Ok(report)
