@@ -143,7 +143,9 @@ fn finish(options: &Options<'_>, boot: u64, measured: Result<Meter<'_>, Failure>
     meter.sort_by(|row| names().position(|name| name == row));
     match options.human {
         true => print!("{}", Table { unit: options.unit, figures: meter.figures() }),
-        false => print!("{}", Lines { unit: options.unit, boot, figures: meter.figures() }),
+        false => {
+            print!("{}", Lines { unit: options.unit, boot, figures: meter.figures(), timelines: meter.timelines() })
+        }
     }
     println!("bench: done");
     0

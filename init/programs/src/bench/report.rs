@@ -1,6 +1,7 @@
 //! What `bench` prints: a line a row for `compare`, or a table for a person.
 
 use alloc::string::String;
+use alloc::vec::Vec;
 use core::fmt::{self, Write};
 use parley_abi::counters::Counters;
 
@@ -72,6 +73,26 @@ pub struct Lines<'a> {
     pub boot: u64,
     /// The rows.
     pub figures: &'a [Figures],
+    /// What was asked for with `--samples`.
+    pub timelines: &'a [Timeline],
+}
+
+/// The requests around a disturbance, one after the other.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Timeline {
+    /// The row of which this is one more measurement.
+    pub row: &'static str,
+    /// When the client wanted to call, in ticks since the disturbance was asked for, and how long it took from then to
+    /// the answer.
+    pub requests: Vec<(i64, u64)>,
+}
+
+impl fmt::Display for Timeline {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "bench: timeline={}", self.row)?;
+        self.requests.iter().try_for_each(|(at, took)| write!(out, " {at}:{took}"))?;
+        writeln!(out)
+    }
 }
 
 impl fmt::Display for Lines<'_> {
@@ -79,6 +100,7 @@ impl fmt::Display for Lines<'_> {
         for figures in self.figures {
             line(out, self.unit, figures)?;
         }
+        self.timelines.iter().try_for_each(|timeline| timeline.fmt(out))?;
         writeln!(out, "bench: boot_instructions={}", self.boot)
     }
 }
@@ -140,12 +162,18 @@ mod tests {
 
     #[test]
     fn the_line_that_compare_reads() {
-        let lines = Lines { unit: "instructions", boot: 77, figures: &[figures()] }.to_string();
+        let lines = Lines { unit: "instructions", boot: 77, figures: &[figures()], timelines: &[] }.to_string();
         assert_eq!(
             lines,
             "bench: row=getpid placement=ring3 unit=instructions n=1000 median=180 min=170 max=900 \
              median_collapsed=165 crossings=2 space_switches=0.5 bytes_copied=0\nbench: boot_instructions=77\n"
         );
+    }
+
+    #[test]
+    fn the_line_that_plot_reads() {
+        let timeline = Timeline { row: "crash_blackout_vfs", requests: vec![(-20, 3), (0, 4)] };
+        assert_eq!(timeline.to_string(), "bench: timeline=crash_blackout_vfs -20:3 0:4\n");
     }
 
     #[test]

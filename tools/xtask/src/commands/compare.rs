@@ -84,11 +84,8 @@ pub fn measure(rig: &Rig, kernels: &[Kernel], setting: Setting, memory: u32, tim
     let step = progress::step(format!("measuring {}", names.join(", ")));
     let started = Instant::now();
     let benches = parallel::map(kernels.to_vec(), |kernel| -> Result<(Kernel, Bench)> {
-        let mut job = Job::new(rig, kernel, &[PROGRAM, "--unit", setting.unit()])?;
-        job.accel = setting.accel;
-        job.deterministic = setting.deterministic;
+        let mut job = job(rig, kernel, setting, &[])?;
         job.memory = memory;
-        job.options.push(HARDWARE.into());
         job.timeout = timeout;
         Ok((kernel, bench(rig, &job)?))
     });
@@ -122,7 +119,17 @@ pub fn same(first: &[Row], second: &[Row]) -> Result<()> {
     Ok(())
 }
 
-fn bench(rig: &Rig, job: &Job) -> Result<Bench> {
+/// A run of the benchmark with these arguments.
+pub fn job(rig: &Rig, kernel: Kernel, setting: Setting, args: &[&str]) -> Result<Job> {
+    let mut job = Job::new(rig, kernel, &[&[PROGRAM, "--unit", setting.unit()], args].concat())?;
+    job.accel = setting.accel;
+    job.deterministic = setting.deterministic;
+    job.options.push(HARDWARE.into());
+    Ok(job)
+}
+
+/// Runs it and reads what it says.
+pub fn bench(rig: &Rig, job: &Job) -> Result<Bench> {
     let outcome = rig.run(job, &mut std::io::sink())?;
     let status = rig.status(job.kernel, &outcome)?;
     if status != 0 {

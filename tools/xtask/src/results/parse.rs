@@ -1,7 +1,7 @@
 //! Reading what the benchmark program prints.
 //!
 //! `bench: row=getpid placement=ring3 unit=instructions n=1000 median=1 min=1 ...` for each
-//! operation, `bench: boot_instructions=N` once, `bench: done` at the end.
+//! operation, `bench: timeline=crash_blackout_vfs 100:5 120:7 ...` where it was asked for, `bench: boot_instructions=N` once, `bench: done` at the end.
 
 use std::collections::HashMap;
 
@@ -18,17 +18,21 @@ pub struct Bench {
     pub rows: Vec<Row>,
     /// Instructions from reset to the benchmark's start, if it said so.
     pub boot_instructions: Option<u64>,
+    /// The requests around a disturbance, by row: when each began, and how long it took.
+    pub timelines: Vec<(String, Vec<(i64, u64)>)>,
 }
 
 /// Reads the output of a run on `kernel`; an error names the line it does not understand.
 pub fn parse(kernel: Kernel, output: &str) -> Result<Bench> {
-    let mut bench = Bench { rows: Vec::new(), boot_instructions: None };
+    let mut bench = Bench { rows: Vec::new(), boot_instructions: None, timelines: Vec::new() };
     let mut done = false;
     for line in output.lines().filter_map(said) {
         if line == "done" {
             done = true;
         } else if let Some(count) = line.strip_prefix("boot_instructions=") {
             bench.boot_instructions = Some(count.parse().with_context(|| complaint(line))?);
+        } else if let Some(rest) = line.strip_prefix("timeline=") {
+            bench.timelines.push(timeline(rest).with_context(|| complaint(line))?);
         } else if line.starts_with("row=") {
             bench.rows.push(row(kernel, line).with_context(|| complaint(line))?);
         }
@@ -69,6 +73,16 @@ fn row(kernel: Kernel, line: &str) -> Result<Row> {
     })
 }
 
+fn timeline(line: &str) -> Result<(String, Vec<(i64, u64)>)> {
+    let mut words = line.split_whitespace();
+    let row = words.next().context("no row")?.to_owned();
+    let request = |word: &str| {
+        let (at, took) = word.split_once(':').with_context(|| format!("`{word}` is no request"))?;
+        Ok((at.parse()?, took.parse()?))
+    };
+    Ok((row, words.map(request).collect::<Result<_>>()?))
+}
+
 fn complaint(line: &str) -> String {
     format!("the benchmark printed a line that is not understood: `bench: {line}`")
 }
@@ -90,6 +104,13 @@ mod tests {
         assert_eq!(bench.rows[1].kernel, LOOPBACK);
         assert_eq!(bench.rows[0].median, Number::from(512));
         assert_eq!(bench.rows[0].bytes_copied.as_f64(), Some(1.5));
+    }
+
+    #[test]
+    fn a_timeline() {
+        let bench = parse(Kernel::Micro, "bench: timeline=row -5:100 20:7\nbench: done\n").unwrap();
+        assert_eq!(bench.timelines, [("row".to_owned(), vec![(-5, 100), (20, 7)])]);
+        assert!(parse(Kernel::Micro, "bench: timeline=row 5\nbench: done\n").is_err());
     }
 
     #[test]
