@@ -55,8 +55,8 @@ const REST: u64 = 5_000_000;
 const CALM: usize = 12;
 const MOST: usize = 1000;
 /// What the vfs has to take over: so many open files, and bytes in one.
-const OPEN_FILES: usize = 1000;
-const CONTENTS: usize = 4 << 20;
+pub const OPEN_FILES: usize = 1000;
+pub const CONTENTS: usize = 4 << 20;
 const PATH: &CStr = c"/tmp/blackout";
 /// Where the other thread's stack lies, and its pages.
 const STACK_AT: u64 = 0x32_0000_0000;

@@ -176,13 +176,14 @@ fn check_complete(benches: &[(Kernel, Bench)]) -> Result<()> {
 
 /// The rows by operation, then by column; loop-back from the micro kernel's run only.
 fn assemble(mut header: Header, benches: Vec<(Kernel, Bench)>, references: Vec<Reference>) -> Result<Report> {
-    let mut rows: Vec<Row> = Vec::new();
+    let (mut rows, mut memories) = (Vec::<Row>::new(), Vec::new());
     for (kernel, bench) in benches {
         header.boot_instructions.extend(bench.boot_instructions.map(|n| (kernel.name().to_owned(), n)));
+        memories.extend(bench.memories);
         let kept = |row: &Row| row.kernel != LOOPBACK || kernel == Kernel::Micro;
         rows.extend(bench.rows.into_iter().filter(kept));
     }
-    let mut report = Report { header, rows, references, faults: Vec::new() };
+    let mut report = Report { header, rows, references, memories, faults: Vec::new() };
     let order: Vec<String> = report.operations().into_iter().map(str::to_owned).collect();
     report.rows.sort_by_key(|row| (order.iter().position(|name| *name == row.row), column(&row.kernel)));
     Ok(report)

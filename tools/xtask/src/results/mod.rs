@@ -3,12 +3,14 @@
 mod baseline;
 mod faults;
 mod header;
+mod memory;
 mod parse;
 mod reference;
 mod table;
 
 pub use baseline::Baseline;
 pub use header::{Header, Setting, git_revision, promised_rows};
+pub use memory::Memory;
 pub use parse::{Bench, parse};
 pub use reference::Reference;
 pub use table::{markdown, terminal};
@@ -57,6 +59,8 @@ pub struct Report {
     pub rows: Vec<Row>,
     /// Other systems' figures, where the unit is theirs too.
     pub references: Vec<Reference>,
+    /// What services keep over their death.
+    pub memories: Vec<Memory>,
     /// What faults in services came to, when it was measured last.
     pub faults: Vec<Run>,
 }

@@ -3,7 +3,7 @@
 use comfy_table::{Cell, CellAlignment, Table, presets};
 use serde_json::Number;
 
-use super::{LOOPBACK, Report, Row, faults};
+use super::{LOOPBACK, Report, Row, faults, memory};
 use crate::kernel::Kernel;
 
 /// The report for the terminal.
@@ -12,10 +12,16 @@ pub fn terminal(report: &Report) -> String {
     let lines = operations.into_iter().map(|operation| line(report, operation, "\n"));
     let table = grid(std::iter::once(head(report)).chain(lines));
     let mut text = format!("{}\n{table}\n{}", conditions(report), legend(report));
-    if let Some((lines, legend)) = faults::table(&report.faults) {
+    for (lines, legend) in further(report) {
         text.push_str(&format!("\n{}\n{legend}", grid(lines)));
     }
     text
+}
+
+/// The small tables below the large one, each with what it means.
+fn further(report: &Report) -> impl Iterator<Item = (Vec<Vec<String>>, String)> {
+    let memory = memory::table(&report.memories).map(|lines| (lines, memory::LEGEND.to_owned()));
+    memory.into_iter().chain(faults::table(&report.faults))
 }
 
 /// A table for the terminal; the first line is its head.
@@ -68,7 +74,7 @@ pub fn markdown(report: &Report) -> String {
     let lines = operations.into_iter().map(|operation| line(report, operation, "<br>"));
     let table = pipes(std::iter::once(head(report)).chain(lines));
     text.push_str(&format!("\n{table}\n{}", legend(report)));
-    if let Some((lines, legend)) = faults::table(&report.faults) {
+    for (lines, legend) in further(report) {
         text.push_str(&format!("\n{}\n{legend}", pipes(lines)));
     }
     text
@@ -172,6 +178,7 @@ mod tests {
             header,
             rows: vec![row("micro", 300, 310), row("mono", 120, 120)],
             references: vec![linux],
+            memories: Vec::new(),
             faults: Vec::new(),
         }
     }
