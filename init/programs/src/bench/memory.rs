@@ -1,7 +1,8 @@
 //! What it costs a service in memory that it outlives its process.
 //!
 //! init holds the memory that the state lies in and counts what is used of it; this only asks, after it has given the service
-//! something to keep. Only where the service is a process; a resident one keeps nothing.
+//! something to keep. Only where the service is a process; a resident one keeps nothing. What a service has once kept it does
+//! not give back, so these rows are only measured when they are named, by `compare` in a machine of their own.
 
 use alloc::vec::Vec;
 use core::ffi::CStr;
@@ -42,7 +43,7 @@ enum Load {
 pub fn measure(meter: &mut Meter<'_>, _: &mut Trap) -> Result<(), Failure> {
     for (row, (number, load)) in ROWS.iter().zip(CASES) {
         let number = u32::from(number);
-        if meter.wants_any(&[row]) && posix::service(number).in_row(row)?.resident == 0 {
+        if meter.is_named(row) && posix::service(number).in_row(row)?.resident == 0 {
             let info = match load {
                 Load::None => posix::service(number),
                 Load::Queue => with_queue(number),

@@ -11,7 +11,7 @@ use crate::cmdline::HARDWARE;
 use crate::guest::{Job, MEMORY, Rig};
 use crate::kernel::{Kernel, KernelChoice};
 use crate::qemu::{Accel, AccelChoice};
-use crate::results::{self, Baseline, Bench, Header, LOOPBACK, Reference, Report, Row, Setting};
+use crate::results::{self, Baseline, Bench, Header, LOOPBACK, Memory, Reference, Report, Row, Setting};
 use crate::setup::{self, Need};
 use crate::torture::record;
 use crate::workspace::Workspace;
@@ -96,8 +96,19 @@ pub fn measure(rig: &Rig, kernels: &[Kernel], setting: Setting, memory: u32, tim
     // Theirs are instructions: beside cycles they would say nothing.
     let references = if setting.deterministic { Reference::read(&rig.workspace)? } else { Vec::new() };
     let mut report = assemble(Header::collect(&rig.workspace, setting)?, benches, references)?;
+    report.memories = memories(rig, kernels, setting, memory)?;
     report.faults = record::read(&record::path(&rig.workspace))?;
     Ok(report)
+}
+
+/// What services keep, each kernel in a machine of its own: they do not give it back.
+fn memories(rig: &Rig, kernels: &[Kernel], setting: Setting, memory: u32) -> Result<Vec<Memory>> {
+    let benches = parallel::map(kernels.to_vec(), |kernel| {
+        let mut job = job(rig, kernel, setting, &results::MEMORIES)?;
+        job.memory = memory;
+        bench(rig, &job)
+    });
+    Ok(all_or_errors(benches)?.into_iter().flat_map(|bench| bench.memories).collect())
 }
 
 /// Two runs' rows; an error names the first figure that differs.
@@ -176,14 +187,13 @@ fn check_complete(benches: &[(Kernel, Bench)]) -> Result<()> {
 
 /// The rows by operation, then by column; loop-back from the micro kernel's run only.
 fn assemble(mut header: Header, benches: Vec<(Kernel, Bench)>, references: Vec<Reference>) -> Result<Report> {
-    let (mut rows, mut memories) = (Vec::<Row>::new(), Vec::new());
+    let mut rows: Vec<Row> = Vec::new();
     for (kernel, bench) in benches {
         header.boot_instructions.extend(bench.boot_instructions.map(|n| (kernel.name().to_owned(), n)));
-        memories.extend(bench.memories);
         let kept = |row: &Row| row.kernel != LOOPBACK || kernel == Kernel::Micro;
         rows.extend(bench.rows.into_iter().filter(kept));
     }
-    let mut report = Report { header, rows, references, memories, faults: Vec::new() };
+    let mut report = Report { header, rows, references, memories: Vec::new(), faults: Vec::new() };
     let order: Vec<String> = report.operations().into_iter().map(str::to_owned).collect();
     report.rows.sort_by_key(|row| (order.iter().position(|name| *name == row.row), column(&row.kernel)));
     Ok(report)

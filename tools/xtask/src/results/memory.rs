@@ -23,6 +23,9 @@ pub struct Memory {
     pub process: u64,
 }
 
+/// The rows.
+pub const MEMORIES: [&str; 5] = ["memory_time", "memory_char", "memory_tqueue", "memory_vfs", "memory_vfs_1000"];
+
 /// What the figures mean.
 pub const LEGEND: &str = "Bytes of a service that is a process: what outlives it (records and checkpoints; the undo log, at the\n\
     most so far; contents of files, which are nowhere else), what init holds for all that, and its own memory.\n";

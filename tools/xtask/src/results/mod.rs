@@ -10,7 +10,7 @@ mod table;
 
 pub use baseline::Baseline;
 pub use header::{Header, Setting, git_revision, promised_rows};
-pub use memory::Memory;
+pub use memory::{MEMORIES, Memory};
 pub use parse::{Bench, parse};
 pub use reference::Reference;
 pub use table::{markdown, terminal};
