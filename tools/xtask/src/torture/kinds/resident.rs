@@ -6,6 +6,7 @@
 //! expected: it is counted.
 
 use std::fmt;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 
@@ -31,6 +32,8 @@ const HOMES: [&str; 3] = ["3VFS", "4CHAR", "4TIME"];
 const CPU: &str = "CPU";
 const GUARD: u64 = 4096;
 const STACK: u64 = 32 << 10;
+/// Without a word of the program for so long, a machine is given up, though processes begin in it.
+const PATIENCE: Duration = Duration::from_secs(60);
 /// Where physical memory is mapped, in the core's half.
 const WINDOW: std::ops::Range<u64> = 0xffff_8000_0000_0000..0xffff_ffff_8000_0000;
 
@@ -89,8 +92,16 @@ pub fn run(rig: &Rig, case: &Case) -> Result<Tally> {
     let (mut tally, mut random) = (Tally::default(), Random::new(case.seed));
     let (mut traps, mut is_struck) = (Traps::default(), false);
     tally.add(fault.machines(), 1);
+    let mut heard = Instant::now();
     loop {
-        match patient.next() {
+        let stop = patient.next();
+        if let Ok(Stop::Mark(_)) = stop {
+            heard = Instant::now();
+        } else if heard.elapsed() > PATIENCE {
+            tally.add("machines in which programs are stuck", 1);
+            return Ok(tally);
+        }
+        match stop {
             // Once a round: a request that four servers in a row die of gets EIO, and deserves it.
             Ok(Stop::Mark(Mark::Strike(_))) if !fault.flips && is_struck => {}
             Ok(Stop::Mark(Mark::Strike(_))) if !fault.flips => {
