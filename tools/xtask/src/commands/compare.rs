@@ -23,7 +23,8 @@ const PROGRAM: &str = "/bin/bench";
 ///
 /// Boots the micro, hybrid and mono kernels, runs one and the same benchmark program on each, and
 /// writes target/compare/results.json and results.md as well. By default instructions are counted
-/// under emulation, so that two runs give the same figures; with --accel kvm cycles are.
+/// under emulation, so that two runs give the same figures; with --accel kvm cycles are. Below the
+/// table: what services keep in memory, and what faults in them did (tests/torture/results.json).
 #[derive(Args)]
 pub struct Compare {
     /// Which kernel
