@@ -14,6 +14,7 @@ use parley_abi::news::{HANG_BIT, STALL_BIT, gone_bit};
 use parley_abi::slot::{self, service};
 use parley_abi::{Errno, PAGE, boot};
 use parley_proto::{CONTROL, Cx, Host, Outcome, root_badge};
+use parley_rt::durable::Usage;
 use parley_rt::sys;
 
 use crate::console::Level::{self, Error, Warn};
@@ -186,7 +187,19 @@ impl Init {
         info.space = self.table.get(service.record.pid).map_or(u32::MAX, |process| process.space);
         info.checksum = self.program(entry).map_or(0, parley_manifest::checksum);
         info.kept = self.kept(index as u8);
+        self.describe_state(entry, &mut info);
         Ok(info)
+    }
+
+    /// What the state of a service takes.
+    fn describe_state(&self, entry: &Entry, info: &mut ServiceInfo) {
+        let Some(state) = &self.service(entry.number).state else { return };
+        let length = entry.state as usize * PAGE;
+        let usage = Usage::of(length, |at, bytes| sys::mem_read(state.slot(), at as u64, bytes)).unwrap_or_default();
+        info.state_granted = length as u32;
+        info.state_records = usage.records as u32;
+        info.state_contents = usage.contents as u32;
+        info.state_log = usage.log as u32;
     }
 
     /// What is kept of a service and will be given back: bits of [`kept`].

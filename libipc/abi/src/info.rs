@@ -59,6 +59,14 @@ pub struct ServiceInfo {
     pub ready: u32,
     /// Memory that init holds on to for a while: bits of [`kept`].
     pub kept: u32,
+    /// Bytes of memory that init holds for its state; 0: it keeps none.
+    pub state_granted: u32,
+    /// Bytes of that which records and checkpoints take.
+    pub state_records: u32,
+    /// Bytes of that which the contents of files take.
+    pub state_contents: u32,
+    /// Bytes of that which the undo log has taken at the most.
+    pub state_log: u32,
     /// Unused, 0.
     pub pad: u32,
 }
@@ -117,7 +125,7 @@ pub mod verb {
 
 // SAFETY: 32-bit integers and bytes, 48 bytes, no padding.
 unsafe impl Plain for ProcessInfo {}
-// SAFETY: bytes and integers, 96 bytes, no padding.
+// SAFETY: bytes and integers, 112 bytes, no padding.
 unsafe impl Plain for ServiceInfo {}
 
-const _: () = assert!(size_of::<ProcessInfo>() == 48 && size_of::<ServiceInfo>() == 96);
+const _: () = assert!(size_of::<ProcessInfo>() == 48 && size_of::<ServiceInfo>() == 112);

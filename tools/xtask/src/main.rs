@@ -21,6 +21,7 @@ mod limine;
 mod log;
 mod newlines;
 mod parallel;
+mod plot;
 mod progress;
 mod qemu;
 mod results;

@@ -23,7 +23,7 @@ use parley_rt::Trap;
 use parley_rt::sys::{self, Event, NewThread, Reply};
 
 use super::meter::{Failure, InRow, Meter, counts_instructions, ticks};
-use super::report::{Figures, Placement};
+use super::report::{Figures, Placement, Timeline};
 use super::stats::Spread;
 use crate::threads::own_priority;
 
@@ -51,9 +51,12 @@ const SAMPLES: usize = 5;
 const NAP: u64 = 20_000;
 /// Nanoseconds from one blackout to the next: what the last one left behind is taken apart meanwhile.
 const REST: u64 = 5_000_000;
+/// Requests of a timeline before and after a disturbance, and the most of all.
+const CALM: usize = 12;
+const MOST: usize = 1000;
 /// What the vfs has to take over: so many open files, and bytes in one.
-const OPEN_FILES: usize = 1000;
-const CONTENTS: usize = 4 << 20;
+pub const OPEN_FILES: usize = 1000;
+pub const CONTENTS: usize = 4 << 20;
 const PATH: &CStr = c"/tmp/blackout";
 /// Where the other thread's stack lies, and its pages.
 const STACK_AT: u64 = 0x32_0000_0000;
@@ -75,7 +78,11 @@ pub fn measure(meter: &mut Meter<'_>, _: &mut Trap) -> Result<(), Failure> {
             if !core::mem::replace(&mut started, true) {
                 start_disturber().in_row(row)?;
             }
-            meter.add(figures(row, samples(index, number).in_row(row)?));
+            meter.add(figures(row, prepared(number, |nap, call| samples(index, nap, call)).in_row(row)?));
+            if meter.wants_samples() {
+                let requests = prepared(number, |nap, call| timeline(index, nap, call)).in_row(row)?;
+                meter.add_timeline(Timeline { row, requests });
+            }
         }
     }
     Ok(())
@@ -92,8 +99,9 @@ fn figures(row: &'static str, mut samples: Vec<(u64, u64)>) -> Figures {
     Figures { row, placement: Placement::Ring3, n, ticks, counted, batch: 1 }
 }
 
-/// Blackouts of one service, which has something to take over if it is the vfs.
-fn samples(index: usize, number: u8) -> Result<Vec<(u64, u64)>, Errno> {
+/// What `measure` finds of a service, which has something to take over if it is the vfs. It gets an endpoint on which nothing
+/// ever arrives, and a call of the service.
+fn prepared<T>(number: u8, measure: impl FnOnce(u32, &Call<'_>) -> Result<T, Errno>) -> Result<T, Errno> {
     let path = if number == service::VFS { PATH } else { c"/dev/zero" };
     let fd = posix::open(path, open::RDWR | open::CREAT, 0o600)?;
     let mut files = Vec::new();
@@ -105,7 +113,7 @@ fn samples(index: usize, number: u8) -> Result<Vec<(u64, u64)>, Errno> {
         }
     }
     let nap = sys::endpoint_create(slot::QUOTA)?;
-    let samples = (0..SAMPLES + 1).map(|_| blackout(index, nap, || call(number, fd))).collect();
+    let measured = measure(nap, &|| call(number, fd));
     sys::handle_drop(nap)?;
     for fd in files.into_iter().chain([fd]) {
         posix::close(fd)?;
@@ -113,7 +121,15 @@ fn samples(index: usize, number: u8) -> Result<Vec<(u64, u64)>, Errno> {
     if number == service::VFS {
         posix::unlink(PATH)?;
     }
-    samples
+    measured
+}
+
+/// A call of a service.
+type Call<'a> = dyn Fn() -> Result<(), Errno> + 'a;
+
+/// Blackouts of one service.
+fn samples(index: usize, nap: u32, call: &Call<'_>) -> Result<Vec<(u64, u64)>, Errno> {
+    (0..SAMPLES + 1).map(|_| blackout(index, nap, call)).collect()
 }
 
 fn call(number: u8, fd: u32) -> Result<(), Errno> {
@@ -124,31 +140,74 @@ fn call(number: u8, fd: u32) -> Result<(), Errno> {
     }
 }
 
+/// A nap and a call, in ticks.
+struct Round {
+    begin: u64,
+    took: u64,
+    /// What `rep` repeated in it.
+    repeated: u64,
+}
+
+fn round(nap: u32, call: &Call<'_>) -> Result<Round, Errno> {
+    let (mut before, mut after) = (Counters::default(), Counters::default());
+    sys::counters(&mut before)?;
+    let begin = ticks();
+    sys::reply_recv(nap, &Reply::NONE, sys::clock() + NAP)?;
+    call()?;
+    let took = ticks() - begin;
+    sys::counters(&mut after)?;
+    Ok(Round { begin, took, repeated: after.rep_extra - before.rep_extra })
+}
+
+/// Has the service disturbed. Nothing happens before this thread naps.
+fn disturb(index: usize) -> Result<(), Errno> {
+    RESULT.store(1, Ordering::Relaxed);
+    sys::notify(ENDPOINT.load(Ordering::Relaxed) as u32, 1 << index)
+}
+
+fn is_disturbing() -> bool {
+    RESULT.load(Ordering::Relaxed) > 0
+}
+
 /// What a disturbance adds to the longest round, in ticks, and what `rep` repeated in it.
-fn blackout(index: usize, nap: u32, call: impl Fn() -> Result<(), Errno>) -> Result<(u64, u64), Errno> {
-    let round = || {
-        let (mut before, mut after) = (Counters::default(), Counters::default());
-        sys::counters(&mut before)?;
-        let begin = ticks();
-        sys::reply_recv(nap, &Reply::NONE, sys::clock() + NAP)?;
-        call()?;
-        let took = ticks() - begin;
-        sys::counters(&mut after)?;
-        Ok::<_, Errno>((took, after.rep_extra - before.rep_extra))
-    };
+fn blackout(index: usize, nap: u32, call: &Call<'_>) -> Result<(u64, u64), Errno> {
+    let round = || round(nap, call);
     sys::reply_recv(nap, &Reply::NONE, sys::clock() + REST)?;
     round()?;
-    let (calm, calm_repeated) = round()?;
-    let mut longest = (0, 0);
-    RESULT.store(1, Ordering::Relaxed);
-    sys::notify(ENDPOINT.load(Ordering::Relaxed) as u32, 1 << index)?;
-    while RESULT.load(Ordering::Relaxed) > 0 {
-        longest = longest.max(round()?);
+    let calm = round()?;
+    let mut longest = Round { begin: 0, took: 0, repeated: 0 };
+    disturb(index)?;
+    loop {
+        let last = !is_disturbing();
+        let next = round()?;
+        if next.took > longest.took {
+            longest = next;
+        }
+        if last {
+            break;
+        }
     }
-    longest = longest.max(round()?);
-    let (took, repeated) = longest;
-    Errno::check(RESULT.load(Ordering::Relaxed))
-        .map(|_| (took.saturating_sub(calm), repeated.saturating_sub(calm_repeated)))
+    let repeated = longest.repeated.saturating_sub(calm.repeated);
+    Errno::check(RESULT.load(Ordering::Relaxed)).map(|_| (longest.took.saturating_sub(calm.took), repeated))
+}
+
+/// All requests from before a disturbance to after it: see [`Timeline::requests`].
+fn timeline(index: usize, nap: u32, call: &Call<'_>) -> Result<Vec<(i64, u64)>, Errno> {
+    let mut rounds = Vec::new();
+    rounds.try_reserve_exact(MOST).map_err(|_| Errno::ENOMEM)?;
+    sys::reply_recv(nap, &Reply::NONE, sys::clock() + REST)?;
+    (0..CALM).try_for_each(|_| round(nap, call).map(|round| rounds.push(round)))?;
+    let asked = ticks();
+    disturb(index)?;
+    while is_disturbing() && rounds.len() + CALM < MOST {
+        rounds.push(round(nap, call)?);
+    }
+    (0..CALM).try_for_each(|_| round(nap, call).map(|round| rounds.push(round)))?;
+    Errno::check(RESULT.load(Ordering::Relaxed))?;
+    // A tick is a nanosecond here, or there are no blackouts.
+    let request =
+        |round: &Round| ((round.begin + NAP).wrapping_sub(asked).cast_signed(), round.took.saturating_sub(NAP));
+    Ok(rounds.iter().map(request).collect())
 }
 
 /// Starts the other thread. It stays: bench ends soon.

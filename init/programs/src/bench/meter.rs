@@ -15,7 +15,7 @@ use parley_abi::counters::Counters;
 use parley_rt::sys;
 
 use super::options::Options;
-use super::report::{Figures, Placement};
+use super::report::{Figures, Memory, Placement, Timeline};
 use super::stats::Spread;
 
 /// Operations before the first sample.
@@ -59,6 +59,8 @@ pub struct Meter<'a> {
     /// What reading the counters twice adds to them.
     reading: Counters,
     figures: Vec<Figures>,
+    timelines: Vec<Timeline>,
+    memories: Vec<Memory>,
 }
 
 /// Whether a nanosecond of the clock is an instruction, so that how long something took is the same in every
@@ -81,7 +83,15 @@ impl<'a> Meter<'a> {
         let pair = sample("overhead", SAMPLES, 0, &mut || 0)?.median;
         count("counters", Counters::default(), &mut || 0)?;
         let reading = count("counters", Counters::default(), &mut || 0)?;
-        Ok(Meter { options, placement: Placement::Ring3, pair, reading, figures })
+        Ok(Meter {
+            options,
+            placement: Placement::Ring3,
+            pair,
+            reading,
+            figures,
+            timelines: Vec::new(),
+            memories: Vec::new(),
+        })
     }
 
     /// Brings the figures of each placement into the order that `place` gives their rows.
@@ -145,6 +155,31 @@ impl<'a> Meter<'a> {
     /// Adds what was measured otherwise.
     pub fn add(&mut self, figures: Figures) {
         self.figures.push(figures);
+    }
+
+    /// Whether each request around a disturbance is asked for.
+    pub fn wants_samples(&self) -> bool {
+        self.options.samples
+    }
+
+    /// Adds these.
+    pub fn add_timeline(&mut self, timeline: Timeline) {
+        self.timelines.push(timeline);
+    }
+
+    /// All timelines, in order.
+    pub fn timelines(&self) -> &[Timeline] {
+        &self.timelines
+    }
+
+    /// Adds what a service keeps.
+    pub fn add_memory(&mut self, memory: Memory) {
+        self.memories.push(memory);
+    }
+
+    /// What services keep, in order.
+    pub fn memories(&self) -> &[Memory] {
+        &self.memories
     }
 
     /// All that was measured, in order.

@@ -19,6 +19,7 @@ mod durability;
 mod files;
 mod ipc;
 mod loopback;
+mod memory;
 mod meter;
 mod open;
 mod options;
@@ -64,10 +65,11 @@ fn posix<C: Caller>() -> [Family<C>; 6] {
 }
 
 /// What lasts, or changes who serves, so that it comes last.
-fn disturbing() -> [Family<Trap>; 4] {
+fn disturbing() -> [Family<Trap>; 5] {
     [
         Family { rows: deadline::ROWS, measure: deadline::measure },
         Family { rows: copying::ROWS, measure: copying::measure },
+        Family { rows: memory::ROWS, measure: memory::measure },
         Family { rows: durability::ROWS, measure: durability::measure },
         Family { rows: blackout::ROWS, measure: blackout::measure },
     ]
@@ -143,7 +145,18 @@ fn finish(options: &Options<'_>, boot: u64, measured: Result<Meter<'_>, Failure>
     meter.sort_by(|row| names().position(|name| name == row));
     match options.human {
         true => print!("{}", Table { unit: options.unit, figures: meter.figures() }),
-        false => print!("{}", Lines { unit: options.unit, boot, figures: meter.figures() }),
+        false => {
+            print!(
+                "{}",
+                Lines {
+                    unit: options.unit,
+                    boot,
+                    figures: meter.figures(),
+                    memories: meter.memories(),
+                    timelines: meter.timelines()
+                }
+            )
+        }
     }
     println!("bench: done");
     0

@@ -1,6 +1,7 @@
 //! What `bench` prints: a line a row for `compare`, or a table for a person.
 
 use alloc::string::String;
+use alloc::vec::Vec;
 use core::fmt::{self, Write};
 use parley_abi::counters::Counters;
 
@@ -72,6 +73,53 @@ pub struct Lines<'a> {
     pub boot: u64,
     /// The rows.
     pub figures: &'a [Figures],
+    /// What services keep.
+    pub memories: &'a [Memory],
+    /// What was asked for with `--samples`.
+    pub timelines: &'a [Timeline],
+}
+
+/// What a service keeps over its death, and what its process takes, in bytes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Memory {
+    /// Name of the row.
+    pub row: &'static str,
+    /// Held for the state by init.
+    pub granted: u32,
+    /// Records and checkpoints in it.
+    pub records: u32,
+    /// Contents of files in it.
+    pub contents: u32,
+    /// What the undo log has taken of it at the most.
+    pub log: u32,
+    /// The process's own memory.
+    pub process: u32,
+}
+
+impl fmt::Display for Memory {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Memory { row, granted, records, contents, log, process } = self;
+        write!(out, "bench: memory={row} granted={granted} records={records} ")?;
+        writeln!(out, "contents={contents} log={log} process={process}")
+    }
+}
+
+/// The requests around a disturbance, one after the other.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Timeline {
+    /// The row of which this is one more measurement.
+    pub row: &'static str,
+    /// When the client wanted to call, in ticks since the disturbance was asked for, and how long it took from then to
+    /// the answer.
+    pub requests: Vec<(i64, u64)>,
+}
+
+impl fmt::Display for Timeline {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "bench: timeline={}", self.row)?;
+        self.requests.iter().try_for_each(|(at, took)| write!(out, " {at}:{took}"))?;
+        writeln!(out)
+    }
 }
 
 impl fmt::Display for Lines<'_> {
@@ -79,6 +127,8 @@ impl fmt::Display for Lines<'_> {
         for figures in self.figures {
             line(out, self.unit, figures)?;
         }
+        self.memories.iter().try_for_each(|memory| memory.fmt(out))?;
+        self.timelines.iter().try_for_each(|timeline| timeline.fmt(out))?;
         writeln!(out, "bench: boot_instructions={}", self.boot)
     }
 }
@@ -140,12 +190,26 @@ mod tests {
 
     #[test]
     fn the_line_that_compare_reads() {
-        let lines = Lines { unit: "instructions", boot: 77, figures: &[figures()] }.to_string();
+        let lines =
+            Lines { unit: "instructions", boot: 77, figures: &[figures()], memories: &[], timelines: &[] }.to_string();
         assert_eq!(
             lines,
             "bench: row=getpid placement=ring3 unit=instructions n=1000 median=180 min=170 max=900 \
              median_collapsed=165 crossings=2 space_switches=0.5 bytes_copied=0\nbench: boot_instructions=77\n"
         );
+    }
+
+    #[test]
+    fn the_line_that_says_what_a_service_keeps() {
+        let memory = Memory { row: "memory_vfs", granted: 5, records: 4, contents: 3, log: 2, process: 1 };
+        let line = "bench: memory=memory_vfs granted=5 records=4 contents=3 log=2 process=1\n";
+        assert_eq!(memory.to_string(), line);
+    }
+
+    #[test]
+    fn the_line_that_plot_reads() {
+        let timeline = Timeline { row: "crash_blackout_vfs", requests: vec![(-20, 3), (0, 4)] };
+        assert_eq!(timeline.to_string(), "bench: timeline=crash_blackout_vfs -20:3 0:4\n");
     }
 
     #[test]

@@ -102,6 +102,7 @@ fn status(index: u32, info: &ServiceInfo) -> i32 {
         println!("requests: {} served at the last heartbeat", info.served);
         load(info);
         println!("  memory: {} of {} KiB", info.pages * 4, info.pages_granted * 4);
+        kept(info);
     }
     println!("restarts: {} after deaths", info.restarts);
     if info.generation > 1 || info.pid == 0 && info.generation > 0 {
@@ -121,6 +122,15 @@ fn last_death(index: u32, before: &str) -> i32 {
             0
         }
         Err(errno) => complain("svc", "init", errno),
+    }
+}
+
+/// What outlives the process.
+fn kept(info: &ServiceInfo) {
+    let ServiceInfo { state_granted, state_records, state_contents, state_log, .. } = info;
+    if *state_granted != 0 {
+        let (records, contents, granted) = (state_records.div_ceil(1024), state_contents / 1024, state_granted / 1024);
+        println!("   state: {records} KiB, contents {contents} KiB, undo log {state_log} bytes; of {granted} KiB");
     }
 }
 

@@ -8,14 +8,13 @@ use parley_abi::msg::{Token, Words};
 use parley_proto::{Cx, Host, Outcome, RowSink, Service};
 
 use super::Durable;
-use super::lasting::Lasting;
+use super::lasting::{CHECKPOINT, Lasting};
 use super::memory::{Memory, ROOT};
 use super::schema::Schema;
 
-/// Words of the root: which half counts (0 or 1), the bytes used of it, and their checksum.
+/// Words of the root: which half counts (0 or 1), and the checksum of the [`CHECKPOINT`] bytes used of it.
 const HALF: usize = ROOT;
-const LENGTH: usize = ROOT + 1;
-const SUM: usize = ROOT + 2;
+const SUM: usize = ROOT + 1;
 
 /// A service whose state can be written down whole. The state must fit into somewhat less than half of the memory that the
 /// manifest gives: where it does not, the service panics rather than go on without.
@@ -87,7 +86,7 @@ impl<S: Checkpoint> Checkpointed<S> {
         match written {
             Ok((length, sum)) => {
                 self.memory.set(HALF, half);
-                self.memory.set(LENGTH, length as u64);
+                self.memory.set(CHECKPOINT, length as u64);
                 self.memory.set(SUM, sum);
                 self.idle = idle;
             }
@@ -171,7 +170,7 @@ impl<S: Checkpoint> Durable for Checkpointed<S> {
     }
 
     fn resume(&mut self, host: &mut dyn Host, from: u32) -> Result<(), Errno> {
-        let [half, length, sum] = [HALF, LENGTH, SUM].map(|word| self.memory.get(word));
+        let [half, length, sum] = [HALF, CHECKPOINT, SUM].map(|word| self.memory.get(word));
         let rest = self.memory.rest();
         let start = rest.len() / 2 * half.min(1) as usize;
         let bytes = rest.get(start..).and_then(|bytes| bytes.get(..length as usize)).ok_or(Errno::EINVAL)?;

@@ -32,7 +32,7 @@ use super::memory::{MARK, Memory, ROOT, ROOT_PAGE, WORDS_IN_PAGE, Word};
 use super::schema::{Refusal, Schema};
 
 /// Says that there is a state.
-const MAGIC: u64 = u64::from_le_bytes(*b"Parley\xffS");
+pub(super) const MAGIC: u64 = u64::from_le_bytes(*b"Parley\xffS");
 /// Version of all that the module's documentation says.
 pub(super) const LAYOUT: u64 = 1;
 
@@ -51,12 +51,14 @@ const _: () = assert!(REPLIES * 2 <= REPLIES_WORDS);
 /// First word that can be taken back, and words of the root that are the run time's.
 pub(super) const STATE: usize = ROOT_PAGE * WORDS_IN_PAGE;
 const SCHEMA: usize = STATE;
-const WORDS_END: usize = STATE + 1;
+pub(super) const WORDS_END: usize = STATE + 1;
 const FREE_WORDS: usize = STATE + 2;
 const ALARM: usize = STATE + 3;
-const _: () = assert!(ALARM < ROOT);
+/// Bytes of the checkpoint that counts; 0 where the state lies in place.
+pub(super) const CHECKPOINT: usize = STATE + 4;
+const _: () = assert!(CHECKPOINT < ROOT);
 /// The page of bits.
-const BITS: usize = ROOT_PAGE + 1;
+pub(super) const BITS: usize = ROOT_PAGE + 1;
 
 /// What was found in the memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,10 +103,15 @@ pub fn essence(first: &[u8], length: usize) -> [Range<usize>; 2] {
     if pages <= SMALL {
         return [0..length, length..length];
     }
-    let log = pages.saturating_sub(1 + pages / 128) * PAGE;
+    let log = log_of(pages) * PAGE;
     let entries = (word(PROGRESS) as u32 as usize).min((length - log) / 16);
     let words = (word(WORDS_END) as usize * PAGE).clamp((BITS + 1) * PAGE, log);
     [0..words, log..log + entries * 16]
+}
+
+/// The first page of the undo log in an object of so many.
+pub(super) fn log_of(pages: usize) -> usize {
+    pages.saturating_sub(1 + pages / 128)
 }
 
 /// Fewest pages that are memory for a state.
@@ -116,7 +123,7 @@ impl Lasting {
     pub fn new(words: &'static mut [Word]) -> Lasting {
         let pages = words.len() / WORDS_IN_PAGE;
         assert!(pages >= FEWEST_PAGES, "the manifest gives too little memory for a state: {pages} pages");
-        let pages = pages - 1 - pages / 128;
+        let pages = log_of(pages);
         let undo = pages * WORDS_IN_PAGE..words.len() / WORDS_IN_PAGE * WORDS_IN_PAGE;
         let (found, search) = (Found::Nothing, pages);
         let mut memory = Lasting { words, found, progress: 0, undo, pages, sum: 0, search, gave_bytes: false };

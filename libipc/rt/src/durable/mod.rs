@@ -23,6 +23,7 @@ mod memory;
 mod schema;
 #[cfg(all(test, not(miri)))] // they take minutes there
 mod tests;
+mod usage;
 
 use parley_abi::msg::Token;
 use parley_abi::{Errno, slot};
@@ -36,6 +37,7 @@ pub use checkpoint::{Checkpoint, Checkpointed};
 pub use lasting::{FEWEST_PAGES, Found, Lasting, essence};
 pub use memory::{MARK, Memory, ROOT, ROOT_END, Records, Volatile, WORDS_IN_PAGE, Word};
 pub use schema::{Refusal, Schema};
+pub use usage::Usage;
 
 /// How often a request is served again after its server died of it, perhaps; then it gets EIO.
 const STRIKES: u64 = 3;

@@ -9,7 +9,7 @@ use parley_abi::msg::Token;
 use proptest::prelude::*;
 
 use super::answer::{Answer, Replies};
-use super::lasting::STATE;
+use super::lasting::{CHECKPOINT, STATE};
 use super::*;
 
 std::thread_local! {
@@ -388,6 +388,41 @@ fn what_is_essential_brings_a_state_back() {
         let whole = resumed == Ok(()) && heir.service() == notes.service();
         assert_eq!(whole, pages <= 32, "{pages} pages: {resumed:?}");
     }
+}
+
+/// What a holder of the memory finds is what was done there.
+#[test]
+fn the_holder_knows_what_a_state_takes() {
+    let usage = |memory: &Lasting| {
+        let bytes = memory.words().as_flattened();
+        let read = |at: usize, into: &mut [u8]| {
+            into.copy_from_slice(&bytes[at..at + into.len()]);
+            Ok(())
+        };
+        Usage::of(bytes.len(), read).unwrap()
+    };
+    assert_eq!(usage(&lasting(&memory())), Usage::default());
+    let mut memory = formatted();
+    let empty = usage(&memory);
+    assert_eq!((empty.records, empty.contents), (4 * PAGE, 0));
+    let page = memory.take_words().unwrap();
+    memory.take_bytes().unwrap();
+    (0..100).for_each(|_| memory.set(page * WORDS_IN_PAGE, 5));
+    memory.commit(Token(2), Answer::None, &Replies::new());
+    let more = usage(&memory);
+    assert_eq!((more.records, more.contents), (5 * PAGE, PAGE));
+    assert!(more.log >= 100 * 16 && more.log < 200 * 16, "{more:?}");
+    // The two halves of checkpoints.
+    let mut notes = Checkpointed::new(memory_of_nothing(), Notes::default());
+    notes.start(&mut Nowhere).unwrap();
+    note(&mut notes, 1);
+    let checkpoint = notes.memory().get(CHECKPOINT) as usize;
+    assert!(checkpoint > 0);
+    assert_eq!(usage(notes.memory()).records, 4 * PAGE + 2 * checkpoint);
+}
+
+fn memory_of_nothing() -> Lasting {
+    lasting(&memory())
 }
 
 /// Surroundings of a service that needs none.

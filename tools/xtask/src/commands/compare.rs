@@ -11,8 +11,9 @@ use crate::cmdline::HARDWARE;
 use crate::guest::{Job, MEMORY, Rig};
 use crate::kernel::{Kernel, KernelChoice};
 use crate::qemu::{Accel, AccelChoice};
-use crate::results::{self, Baseline, Bench, Header, LOOPBACK, Reference, Report, Row, Setting};
+use crate::results::{self, Baseline, Bench, Header, LOOPBACK, Memory, Reference, Report, Row, Setting};
 use crate::setup::{self, Need};
+use crate::torture::record;
 use crate::workspace::Workspace;
 use crate::{parallel, progress};
 
@@ -22,7 +23,8 @@ const PROGRAM: &str = "/bin/bench";
 ///
 /// Boots the micro, hybrid and mono kernels, runs one and the same benchmark program on each, and
 /// writes target/compare/results.json and results.md as well. By default instructions are counted
-/// under emulation, so that two runs give the same figures; with --accel kvm cycles are.
+/// under emulation, so that two runs give the same figures; with --accel kvm cycles are. Below the
+/// table: what services keep in memory, and what faults in them did (tests/torture/results.json).
 #[derive(Args)]
 pub struct Compare {
     /// Which kernel
@@ -83,11 +85,8 @@ pub fn measure(rig: &Rig, kernels: &[Kernel], setting: Setting, memory: u32, tim
     let step = progress::step(format!("measuring {}", names.join(", ")));
     let started = Instant::now();
     let benches = parallel::map(kernels.to_vec(), |kernel| -> Result<(Kernel, Bench)> {
-        let mut job = Job::new(rig, kernel, &[PROGRAM, "--unit", setting.unit()])?;
-        job.accel = setting.accel;
-        job.deterministic = setting.deterministic;
+        let mut job = job(rig, kernel, setting, &[])?;
         job.memory = memory;
-        job.options.push(HARDWARE.into());
         job.timeout = timeout;
         Ok((kernel, bench(rig, &job)?))
     });
@@ -97,7 +96,20 @@ pub fn measure(rig: &Rig, kernels: &[Kernel], setting: Setting, memory: u32, tim
     check_complete(&benches)?;
     // Theirs are instructions: beside cycles they would say nothing.
     let references = if setting.deterministic { Reference::read(&rig.workspace)? } else { Vec::new() };
-    assemble(Header::collect(&rig.workspace, setting)?, benches, references)
+    let mut report = assemble(Header::collect(&rig.workspace, setting)?, benches, references)?;
+    report.memories = memories(rig, kernels, setting, memory)?;
+    report.faults = record::read(&record::path(&rig.workspace))?;
+    Ok(report)
+}
+
+/// What services keep, each kernel in a machine of its own: they do not give it back.
+fn memories(rig: &Rig, kernels: &[Kernel], setting: Setting, memory: u32) -> Result<Vec<Memory>> {
+    let benches = parallel::map(kernels.to_vec(), |kernel| {
+        let mut job = job(rig, kernel, setting, &results::MEMORIES)?;
+        job.memory = memory;
+        bench(rig, &job)
+    });
+    Ok(all_or_errors(benches)?.into_iter().flat_map(|bench| bench.memories).collect())
 }
 
 /// Two runs' rows; an error names the first figure that differs.
@@ -119,7 +131,17 @@ pub fn same(first: &[Row], second: &[Row]) -> Result<()> {
     Ok(())
 }
 
-fn bench(rig: &Rig, job: &Job) -> Result<Bench> {
+/// A run of the benchmark with these arguments.
+pub fn job(rig: &Rig, kernel: Kernel, setting: Setting, args: &[&str]) -> Result<Job> {
+    let mut job = Job::new(rig, kernel, &[&[PROGRAM, "--unit", setting.unit()], args].concat())?;
+    job.accel = setting.accel;
+    job.deterministic = setting.deterministic;
+    job.options.push(HARDWARE.into());
+    Ok(job)
+}
+
+/// Runs it and reads what it says.
+pub fn bench(rig: &Rig, job: &Job) -> Result<Bench> {
     let outcome = rig.run(job, &mut std::io::sink())?;
     let status = rig.status(job.kernel, &outcome)?;
     if status != 0 {
@@ -172,7 +194,7 @@ fn assemble(mut header: Header, benches: Vec<(Kernel, Bench)>, references: Vec<R
         let kept = |row: &Row| row.kernel != LOOPBACK || kernel == Kernel::Micro;
         rows.extend(bench.rows.into_iter().filter(kept));
     }
-    let mut report = Report { header, rows, references };
+    let mut report = Report { header, rows, references, memories: Vec::new(), faults: Vec::new() };
     let order: Vec<String> = report.operations().into_iter().map(str::to_owned).collect();
     report.rows.sort_by_key(|row| (order.iter().position(|name| *name == row.row), column(&row.kernel)));
     Ok(report)

@@ -9,6 +9,7 @@ mod fuzz;
 mod gdb;
 mod host_fuzz;
 mod image;
+mod plot;
 mod run;
 mod size;
 mod test;
@@ -24,6 +25,7 @@ use crate::qemu::{Accel, AccelChoice};
 #[derive(Subcommand)]
 pub enum Command {
     Compare(compare::Compare),
+    Plot(plot::Plot),
     Demo(demo::Demo),
     Test(test::Test),
     Run(run::Run),
@@ -43,6 +45,7 @@ impl Command {
     pub fn run(self) -> Result<u8> {
         match self {
             Command::Compare(command) => command.run(),
+            Command::Plot(command) => command.run(),
             Command::Demo(command) => command.run(),
             Command::Test(command) => command.run(),
             Command::Run(command) => command.run(),

@@ -1,5 +1,6 @@
 //! `torture`: servers die, hang and rot under programs that check what they see.
 
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
@@ -8,8 +9,9 @@ use clap::Args;
 use crate::build::Guest;
 use crate::guest::Rig;
 use crate::kernel::{Kernel, KernelChoice};
+use crate::results::git_revision;
 use crate::setup::{self, Need};
-use crate::torture::{Case, Kind, Tally};
+use crate::torture::{Case, Kind, Run, record};
 use crate::workspace::Workspace;
 use crate::{children, parallel};
 
@@ -44,6 +46,9 @@ pub struct Torture {
     /// Machines side by side
     #[arg(long, value_name = "N", default_value_t = 1)]
     jobs: usize,
+    /// Put what it comes to into this file, in place of earlier runs of the same kind and kernel
+    #[arg(long, value_name = "FILE")]
+    record: Option<PathBuf>,
 }
 
 impl Torture {
@@ -55,8 +60,8 @@ impl Torture {
         let rig = Rig { workspace, guest, limine: None };
         let started = Instant::now();
         let limit = Duration::from_secs(60 * self.minutes);
-        let (mut machines, mut failed) = (0, 0);
-        let mut tallies: Vec<(Kernel, Kind, Tally)> = Vec::new();
+        let commit = git_revision(&rig.workspace);
+        let mut runs: Vec<Run> = Vec::new();
         let mut cases = self.plan(&kernels);
         while started.elapsed() < limit && !children::interrupted() {
             let batch: Vec<Case> = cases.by_ref().take(self.jobs.max(1)).collect();
@@ -65,31 +70,55 @@ impl Torture {
             }
             for (case, result) in parallel::map(batch, |case| (case, case.run(&rig))) {
                 let Case { kernel, kind, seed, .. } = case;
-                machines += 1;
+                if result.is_err() && children::interrupted() {
+                    continue;
+                }
+                let place = runs.iter().position(|run| (run.kernel, run.kind) == (kernel, kind));
+                let run = match place {
+                    Some(place) => &mut runs[place],
+                    None => runs.push_mut(Run::new(kind, kernel, &commit)),
+                };
+                run.machines += 1;
                 let at = started.elapsed().as_secs();
                 match result {
                     Ok(tally) => {
                         println!("{at:5} s  {kernel} {kind} seed {seed}: {tally}");
-                        match tallies.iter_mut().find(|(on, of, _)| (*on, *of) == (kernel, kind)) {
-                            Some((.., sum)) => sum.join(&tally),
-                            None => tallies.push((kernel, kind, tally)),
-                        }
+                        run.counts.join(&tally);
                     }
-                    Err(_) if children::interrupted() => {}
                     Err(error) => {
-                        failed += 1;
+                        run.failed += 1;
                         println!("{at:5} s  FAIL {kernel} {kind} seed {seed}: {error:#}");
                     }
                 }
             }
         }
         println!();
-        for (kernel, kind, tally) in &tallies {
-            println!("{kernel} {kind}: {tally}");
+        for Run { kernel, kind, counts, .. } in &runs {
+            println!("{kernel} {kind}: {counts}");
         }
+        let machines: u64 = runs.iter().map(|run| run.machines).sum();
+        let failed: u64 = runs.iter().map(|run| run.failed).sum();
         let seconds = started.elapsed().as_secs();
         println!("torture: {machines} machines, {failed} failed, seed {}, {seconds} s", self.seed);
+        if let Some(path) = &self.record {
+            // What was interrupted is not what its command makes.
+            if !children::interrupted() {
+                runs.iter_mut().for_each(|run| run.command = self.command(run));
+                record::update(path, runs)?;
+                println!("recorded in {}", path.display());
+            }
+        }
         Ok(u8::from(failed > 0))
+    }
+
+    /// What makes this run again, alone.
+    fn command(&self, run: &Run) -> String {
+        let Run { kernel, kind, machines, .. } = run;
+        let (seed, size, minutes) = (self.seed, self.size.unwrap_or(kind.usual()), self.minutes);
+        format!(
+            "cargo xtask torture --kernel {kernel} --kind {kind} --seed {seed} --size {size} \
+             --cases {machines} --minutes {minutes}"
+        )
     }
 
     /// Machine after machine: every kind on every kernel, then the same with the next seed.

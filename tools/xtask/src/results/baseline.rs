@@ -107,7 +107,8 @@ impl Baseline {
         self.0.contains_key(operation)
     }
 
-    fn get(&self, row: &str, kernel: &str) -> Option<u64> {
+    /// One of the counts.
+    pub fn get(&self, row: &str, kernel: &str) -> Option<u64> {
         self.0.get(row)?.get(kernel).copied()
     }
 

@@ -135,7 +135,8 @@ fn cpu_model(accel: Accel) -> String {
     }
 }
 
-fn git_revision(workspace: &Workspace) -> String {
+/// The commit of the tree, with `-dirty` when it differs from it.
+pub fn git_revision(workspace: &Workspace) -> String {
     let mut git = Command::new("git");
     git.current_dir(&workspace.root).args(["describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]);
     host::output(&mut git).map_or_else(|_| "unknown".to_owned(), |text| text.trim().to_owned())

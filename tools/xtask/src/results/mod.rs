@@ -1,19 +1,24 @@
 //! The figures: one row for each kernel and operation, and the report made of them.
 
 mod baseline;
+mod faults;
 mod header;
+mod memory;
 mod parse;
 mod reference;
 mod table;
 
 pub use baseline::Baseline;
-pub use header::{Header, Setting, promised_rows};
+pub use header::{Header, Setting, git_revision, promised_rows};
+pub use memory::{MEMORIES, Memory};
 pub use parse::{Bench, parse};
 pub use reference::Reference;
 pub use table::{markdown, terminal};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Number;
+
+use crate::torture::Run;
 
 /// The column of marshalling without protection, measured on the micro kernel.
 pub const LOOPBACK: &str = "loopback";
@@ -54,6 +59,10 @@ pub struct Report {
     pub rows: Vec<Row>,
     /// Other systems' figures, where the unit is theirs too.
     pub references: Vec<Reference>,
+    /// What services keep over their death.
+    pub memories: Vec<Memory>,
+    /// What faults in services came to, when it was measured last.
+    pub faults: Vec<Run>,
 }
 
 impl Report {

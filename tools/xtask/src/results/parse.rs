@@ -1,14 +1,14 @@
 //! Reading what the benchmark program prints.
 //!
 //! `bench: row=getpid placement=ring3 unit=instructions n=1000 median=1 min=1 ...` for each
-//! operation, `bench: boot_instructions=N` once, `bench: done` at the end.
+//! operation, `bench: timeline=crash_blackout_vfs 100:5 120:7 ...` where it was asked for, `bench: boot_instructions=N` once, `bench: done` at the end.
 
 use std::collections::HashMap;
 
 use anyhow::{Context, Result, bail};
 use serde_json::Number;
 
-use super::{LOOPBACK, Row};
+use super::{LOOPBACK, Memory, Row};
 use crate::kernel::Kernel;
 
 /// Everything one run of the benchmark said.
@@ -18,17 +18,25 @@ pub struct Bench {
     pub rows: Vec<Row>,
     /// Instructions from reset to the benchmark's start, if it said so.
     pub boot_instructions: Option<u64>,
+    /// What services keep.
+    pub memories: Vec<Memory>,
+    /// The requests around a disturbance, by row: when each began, and how long it took.
+    pub timelines: Vec<(String, Vec<(i64, u64)>)>,
 }
 
 /// Reads the output of a run on `kernel`; an error names the line it does not understand.
 pub fn parse(kernel: Kernel, output: &str) -> Result<Bench> {
-    let mut bench = Bench { rows: Vec::new(), boot_instructions: None };
+    let mut bench = Bench { rows: Vec::new(), boot_instructions: None, memories: Vec::new(), timelines: Vec::new() };
     let mut done = false;
     for line in output.lines().filter_map(said) {
         if line == "done" {
             done = true;
         } else if let Some(count) = line.strip_prefix("boot_instructions=") {
             bench.boot_instructions = Some(count.parse().with_context(|| complaint(line))?);
+        } else if let Some(rest) = line.strip_prefix("timeline=") {
+            bench.timelines.push(timeline(rest).with_context(|| complaint(line))?);
+        } else if line.starts_with("memory=") {
+            bench.memories.push(memory(kernel, line).with_context(|| complaint(line))?);
         } else if line.starts_with("row=") {
             bench.rows.push(row(kernel, line).with_context(|| complaint(line))?);
         }
@@ -45,9 +53,27 @@ fn said(line: &str) -> Option<&str> {
     line.trim_end().trim_start_matches('\r').strip_prefix("bench: ")
 }
 
+fn fields(line: &str) -> HashMap<&str, &str> {
+    line.split_whitespace().filter_map(|word| word.split_once('=')).collect()
+}
+
+fn memory(kernel: Kernel, line: &str) -> Result<Memory> {
+    let fields = fields(line);
+    let text = |key: &str| fields.get(key).copied().with_context(|| format!("no `{key}=`"));
+    let bytes = |key: &str| -> Result<u64> { Ok(text(key)?.parse()?) };
+    Ok(Memory {
+        kernel,
+        row: text("memory")?.to_owned(),
+        granted: bytes("granted")?,
+        records: bytes("records")?,
+        contents: bytes("contents")?,
+        log: bytes("log")?,
+        process: bytes("process")?,
+    })
+}
+
 fn row(kernel: Kernel, line: &str) -> Result<Row> {
-    let pairs = line.split_whitespace().filter_map(|word| word.split_once('='));
-    let fields: HashMap<&str, &str> = pairs.collect();
+    let fields = fields(line);
     let text = |key: &str| fields.get(key).copied().with_context(|| format!("no `{key}=`"));
     let figure = |key: &str| -> Result<Number> {
         let value = text(key)?;
@@ -67,6 +93,16 @@ fn row(kernel: Kernel, line: &str) -> Result<Row> {
         space_switches: figure("space_switches")?,
         bytes_copied: figure("bytes_copied")?,
     })
+}
+
+fn timeline(line: &str) -> Result<(String, Vec<(i64, u64)>)> {
+    let mut words = line.split_whitespace();
+    let row = words.next().context("no row")?.to_owned();
+    let request = |word: &str| {
+        let (at, took) = word.split_once(':').with_context(|| format!("`{word}` is no request"))?;
+        Ok((at.parse()?, took.parse()?))
+    };
+    Ok((row, words.map(request).collect::<Result<_>>()?))
 }
 
 fn complaint(line: &str) -> String {
@@ -90,6 +126,21 @@ mod tests {
         assert_eq!(bench.rows[1].kernel, LOOPBACK);
         assert_eq!(bench.rows[0].median, Number::from(512));
         assert_eq!(bench.rows[0].bytes_copied.as_f64(), Some(1.5));
+    }
+
+    #[test]
+    fn what_a_service_keeps() {
+        let line = "bench: memory=memory_vfs granted=5 records=4 contents=3 log=2 process=1\nbench: done\n";
+        let memories = parse(Kernel::Micro, line).unwrap().memories;
+        let (kernel, row) = (Kernel::Micro, "memory_vfs".to_owned());
+        assert_eq!(memories, [Memory { kernel, row, granted: 5, records: 4, contents: 3, log: 2, process: 1 }]);
+    }
+
+    #[test]
+    fn a_timeline() {
+        let bench = parse(Kernel::Micro, "bench: timeline=row -5:100 20:7\nbench: done\n").unwrap();
+        assert_eq!(bench.timelines, [("row".to_owned(), vec![(-5, 100), (20, 7)])]);
+        assert!(parse(Kernel::Micro, "bench: timeline=row 5\nbench: done\n").is_err());
     }
 
     #[test]

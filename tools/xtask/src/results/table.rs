@@ -3,21 +3,52 @@
 use comfy_table::{Cell, CellAlignment, Table, presets};
 use serde_json::Number;
 
-use super::{LOOPBACK, Report, Row};
+use super::{LOOPBACK, Report, Row, faults, memory};
 use crate::kernel::Kernel;
 
 /// The report for the terminal.
 pub fn terminal(report: &Report) -> String {
+    let operations = report.operations();
+    let lines = operations.into_iter().map(|operation| line(report, operation, "\n"));
+    let table = grid(std::iter::once(head(report)).chain(lines));
+    let mut text = format!("{}\n{table}\n{}", conditions(report), legend(report));
+    for (lines, legend) in further(report) {
+        text.push_str(&format!("\n{}\n{legend}", grid(lines)));
+    }
+    text
+}
+
+/// The small tables below the large one, each with what it means.
+fn further(report: &Report) -> impl Iterator<Item = (Vec<Vec<String>>, String)> {
+    let memory = memory::table(&report.memories).map(|lines| (lines, memory::LEGEND.to_owned()));
+    memory.into_iter().chain(faults::table(&report.faults))
+}
+
+/// A table for the terminal; the first line is its head.
+fn grid(lines: impl IntoIterator<Item = Vec<String>>) -> Table {
     let mut table = Table::new();
+    let mut lines = lines.into_iter();
     table.load_style(presets::UTF8_FULL_CONDENSED);
-    table.set_header(head(report));
-    for operation in report.operations() {
-        table.add_row(line(report, operation, "\n").into_iter().enumerate().map(|(column, text)| {
+    table.set_header(lines.next().unwrap_or_default());
+    for line in lines {
+        table.add_row(line.into_iter().enumerate().map(|(column, text)| {
             let alignment = if column == 0 { CellAlignment::Left } else { CellAlignment::Right };
             Cell::new(text).set_alignment(alignment)
         }));
     }
-    format!("{}\n{table}\n{}", conditions(report), legend(report))
+    table
+}
+
+/// The same for a document.
+fn pipes(lines: impl IntoIterator<Item = Vec<String>>) -> String {
+    let mut text = String::new();
+    for (index, line) in lines.into_iter().enumerate() {
+        text.push_str(&format!("| {} |\n", line.join(" | ")));
+        if index == 0 {
+            text.push_str(&format!("|---{}|\n", "|---:".repeat(line.len() - 1)));
+        }
+    }
+    text
 }
 
 /// One line above the table: what a person must know to repeat it.
@@ -39,12 +70,13 @@ pub fn markdown(report: &Report) -> String {
     for (name, value) in report.header.lines().iter().filter(|(_, value)| !value.is_empty()) {
         text.push_str(&format!("- {name}: {value}\n"));
     }
-    let head = head(report);
-    text.push_str(&format!("\n| {} |\n|---{}|\n", head.join(" | "), "|---:".repeat(head.len() - 1)));
-    for operation in report.operations() {
-        text.push_str(&format!("| {} |\n", line(report, operation, "<br>").join(" | ")));
+    let operations = report.operations();
+    let lines = operations.into_iter().map(|operation| line(report, operation, "<br>"));
+    let table = pipes(std::iter::once(head(report)).chain(lines));
+    text.push_str(&format!("\n{table}\n{}", legend(report)));
+    for (lines, legend) in further(report) {
+        text.push_str(&format!("\n{}\n{legend}", pipes(lines)));
     }
-    text.push_str(&format!("\n{}", legend(report)));
     text
 }
 
@@ -142,7 +174,13 @@ mod tests {
             instructions: [("getpid".to_owned(), 307)].into(),
             collapsed: [("getpid".to_owned(), 300)].into(),
         };
-        Report { header, rows: vec![row("micro", 300, 310), row("mono", 120, 120)], references: vec![linux] }
+        Report {
+            header,
+            rows: vec![row("micro", 300, 310), row("mono", 120, 120)],
+            references: vec![linux],
+            memories: Vec::new(),
+            faults: Vec::new(),
+        }
     }
 
     #[test]

@@ -9,19 +9,24 @@ mod kinds;
 mod pages;
 mod patient;
 mod random;
+pub mod record;
 mod tally;
 
 use std::fmt;
 
 use anyhow::Result;
 use clap::ValueEnum;
+use serde::{Deserialize, Serialize};
 
 use crate::guest::Rig;
 use crate::kernel::Kernel;
+pub use kinds::resident::Fault;
+pub use record::Run;
 pub use tally::Tally;
 
 /// A kind of fault.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Kind {
     /// Kills, restarts and swaps at random instants, under full load.
     Random,
@@ -37,7 +42,7 @@ pub enum Kind {
     Flips,
     /// Interrupts of the serial port dropped, delayed and repeated; non-maskable ones.
     Interrupts,
-    /// The same faults in services that are part of the kernel.
+    /// The same faults in services that are processes and in those that are part of the kernel: who takes the machine down?
     Resident,
 }
 
@@ -68,13 +73,12 @@ impl Kind {
         }
     }
 
-    /// Whether there is anything to do: in the mono kernel no service can be killed alone, and all are resident. Only the core
+    /// Whether there is anything to do: in the mono kernel no service can be killed alone. Only the core
     /// of the micro kernel, which is compiled for size, has functions of their own that allocate.
     pub fn suits(self, kernel: Kernel) -> bool {
         match self {
-            Kind::Interrupts => true,
+            Kind::Interrupts | Kind::Resident => true,
             Kind::Allocations => kernel == Kernel::Micro,
-            Kind::Resident => kernel == Kernel::Mono,
             _ => kernel != Kernel::Mono,
         }
     }

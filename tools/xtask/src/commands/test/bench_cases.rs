@@ -10,9 +10,10 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail, ensure};
 
 use super::Case;
-use crate::commands::compare;
+use crate::commands::{compare, plot};
 use crate::guest::{MEMORY, Rig};
 use crate::kernel::Kernel;
+use crate::plot::BLACKOUTS;
 use crate::qemu::Accel;
 use crate::results::{Baseline, Report, Setting};
 use crate::{parallel, trace};
@@ -34,6 +35,7 @@ pub fn cases() -> Vec<Case<Rig>> {
         Case::one("compare/deterministic", move |rig: &Rig| deterministic(rig, &first).into()),
         Case::one("bench/baseline", move |rig: &Rig| no_worse(rig, &again).into()),
         Case::one("bench/limits", move |rig: &Rig| within_limits(rig, &once_more).into()),
+        Case::one("bench/plot", |rig: &Rig| blackout_is_seen(rig).into()),
         Case::one("bench/single-step", |rig: &Rig| stepped(rig).into()),
     ]
 }
@@ -71,6 +73,21 @@ fn within_limits(rig: &Rig, report: &Shared) -> Result<()> {
     let limits = Baseline::read(&Baseline::limits(&rig.workspace))?;
     let exceeded = limits.exceeded_by(&Baseline::of(shared(rig, report)?)?);
     ensure!(exceeded.is_empty(), "above the limits of tests/bench/limits.json:\n{}", exceeded.join("\n"));
+    Ok(())
+}
+
+/// One request around a crash waits for the next instance, the others do not; and the slowest is the row's own figure, or
+/// nearly so.
+fn blackout_is_seen(rig: &Rig) -> Result<()> {
+    let row = BLACKOUTS[0][1];
+    let data = plot::measure(rig, vec![vec![row.to_owned()]])?;
+    let timeline = data.blackouts.get(row).with_context(|| format!("no requests around {row}"))?;
+    let mut took: Vec<u64> = timeline.requests.iter().map(|request| request.1).collect();
+    took.sort_unstable();
+    let (median, slowest) = (took[took.len() / 2], took[took.len() - 1]);
+    ensure!(slowest > 10 * median && slowest < timeline.limit, "{median} in the median and {slowest} at the most");
+    let figure = Baseline::read(&Baseline::path(&rig.workspace))?.get(row, "micro").context("no such figure")?;
+    ensure!(slowest > figure, "{slowest} at the most, and with each `rep` counted once {figure}");
     Ok(())
 }
 

@@ -22,7 +22,7 @@ const BITS: u64 = 16;
 const PAGE: u64 = 4096;
 /// How often a machine that does not stop is looked at, and how long it runs in between.
 const LOOKS: u32 = 20;
-const BETWEEN: Duration = Duration::from_millis(20);
+pub const BETWEEN: Duration = Duration::from_millis(20);
 
 pub fn run(rig: &Rig, case: &Case) -> Result<Tally> {
     let (seed, rounds) = (case.seed.to_string(), case.size.to_string());
@@ -63,7 +63,7 @@ pub fn outcome(trouble: u64) -> &'static str {
 }
 
 /// Changes bits of one server, in places of one kind: most hit nothing that is in use.
-fn strike(patient: &mut Patient, random: &mut Random, tally: &mut Tally) -> Result<()> {
+pub fn strike(patient: &mut Patient, random: &mut Random, tally: &mut Tally) -> Result<()> {
     let servers: Vec<u64> = patient.servers.values().copied().collect();
     let Some(&root) = random.pick(&servers) else { return Ok(()) };
     let pages = pages::all(&mut patient.stub, root)?;
@@ -99,16 +99,24 @@ fn at_the_end(rig: &Rig, case: &Case, mut patient: Patient, mut tally: Tally) ->
             bail!("the core is down\n{}", explain(rig, case.kernel, &outcome))
         }
         None => {
-            for _ in 0..LOOKS {
-                patient.stub.interrupt()?;
-                if patient.stub.place()?.ring == 3 {
-                    tally.add("machines in which a server spins", 1);
-                    return Ok(tally);
-                }
-                patient.stub.resume()?;
-                std::thread::sleep(BETWEEN);
+            if a_server_spins(&mut patient)? {
+                tally.add("machines in which a server spins", 1);
+                return Ok(tally);
             }
             failed(rig, case.kernel, "the core neither ends nor lets anybody run", patient)
         }
     }
+}
+
+/// Whether somebody in ring 3 gets on in a machine that does not stop any more.
+pub fn a_server_spins(patient: &mut Patient) -> Result<bool> {
+    for _ in 0..LOOKS {
+        patient.stub.interrupt()?;
+        if patient.stub.place()?.ring == 3 {
+            return Ok(true);
+        }
+        patient.stub.resume()?;
+        std::thread::sleep(BETWEEN);
+    }
+    Ok(false)
 }

@@ -4,7 +4,7 @@ mod allocations;
 mod flips;
 mod interrupts;
 mod random;
-mod resident;
+pub mod resident;
 mod systematic;
 
 use anyhow::{Result, bail};
