@@ -14,7 +14,7 @@ const TOOK: std::ops::Range<f64> = 100.0..1_000_000.0;
 
 pub fn draw(area: &Area<'_>, data: &Data) -> Result<()> {
     let text = format!("Each request of a client while its service is swapped or dies; {}", data.conditions);
-    let area = area.titled(&text, (FONT, 16)).map_err(wrong)?;
+    let area = area.titled(&text, (FONT, 13)).map_err(wrong)?;
     for (panel, row) in area.split_evenly((BLACKOUTS.len(), 2)).iter().zip(BLACKOUTS.into_iter().flatten()) {
         let timeline = data.blackouts.get(row).with_context(|| format!("the data have no {row}"))?;
         draw_one(panel, row, timeline)?;

@@ -52,15 +52,15 @@ fn draw_one(panel: &Area<'_>, title: &str, bars: &[(String, f64)]) -> Result<()>
         let bar = Rectangle::new([(place + 0.1, 0.0), (place + 0.9, *height)], BLUE.filled());
         chart.draw_series([bar]).map_err(wrong)?;
         let texts = [
-            Text::new(name.clone(), (place + 0.5, 2.0), small.clone().color(&WHITE)),
+            Text::new(name.clone(), (place + 0.5, 2.0), (FONT, 12).into_font().color(&WHITE).pos(small.pos)),
             Text::new(format!("{height:.1} %"), (place + 0.5, height + 1.0), small.clone()),
         ];
         chart.draw_series(texts).map_err(wrong)?;
     }
     let line = PathElement::new(vec![(0.0, TARGET), (width, TARGET)], thin(GREY));
     chart.draw_series([line]).map_err(wrong)?;
-    let target = format!("target with a death a second: {TARGET} %");
-    let left = TextStyle::from((FONT, 14).into_font()).color(&WHITE);
-    chart.draw_series([Text::new(target, (0.15, TARGET - 1.0), left)]).map_err(wrong)?;
+    let target = format!("the line: target with a death a second, {TARGET} %");
+    let grey = TextStyle::from((FONT, 12).into_font()).color(&GREY);
+    chart.draw_series([Text::new(target, (0.1, 114.0), grey)]).map_err(wrong)?;
     Ok(())
 }
