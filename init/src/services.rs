@@ -323,7 +323,9 @@ impl Init {
             state.grant(space, slot::STATE, Rights::READ.union(Rights::WRITE))?;
         }
         if let Some(vitals) = &service.vitals {
-            sys::mem_write(vitals.slot(), 0, &[0; 16])?;
+            let mut words = [0; 24];
+            words[16] = service.record.wanted.into();
+            sys::mem_write(vitals.slot(), 0, &words)?;
             vitals.grant(space, slot::VITALS, Rights::READ.union(Rights::WRITE))?;
         }
         let rights = Rights::RECEIVE.union(Rights::MINT).union(Rights::NOTIFY);

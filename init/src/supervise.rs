@@ -73,6 +73,8 @@ pub struct Record {
     pub since: u64,
     /// How the last instance ended: see [`parley_abi::info::ServiceInfo::reason`].
     pub reason: u32,
+    /// Somebody wanted that end: no request is to blame for it.
+    pub wanted: bool,
     /// Deaths that nobody had asked for and that were followed by another instance.
     pub restarts: u32,
     /// Instances in a row that died before they were ready.
@@ -100,6 +102,7 @@ impl Record {
     /// The instance has ended with `status`, on its own.
     pub fn died(&mut self, status: i32, now: u64, policy: &Restart) -> Sequel {
         self.ended(status);
+        self.wanted = status.cast_unsigned() == KILLED;
         self.deaths.rotate_right(1);
         self.deaths[0] = now.max(1);
         let oldest = self.deaths[usize::from(policy.deaths).clamp(1, DEATHS) - 1];
@@ -114,6 +117,7 @@ impl Record {
     /// The instance has ended because somebody wanted that: it does not count as a death.
     pub fn ended(&mut self, status: i32) {
         self.state = State::Stopped;
+        self.wanted = true;
         self.pid = 0;
         self.reason = status.cast_unsigned();
     }
@@ -156,8 +160,12 @@ mod tests {
         for now in 1..50 {
             record.started(7, now);
             record.ended(0);
+            assert!(record.wanted);
         }
         assert_eq!(record.died(1, 51, &POLICY), Sequel::Restart);
+        assert!(!record.wanted);
+        record.died(KILLED.cast_signed(), 52, &POLICY);
+        assert!(record.wanted, "it counts as a death, and yet no request is to blame");
     }
 
     proptest! {

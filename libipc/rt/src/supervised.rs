@@ -16,6 +16,9 @@ use crate::sys::{self, Reply};
 /// Where in the page that init holds the reason of the end is.
 const LAST_WORDS: u64 = 8;
 
+/// Where in the page init says that it ended the instance before because somebody wanted that.
+const ENDED_ON_REQUEST: u64 = 16;
+
 /// Requests that this instance has served.
 static SERVED: AtomicU64 = AtomicU64::new(0);
 
@@ -56,6 +59,12 @@ fn hang(bits: u64) -> ! {
         // `pause` would hand the processor back to an emulator each time.
         core::hint::black_box(());
     }
+}
+
+/// The instance before ended because somebody wanted that: none of its requests was to blame.
+pub(crate) fn succeeds_on_request() -> bool {
+    let mut word = [0; 8];
+    sys::mem_read(slot::VITALS, ENDED_ON_REQUEST, &mut word).is_ok() && word != [0; 8]
 }
 
 /// Leaves why this server ends: one of [`parley_abi::info::reason`]. The first word counts.
