@@ -47,6 +47,11 @@ impl ElfFile {
         Ok(file)
     }
 
+    /// Where the program begins.
+    pub fn entry(&self) -> u64 {
+        self.parse().map_or(0, |elf| elf.ehdr.e_entry)
+    }
+
     /// Executable bytes with the address of the first, segment by segment.
     pub fn code(&self) -> Vec<(u64, &[u8])> {
         let Ok(elf) = self.parse() else { return Vec::new() };

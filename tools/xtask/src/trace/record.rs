@@ -77,7 +77,9 @@ impl Recorder {
             programs.push((name.to_owned(), ElfFile::read(&program.symbols)?));
         }
         let bench = programs.iter().find(|(name, _)| PROGRAM.ends_with(name.as_str()));
-        let readings = occurrences(&bench.context("the archive has no benchmark")?.1, RDTSC);
+        let bench = &bench.context("the archive has no benchmark")?.1;
+        let readings = occurrences(bench, RDTSC);
+        run_to_entry(&mut stub, bench)?;
         for &address in &readings {
             stub.set_breakpoint(address)?;
         }
@@ -214,6 +216,21 @@ impl Recorder {
         let code = self.stub.memory(place.address, GLANCE)?;
         let same = |(_, file): &&(String, ElfFile)| !code.is_empty() && file.has_code(place.address, &code);
         Ok(self.programs.iter().find(same).map(|(name, _)| name.clone()))
+    }
+}
+
+/// Lets the machine run until a program begins as the benchmark does. Other programs have other code where its readings are, at
+/// which the machine would stop again and again while the services start; and its clock runs on when it stops.
+fn run_to_entry(stub: &mut Stub, bench: &ElfFile) -> Result<()> {
+    let entry = bench.entry();
+    stub.set_breakpoint(entry)?;
+    loop {
+        stub.go()?;
+        let place = stub.place()?;
+        let code = if place.ring == 3 { stub.memory(place.address, GLANCE)? } else { Vec::new() };
+        if place.address == entry && !code.is_empty() && bench.has_code(entry, &code) {
+            return stub.clear_breakpoint(entry);
+        }
     }
 }
 
