@@ -58,7 +58,7 @@ calls! {
     PUT_BACK = 11 "put_back",
     /// Make the POSIX call whose number is the label, with its arguments in rdi rsi rdx r10 r8 r9, and wait at most until
     /// deadline r14: what a POSIX call by itself, which leaves r14 alone, cannot say. Returns what that call returns.
-    /// Errors beside its own: ETIMEDOUT, and ENOSYS for rows that send nothing.
+    /// Rows that send nothing do not wait. Errors beside its own: ETIMEDOUT, ENOSYS.
     ROW = 12 "row",
 
     /// Drop handle rdi.
