@@ -53,13 +53,14 @@ fn said(line: &str) -> Option<&str> {
     line.trim_end().trim_start_matches('\r').strip_prefix("bench: ")
 }
 
-fn fields(line: &str) -> HashMap<&str, &str> {
-    line.split_whitespace().filter_map(|word| word.split_once('=')).collect()
+/// What a line says of a key.
+fn fields<'l>(line: &'l str) -> impl Fn(&str) -> Result<&'l str> {
+    let fields: HashMap<&'l str, &'l str> = line.split_whitespace().filter_map(|word| word.split_once('=')).collect();
+    move |key| fields.get(key).copied().with_context(|| format!("no `{key}=`"))
 }
 
 fn memory(kernel: Kernel, line: &str) -> Result<Memory> {
-    let fields = fields(line);
-    let text = |key: &str| fields.get(key).copied().with_context(|| format!("no `{key}=`"));
+    let text = fields(line);
     let bytes = |key: &str| -> Result<u64> { Ok(text(key)?.parse()?) };
     Ok(Memory {
         kernel,
@@ -73,8 +74,7 @@ fn memory(kernel: Kernel, line: &str) -> Result<Memory> {
 }
 
 fn row(kernel: Kernel, line: &str) -> Result<Row> {
-    let fields = fields(line);
-    let text = |key: &str| fields.get(key).copied().with_context(|| format!("no `{key}=`"));
+    let text = fields(line);
     let figure = |key: &str| -> Result<Number> {
         let value = text(key)?;
         serde_json::from_str(value).with_context(|| format!("`{key}={value}` is no number"))
