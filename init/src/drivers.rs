@@ -84,15 +84,14 @@ impl Init {
         }
         loop {
             match sys::reply_recv(endpoint, &Reply::NONE, POLL) {
-                Ok(Event::Request { token, .. }) => {
+                Ok(Event::Request { token, .. } | Event::ClosedAndRequest { token, .. }) => {
                     let _ = sys::reply(endpoint, &Reply::done(token, Errno::ENXIO.negated()));
-                }
-                Ok(Event::Closed { token, .. }) => {
-                    let _ = sys::reply(endpoint, &Reply::done(token, 0));
                 }
                 Ok(Event::Timeout) | Err(_) => return,
                 Ok(_) => {}
             }
+            // Whatever it was that closed, nobody here knows it.
+            let _ = sys::forgotten(endpoint);
         }
     }
 

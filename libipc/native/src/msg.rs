@@ -6,7 +6,7 @@
 //! | rdi | handle | kept | handle of the endpoint | kept |
 //! | rsi rdx r10 r8 r9 r12 | words 0 to 5 | reply words | reply words | request words |
 //! | r13 | | | token to answer, or 0 | token of the request, or 0 |
-//! | r14 | deadline | | deadline | |
+//! | r14 | deadline | | deadline | badge of a closed connection, with [`event::CLOSED_AND_REQUEST`] |
 //! | r15 | | | | badge |
 //!
 //! rbx, rbp and rsp are preserved; rcx and r11 belong to the `syscall` instruction. A POSIX call
@@ -56,6 +56,8 @@ bitflags::bitflags! {
         /// `reply_recv`: words 1 and 2 are a structure that is copied, whole, into the caller's writable
         /// lease; the result is word 0. EFAULT if it does not fit.
         const FILL = 1 << 9;
+        /// `reply_recv`: the thread has forgotten the closed connection that it was told of last.
+        const FORGOTTEN = 1 << 10;
     }
 }
 
@@ -91,8 +93,9 @@ pub mod event {
     pub const REQUEST: u32 = 0;
     /// A submitted call was answered: words hold the reply, token the submitter's cookie.
     pub const DONE: u32 = 1;
-    /// The last handle to the connection with this badge is gone. The token is to be answered when the
-    /// server has forgotten what it was, with nothing; until then a new server is told again.
+    /// The last handle to the connection with this badge is gone. The thread that was told says [`super::Flags::FORGOTTEN`]
+    /// when it has forgotten what that was; until then a new server is told again. The news is not urgent: it comes
+    /// with the next request, or else within a millisecond of the closer's turn.
     pub const CLOSED: u32 = 2;
     /// The caller with this token no longer waits, or should be answered early.
     pub const CANCEL: u32 = 3;
@@ -100,6 +103,8 @@ pub mod event {
     pub const NOTIFIED: u32 = 4;
     /// The deadline passed.
     pub const TIMEOUT: u32 = 5;
+    /// Both at once: [`CLOSED`], and then [`REQUEST`].
+    pub const CLOSED_AND_REQUEST: u32 = 6;
 }
 
 /// Labels that the core itself puts on messages. Services number theirs from 0 upward.

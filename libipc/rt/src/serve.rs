@@ -44,13 +44,15 @@ pub fn serve<S: Service + ?Sized>(service: &mut S) -> ! {
                 supervised::count_request();
                 match service.at_hand(badge, label, &words) {
                     Some(outcome) => answer(token, outcome),
-                    None => {
-                        let outcome = service.request(&mut Cx { host: &mut host, token, badge }, label, &words);
-                        answer(token, outcome)
-                    }
+                    None => work(service, &mut host, (token, badge), label, &words),
                 }
             }
-            other => Reply::done(attend(service, &mut host, other), 0).prepare(),
+            Event::ClosedAndRequest { closed, token, badge, label, words } => {
+                supervised::count_request();
+                service.closed(&mut host, closed);
+                work(service, &mut host, (token, badge), label, &words).forgotten()
+            }
+            other => attend(service, &mut host, other),
         };
     }
 }
@@ -79,12 +81,26 @@ pub(crate) fn adopt(mut each: impl FnMut(Token, u32)) {
     }
 }
 
-/// What the service is told without a result being due. Returns what the core waits for.
-fn attend<S: Service + ?Sized>(service: &mut S, host: &mut Ring3, event: Event) -> Token {
+/// Carries out a request. Returns its answer.
+#[inline(always)]
+fn work<S: Service + ?Sized>(
+    service: &mut S,
+    host: &mut Ring3,
+    of: (Token, u64),
+    label: u32,
+    words: &Words,
+) -> Prepared {
+    let (token, badge) = of;
+    answer(token, service.request(&mut Cx { host, token, badge }, label, words))
+}
+
+/// What the service is told without a result being due. Returns what the core is told with the next receipt.
+fn attend<S: Service + ?Sized>(service: &mut S, host: &mut Ring3, event: Event) -> Prepared {
+    let nothing = Reply::NONE.prepare();
     match event {
-        Event::Closed { token, badge } => {
+        Event::Closed { badge } => {
             service.closed(host, badge);
-            return token;
+            return nothing.forgotten();
         }
         Event::Notified { bits } => match supervised::attend(bits) {
             0 => {}
@@ -92,9 +108,9 @@ fn attend<S: Service + ?Sized>(service: &mut S, host: &mut Ring3, event: Event) 
         },
         Event::Cancel { token } => service.cancelled(host, token),
         // The alarm has been fired already, requests are not for here, and no service submits calls.
-        Event::Timeout | Event::Done { .. } | Event::Request { .. } => {}
+        _ => {}
     }
-    Token::NONE
+    nothing
 }
 
 /// The reply that carries out an outcome.

@@ -32,8 +32,9 @@ pub struct Core {
     pub init: Ref<Thread>,
     /// Somebody more urgent than the current thread became ready, or it can't go on.
     pub resched: bool,
-    /// The first in the queue of the current thread's equals goes first, in its turn.
-    pub gives_way: bool,
+    /// Where a waiting server has not heard of closed connections, when that is due, in nanoseconds, and how urgent it is
+    /// at most.
+    pub unheard: Option<(Ref<Endpoint>, u64, u8)>,
     /// The page tables that are loaded.
     pub root: Root,
     /// Whose registers the FPU holds.
@@ -154,22 +155,18 @@ impl Core {
         }
     }
 
-    /// Lets a thread run when its turn comes.
+    /// Lets a thread run when its turn comes; one that has some of a turn left, before its equals.
     pub fn wake(&mut self, at: Ref<Thread>) {
-        let thread = &mut self.threads[at];
-        thread.state = State::Ready;
-        let priority = thread.priority;
-        self.ready.push(&mut self.threads, at, priority);
+        self.threads[at].state = State::Ready;
+        let priority = self.queue(at);
         self.has_become_ready(priority);
     }
 
-    /// Lets a thread that is no more urgent than the current one run before that goes on, in its turn.
-    pub fn wake_first(&mut self, at: Ref<Thread>) {
-        let thread = self.threads.live(at);
-        thread.state = State::Ready;
-        let priority = thread.priority;
-        self.ready.push_front(&mut self.threads, at, priority);
-        (self.resched, self.gives_way) = (true, true);
+    fn queue(&mut self, at: Ref<Thread>) -> u8 {
+        let Thread { priority, slice, .. } = self.threads[at];
+        let push = if slice == 0 { Ready::push } else { Ready::push_front };
+        push(&mut self.ready, &mut self.threads, at, priority);
+        priority
     }
 
     /// A thread of this priority is in the ready queue now: it goes first if it is more urgent, and its
@@ -184,7 +181,8 @@ impl Core {
 
     /// Makes the most urgent ready thread the current one; with none, the machine idles.
     pub fn schedule(&mut self) {
-        (self.resched, self.gives_way) = (false, false);
+        self.spread_news();
+        self.resched = false;
         let now = self.account();
         match self.ready.pop(&mut self.threads) {
             Some(next) => {
@@ -209,17 +207,17 @@ impl Core {
     /// end of a chain of requests whoever made the first. Messages on the short cuts go on in the same turn, so
     /// they need no account. Returns the time.
     pub fn account(&mut self) -> u64 {
+        self.charge(self.current)
+    }
+
+    /// As [`Core::account`], if `at` is at this end of the chain.
+    pub fn charge(&mut self, mut at: Ref<Thread>) -> u64 {
         let now = self.clock.now();
         let passed = now - core::mem::replace(&mut self.accounted, now);
-        let mut at = self.current;
         for _ in 0..LONGEST_CHAIN {
-            let Some(thread) = self.threads.get(at) else { break };
-            let serving = thread.serving;
-            if serving == Token::NONE {
-                break;
-            }
+            let serving = self.threads.get(at).map_or(Token::NONE, |thread| thread.serving);
             match self.threads.at_place(serving.thread()) {
-                Some(caller) if self.threads[caller].token == serving => at = caller,
+                Some(caller) if serving != Token::NONE && self.threads[caller].token == serving => at = caller,
                 _ => break,
             }
         }
@@ -240,36 +238,18 @@ impl Core {
             if current.state == State::Ready {
                 if !self.ready.above(priority) {
                     self.resched = false;
-                    if core::mem::take(&mut self.gives_way) && self.ready.occupied_at(priority) {
-                        self.give_way(priority);
-                    }
                     return;
                 }
-                self.interrupt_turn(priority);
+                self.threads[self.current].slice = self.left_of_turn();
+                self.queue(self.current);
             }
         }
         self.schedule();
     }
 
-    /// Switches to the first of the current thread's equals: it goes on with what is left of the turn, and the current
-    /// thread after it.
-    fn give_way(&mut self, priority: u8) {
-        self.account();
-        let first = self.ready.pop(&mut self.threads);
-        self.interrupt_turn(priority);
-        if let Some(first) = first {
-            self.switch_to(first);
-        }
-    }
-
-    /// Somebody more urgent goes first: the current thread keeps the rest of its turn.
-    fn interrupt_turn(&mut self, priority: u8) {
-        let left = self.slice_end.saturating_sub(self.clock.now());
-        self.threads[self.current].slice = left;
-        match left {
-            0 => self.ready.push(&mut self.threads, self.current, priority),
-            _ => self.ready.push_front(&mut self.threads, self.current, priority),
-        }
+    /// What is left of the current turn, in nanoseconds.
+    pub fn left_of_turn(&self) -> u64 {
+        self.slice_end.saturating_sub(self.clock.now())
     }
 
     /// Lets the current thread's equals run, if there are any.

@@ -1,7 +1,7 @@
 //! The one-shot timer: no tick, only the next moment that matters.
 //!
-//! That is the earliest deadline, the earliest alarm of a resident service, or the end of the current
-//! slice if somebody of the same priority waits. With none of them the timer is off.
+//! That is the earliest deadline, the earliest alarm of a resident service, when news is due, or the end of the
+//! current slice if somebody of the same priority waits. With none of them the timer is off.
 
 use parley_abi::{Errno, event};
 
@@ -19,7 +19,8 @@ impl Core {
         let shared = self.threads.get(self.current).is_some_and(|current| self.ready.occupied_at(current.priority));
         let slice = if shared { self.slice_end } else { u64::MAX };
         let dump = if self.dump.due == 0 { u64::MAX } else { self.dump.due };
-        self.apic.set_timer(&self.clock, deadline.min(IMAGE.residents.next_alarm()).min(slice).min(dump));
+        let news = self.unheard.map_or(u64::MAX, |news| news.1);
+        self.apic.set_timer(&self.clock, deadline.min(IMAGE.residents.next_alarm()).min(slice).min(dump).min(news));
     }
 
     /// The timer's interrupt.
@@ -35,6 +36,7 @@ impl Core {
         }
         IMAGE.residents.ring_alarms(self, now);
         self.go_on_dumping(now);
+        self.spread_news();
         if let Some(current) = self.threads.get(self.current) {
             let priority = current.priority;
             if now >= self.slice_end && self.ready.occupied_at(priority) {

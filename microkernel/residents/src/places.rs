@@ -197,7 +197,7 @@ impl Residents for Linked {
             match event.kind {
                 CLOSED => {
                     (ops.closed)(core, number, event.badge);
-                    let _ = core.forget_closed(*endpoint, event.token); // ESTALE: it is gone already
+                    core.forget_closed(event.token);
                 }
                 _ => (ops.event)(core, number, &event),
             }

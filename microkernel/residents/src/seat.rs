@@ -39,7 +39,7 @@ impl Seat<'_> {
     fn write_down(&mut self, row: Packed, badge: u64) {
         place(self.number).busy.store(true, Relaxed);
         let (to, first) = (endpoint(self.number), is_sent_to(row) as u8);
-        let caller = self.core.note_request(to, badge, How::in_registers(Kind::Posix, first), row);
+        let caller = self.core.note_request((to, badge), How::in_registers(Kind::Posix, first), row);
         self.core.threads[caller].state = State::Awaiting;
     }
 

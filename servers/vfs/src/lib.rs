@@ -94,7 +94,7 @@ impl<M: Memory> Vfs<M> {
     }
 
     /// Sets the times of a node that are marked.
-    #[inline]
+    #[inline(always)]
     fn settle(&mut self, node: namespace::Node, host: &mut dyn Host) {
         if self.names.is_marked(node) {
             self.names.settle(node, self.clock.now(host));

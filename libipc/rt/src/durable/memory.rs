@@ -267,6 +267,7 @@ impl<const WORDS: usize> Records<WORDS> {
     }
 
     /// Gives a record back. Its last word is not the service's from now on.
+    #[inline]
     pub fn give(self, memory: &mut impl Memory, number: usize) {
         let (link, next) = (Self::at(number) + WORDS - 1, memory.get(self.0 + FREE));
         if memory.get(link) != next {

@@ -25,7 +25,7 @@ mod schema;
 mod tests;
 mod usage;
 
-use parley_abi::msg::Token;
+use parley_abi::msg::{Token, Words};
 use parley_abi::{Errno, slot};
 use parley_proto::{Cx, Host, Service};
 
@@ -142,37 +142,48 @@ pub fn serve_durable<S: Durable>(service: &mut S) -> ! {
                 supervised::count_request();
                 match service.at_hand(badge, label, &words) {
                     Some(outcome) => answer(token, outcome),
-                    None => {
-                        let outcome = service.request(&mut Cx { host: &mut world, token, badge }, label, &words);
-                        let said = Answer::of(&outcome);
-                        let reply = answer(token, outcome);
-                        finish(service, &mut world, token, said);
-                        reply
-                    }
+                    None => work(service, &mut world, (token, badge), label, &words),
                 }
             }
-            other => Reply::done(attend(service, &mut world, other), 0).prepare(),
+            // What is closed is forgotten with the answer: to the log, both are one event.
+            Event::ClosedAndRequest { closed, token, badge, label, words } => {
+                supervised::count_request();
+                service.closed(&mut world, closed);
+                work(service, &mut world, (token, badge), label, &words).forgotten()
+            }
+            other => attend(service, &mut world, other),
         };
     }
 }
 
-/// What the service is told without a result being due. Returns what the core waits for.
-fn attend<S: Durable>(service: &mut S, world: &mut World, event: Event) -> Token {
-    let mut done = Token::NONE;
+/// Carries out a request. Returns its answer.
+#[inline(always)]
+fn work<S: Durable>(service: &mut S, world: &mut World, of: (Token, u64), label: u32, words: &Words) -> Prepared {
+    let (token, badge) = of;
+    let outcome = service.request(&mut Cx { host: world, token, badge }, label, words);
+    let said = Answer::of(&outcome);
+    let reply = answer(token, outcome);
+    finish(service, world, token, said);
+    reply
+}
+
+/// What the service is told without a result being due. Returns what the core is told with the next receipt.
+fn attend<S: Durable>(service: &mut S, world: &mut World, event: Event) -> Prepared {
+    let (mut reply, nothing) = (Reply::NONE.prepare(), Reply::NONE.prepare());
     match event {
-        Event::Closed { token, badge } => {
+        Event::Closed { badge } => {
             service.closed(world, badge);
-            done = token;
+            reply = nothing.forgotten();
         }
         Event::Notified { bits } => match supervised::attend(bits) {
-            0 => return done,
+            0 => return nothing,
             bits => service.notified(world, bits),
         },
         Event::Cancel { token } => service.cancelled(world, token),
-        Event::Timeout | Event::Done { .. } | Event::Request { .. } => return done,
+        _ => return nothing,
     }
     finish(service, world, Token::NONE, Answer::None);
-    done
+    reply
 }
 
 /// The alarm that was set has rung.

@@ -134,6 +134,11 @@ impl Prepared {
         self.token
     }
 
+    /// The same, and the connection that this thread was told is closed is forgotten.
+    pub const fn forgotten(self) -> Prepared {
+        Prepared { rax: self.rax | (Flags::FORGOTTEN.bits() as u64) << 16, ..self }
+    }
+
     /// It has words only, so that the core cannot refuse it.
     pub const fn carries_nothing(&self) -> bool {
         self.rax & (Flags::DATA.union(Flags::FILL).union(Flags::OPEN).bits() as u64) << 16 == 0
@@ -180,10 +185,23 @@ pub enum Event {
         /// Words of the reply.
         words: Words,
     },
-    /// The last handle to a connection is gone.
-    Closed {
-        /// To be answered, with nothing, when the server has forgotten what the connection was.
+    /// The last handle to a connection is gone, and then a request.
+    ClosedAndRequest {
+        /// As of [`Event::Closed`].
+        closed: u64,
+        /// As of [`Event::Request`].
         token: Token,
+        /// As of [`Event::Request`].
+        badge: u64,
+        /// As of [`Event::Request`].
+        label: u32,
+        /// As of [`Event::Request`].
+        words: Words,
+    },
+    /// The last handle to a connection is gone.
+    ///
+    /// The next receipt says so when the server has forgotten what it was: [`Prepared::forgotten`], [`forgotten`].
+    Closed {
         /// Of the connection.
         badge: u64,
     },
@@ -208,8 +226,11 @@ impl Event {
         let (token, label) = (Token(after.r13), (after.rax >> 32) as u32);
         match after.rax as u32 {
             event::REQUEST => Event::Request { token, badge: after.r15, label, words: after.words },
+            event::CLOSED_AND_REQUEST => {
+                Event::ClosedAndRequest { closed: after.r14, token, badge: after.r15, label, words: after.words }
+            }
             event::DONE => Event::Done { cookie: after.r13, label, words: after.words },
-            event::CLOSED => Event::Closed { token, badge: after.r15 },
+            event::CLOSED => Event::Closed { badge: after.r15 },
             event::CANCEL => Event::Cancel { token },
             event::NOTIFIED => Event::Notified { bits: after.words[0] },
             _ => Event::Timeout,
@@ -233,6 +254,14 @@ pub fn reply(endpoint: u32, reply: &Reply<'_>) -> Result<(), Errno> {
     let only_reply = (Flags::NO_RECEIVE.bits() as u64) << 16;
     // SAFETY: the bytes that it carries are borrowed by `reply`.
     let after = unsafe { raw(rax | only_reply, u64::from(endpoint), words, token.0, 0) };
+    without_errno(after.rax as i64).map(drop)
+}
+
+/// The connection that this thread was told is closed, on `endpoint`, is forgotten.
+pub fn forgotten(endpoint: u32) -> Result<(), Errno> {
+    let flags = Flags::FORGOTTEN.union(Flags::NO_RECEIVE);
+    // SAFETY: the call touches no memory of ours.
+    let after = unsafe { raw(pack(REPLY_RECV, flags, 0), u64::from(endpoint), [0; 6], Token::NONE.0, 0) };
     without_errno(after.rax as i64).map(drop)
 }
 

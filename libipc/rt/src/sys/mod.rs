@@ -15,8 +15,8 @@ use parley_abi::call::{NULL, ROW};
 use parley_abi::msg::{Deadline, Flags, Words, pack};
 
 pub use ipc::{
-    Event, Prepared, Reply, With, call, call_lending, cancel, copy_in, copy_out, forward, mint, notify, put_back,
-    reply, reply_recv, requests, revoke, submit,
+    Event, Prepared, Reply, With, call, call_lending, cancel, copy_in, copy_out, forgotten, forward, mint, notify,
+    put_back, reply, reply_recv, requests, revoke, submit,
 };
 pub use machine::{
     POWER_OFF, RESET, check, clock, counters, irq_ack, irq_bind, irq_create, log, log_read, mem_info, port_grant,
@@ -41,6 +41,8 @@ pub struct Registers {
     pub words: Words,
     /// A token or cookie.
     pub r13: u64,
+    /// A badge, of what is closed.
+    pub r14: u64,
     /// A badge.
     pub r15: u64,
 }
@@ -51,7 +53,7 @@ pub struct Registers {
 /// The call must not break Rust's rules: buffers named in the words must be valid for what the call
 /// does with them, and memory that Rust uses must not be unmapped or overwritten.
 #[inline(always)]
-pub unsafe fn raw(number_and_flags: u64, rdi: u64, words: Words, r13: u64, r14: u64) -> Registers {
+pub unsafe fn raw(number_and_flags: u64, rdi: u64, words: Words, r13: u64, mut r14: u64) -> Registers {
     let [mut rsi, mut rdx, mut r10, mut r8, mut r9, mut r12] = words;
     let (mut rax, mut token, badge) = (number_and_flags, r13, 0u64);
     let mut r15 = badge;
@@ -62,12 +64,12 @@ pub unsafe fn raw(number_and_flags: u64, rdi: u64, words: Words, r13: u64, r14: 
             "syscall",
             inlateout("rax") rax, inlateout("rdi") rdi => _, inlateout("rsi") rsi, inlateout("rdx") rdx,
             inlateout("r10") r10, inlateout("r8") r8, inlateout("r9") r9, inlateout("r12") r12,
-            inlateout("r13") token, inlateout("r14") r14 => _, inlateout("r15") r15,
+            inlateout("r13") token, inlateout("r14") r14, inlateout("r15") r15,
             lateout("rcx") _, lateout("r11") _,
             options(nostack),
         );
     }
-    Registers { rax, words: [rsi, rdx, r10, r8, r9, r12], r13: token, r15 }
+    Registers { rax, words: [rsi, rdx, r10, r8, r9, r12], r13: token, r14, r15 }
 }
 
 /// A call that changes only rax, rcx and r11, as all POSIX calls.

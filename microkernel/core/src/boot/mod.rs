@@ -95,7 +95,7 @@ pub(crate) fn empty_core(cpu: &'static mut CpuLocal, mut frames: Frames, root: P
         current: Ref::NONE,
         init: Ref::NONE,
         resched: false,
-        gives_way: false,
+        unheard: None,
         root: Root::untagged(root),
         fpu_owner: Ref::NONE,
         cr0: fpu::cr0(),

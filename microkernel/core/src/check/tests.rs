@@ -51,7 +51,7 @@ impl World {
         let memory = core.create_memory(quota, 3).unwrap();
         let table = core.create_table(quota, 32).unwrap();
         let [busy, quiet] = [0, 1].map(|_| core.create_endpoint(quota, Binding::Threads).unwrap());
-        let [open, closing] = [1, 2].map(|badge| core.create_connection(quota, busy, badge).unwrap());
+        let [open, closing] = [1, 2].map(|badge| core.create_connection(quota, (busy, badge)).unwrap());
         let mut slot = 0;
         let mut give = |core: &mut Core, handle| {
             core.install(space, slot, handle).unwrap();
@@ -167,7 +167,7 @@ const HARMS: &[Harm] = &[
         w.core.endpoints[w.busy].closing.push(&mut w.core.connections, w.open);
     }),
     (13, "a closing connection of another endpoint", |w| {
-        let made = w.core.create_connection(w.quota, w.quiet, 3).unwrap();
+        let made = w.core.create_connection(w.quota, (w.quiet, 3)).unwrap();
         w.core.endpoints[w.busy].closing.push(&mut w.core.connections, made);
         w.core.endpoints[w.busy].untold += 1;
     }),

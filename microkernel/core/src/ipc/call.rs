@@ -5,7 +5,7 @@ use parley_abi::{Errno, POLL, Rights, Words, event, kind};
 use crate::arch::tlb::Root;
 use crate::ipc::LONGEST_CHAIN;
 use crate::mem::Ref;
-use crate::object::{Binding, Connection, Endpoint, Handle, How, Kind, Packed, RESERVED, State, Thread};
+use crate::object::{Address, Binding, Connection, Endpoint, Handle, How, Kind, Packed, RESERVED, State, Thread};
 use crate::sched::SUPERVISOR;
 use crate::uaccess::short_text;
 use crate::{Core, IMAGE};
@@ -29,13 +29,12 @@ impl Core {
     pub fn send(&mut self, slot: u64, how: How, row: Packed, deadline: u64) -> Result<Sent, Errno> {
         let at: Ref<Connection> = self.object(slot, kind::CONNECTION, Rights::CALL)?;
         let connection = self.connections.get(at).ok_or(Errno::ESTALE)?;
-        let (endpoint, badge) = (connection.endpoint, connection.badge);
-        self.send_to(endpoint, badge, how, row, deadline)
+        self.send_to((connection.endpoint, connection.badge), how, row, deadline)
     }
 
     /// Writes down what the current thread asks of whom, and returns the thread.
     #[inline(always)]
-    pub fn note_request(&mut self, endpoint: Ref<Endpoint>, badge: u64, how: How, row: Packed) -> Ref<Thread> {
+    pub fn note_request(&mut self, (endpoint, badge): Address, how: How, row: Packed) -> Ref<Thread> {
         let thread = self.threads.live(self.current);
         thread.waits_for = endpoint;
         (thread.request.how, thread.request.row, thread.request.badge) = (how, row, badge);
@@ -44,16 +43,10 @@ impl Core {
 
     /// As [`Core::send`], to an endpoint that has been found.
     #[inline]
-    pub fn send_to(
-        &mut self,
-        endpoint: Ref<Endpoint>,
-        badge: u64,
-        how: How,
-        row: Packed,
-        deadline: u64,
-    ) -> Result<Sent, Errno> {
+    pub fn send_to(&mut self, to: Address, how: How, row: Packed, deadline: u64) -> Result<Sent, Errno> {
+        let endpoint = to.0;
         let binding = self.endpoints.get(endpoint).ok_or(Errno::ESTALE)?.binding;
-        let caller = self.note_request(endpoint, badge, how, row);
+        let caller = self.note_request(to, how, row);
         if row.opens() {
             let room = self.make_room(endpoint)?;
             self.keep_room(caller, room);
@@ -141,7 +134,7 @@ impl Core {
         false
     }
 
-    /// Raises a thread, and whomever it waits for in turn, to `priority`.
+    /// Raises a thread, and whomever it waits for in turn, to `priority`. It goes on in what is left of this turn.
     pub fn lend_priority(&mut self, to: Ref<Thread>, priority: u8) {
         let mut at = to;
         for _ in 0..LONGEST_CHAIN {
@@ -152,9 +145,9 @@ impl Core {
             let (old, endpoint) = (core::mem::replace(&mut thread.priority, priority), thread.waits_for);
             match thread.state {
                 State::Ready if at != self.current => {
+                    self.threads[at].slice = self.left_of_turn().max(1);
                     self.ready.remove(&mut self.threads, at, old);
-                    self.ready.push(&mut self.threads, at, priority);
-                    return self.has_become_ready(priority);
+                    return self.wake(at);
                 }
                 State::Calling => {
                     let Some(endpoint) = self.endpoints.get_mut(endpoint) else { return };
@@ -190,8 +183,13 @@ impl Core {
         }
         self.endpoints.live(endpoint).server = receiver;
         self.deadlines.clear(&mut self.threads, receiver);
+        let news = if self.endpoints.live(endpoint).untold == 0 { None } else { self.next_closed(endpoint) };
         let server = self.threads.live(receiver);
-        server.frame.rax = event::REQUEST as u64 | (row.label() as u64) << 32;
+        let mut kind = event::REQUEST;
+        if let Some(news) = news {
+            (kind, server.closed, server.frame.r14) = (event::CLOSED_AND_REQUEST, news.token, news.badge);
+        }
+        server.frame.rax = kind as u64 | (row.label() as u64) << 32;
         server.frame.set_words(&words);
         server.frame.r13 = token.0;
         server.frame.r15 = badge;
@@ -214,7 +212,7 @@ impl Core {
         let space = self.spaces.live(at);
         let (slot, quota) = (space.handles.free_descriptor()?, space.quota);
         self.prepare_slot(at, slot)?;
-        Ok((slot, self.create_connection(quota, endpoint, 0)?))
+        Ok((slot, self.create_connection(quota, (endpoint, 0))?))
     }
 
     /// Keeps the room for the reply to the request of `caller`.

@@ -42,9 +42,9 @@ impl Core {
             self.endpoints.get(*endpoint).is_some_and(|endpoint| endpoint.binding == Binding::Threads)
         });
         let sent = match served {
-            Some((endpoint, badge)) => {
-                self.wake_mourner(endpoint);
-                self.send_to(endpoint, badge, how, row, 0).is_ok()
+            Some(target) => {
+                self.wake_mourner(target.0);
+                self.send_to(target, how, row, 0).is_ok()
             }
             None => false,
         };

@@ -8,7 +8,7 @@ use crate::object::{Endpoint, Event, State, Thread};
 use crate::sched::SUPERVISOR;
 use crate::syscall::Done;
 
-const KNOWN: Flags = CARRIES.union(Flags::CLOSE_ON_EXEC).union(Flags::NO_RECEIVE);
+const KNOWN: Flags = CARRIES.union(Flags::CLOSE_ON_EXEC).union(Flags::NO_RECEIVE).union(Flags::FORGOTTEN);
 /// What a reply can carry beside its words: one of these.
 const CARRIES: Flags = Flags::DATA.union(Flags::FILL).union(Flags::OPEN);
 
@@ -26,9 +26,15 @@ impl Core {
         if self.endpoints.get(endpoint).is_none_or(Endpoint::is_dying) {
             return Err(Errno::ESTALE);
         }
+        if flags.contains(Flags::FORGOTTEN) {
+            let closed = core::mem::take(&mut self.thread().closed);
+            self.forget_closed(closed);
+        }
         let mut resumed = None;
         if token != Token::NONE {
-            self.account(); // whose turn it is may be another question afterwards
+            if token != self.thread().serving {
+                self.account(); // it was somebody else's turn
+            }
             match self.reply(endpoint, token, flags, label, words) {
                 Ok(caller) => resumed = caller,
                 Err(Errno::ESTALE) if !flags.contains(Flags::NO_RECEIVE) => {}
@@ -36,9 +42,7 @@ impl Core {
             }
         }
         if flags.contains(Flags::NO_RECEIVE) {
-            if let Some(caller) = resumed {
-                self.wake(caller);
-            }
+            self.wake_answered(resumed);
             return Ok(Done::Value(0));
         }
         self.receive(endpoint, deadline, resumed);
@@ -55,18 +59,12 @@ impl Core {
             if !has_event {
                 self.deliver_event(server, &Event::of(event::TIMEOUT));
             }
-            if let Some(caller) = resumed {
-                self.wake(caller);
-            }
+            self.wake_answered(resumed);
         } else {
             self.wait_for_event(at, server, deadline);
             match resumed {
-                Some(caller) if !self.ready.above(self.threads[caller].priority) => {
-                    self.switch_to(caller);
-                    self.update_timer(); // its equals, if there are any, get their turn
-                    return;
-                }
-                Some(caller) => self.wake(caller),
+                Some(caller) if self.goes_on(self.threads.peek(caller).priority) => return self.switch_to(caller),
+                Some(_) => self.wake_answered(resumed),
                 None => {}
             }
             self.schedule();
@@ -76,6 +74,28 @@ impl Core {
         self.resched |= self.ready.above(priority);
         if self.ready.occupied_at(priority) {
             self.update_timer();
+        }
+    }
+
+    /// Whoever has been answered goes on later. The time until now was his.
+    fn wake_answered(&mut self, caller: Option<Ref<Thread>>) {
+        self.charge(caller.unwrap_or(self.current));
+        if let Some(caller) = caller {
+            self.wake(caller);
+        }
+    }
+
+    /// Whether somebody of this priority who was answered goes on in this turn: nobody is more urgent, and it is not over.
+    /// Sets the timer to its end, if somebody waits for that.
+    #[inline(always)]
+    fn goes_on(&mut self, priority: u8) -> bool {
+        match self.ready.occupied >> priority {
+            0 => true,
+            1 if self.left_of_turn() != 0 => {
+                self.apic.bring_forward(&self.clock, self.slice_end);
+                true
+            }
+            _ => false,
         }
     }
 

@@ -5,7 +5,7 @@ use parley_abi::{Errno, Flags, Rights, Token, Words};
 use crate::ipc::call::Room;
 use crate::kernel::Core;
 use crate::mem::Ref;
-use crate::object::{CLOSING, Endpoint, Kind, SUBMITTED, Space, State, Thread};
+use crate::object::{Endpoint, Kind, SUBMITTED, Space, State, Thread};
 use crate::uaccess::{Claim, Side, copy_between};
 
 /// Bytes that one reply or one copy call moves at most, so that no path is long.
@@ -35,9 +35,6 @@ impl Core {
     ) -> Result<Option<Ref<Thread>>, Errno> {
         if token.thread() & SUBMITTED != 0 {
             return self.answer_submission(endpoint, token, label, words).map(|()| None);
-        }
-        if token.thread() & CLOSING != 0 {
-            return self.forget_closed(endpoint, token).map(|()| None);
         }
         let caller = self.awaiting(endpoint, token)?;
         let result = if flags.contains(Flags::DATA) {

@@ -24,22 +24,22 @@ pub struct Connection {
     pub quota: Ref<Quota>,
 }
 
+/// An endpoint, and the badge it is called with.
+pub type Address = (Ref<Endpoint>, u64);
+
+/// How long a server that waits need not hear of a closed connection, in nanoseconds: it is told with the next request, or
+/// else when somebody else runs, so a close wakes nobody.
+const HEARD_WITHIN: u64 = 1_000_000;
+
 impl Object for Connection {
     const WINDOW: u64 = 2;
 }
 
-/// Set in the object number of a token that names a closing connection. The numbers themselves are multiples of 16.
-pub const CLOSING: u32 = 1;
-
 impl Core {
     /// Makes a connection without handles. ENOMEM.
     #[inline]
-    pub fn create_connection(
-        &mut self,
-        quota: Ref<Quota>,
-        endpoint: Ref<Endpoint>,
-        badge: u64,
-    ) -> Result<Ref<Connection>, Errno> {
+    pub fn create_connection(&mut self, quota: Ref<Quota>, to: Address) -> Result<Ref<Connection>, Errno> {
+        let (endpoint, badge) = to;
         let rows = self.rows_behind(endpoint);
         let connection = Connection { endpoint, badge, rows, quota, ..Connection::default() };
         let cost = Slab::<Connection>::COST;
@@ -69,9 +69,27 @@ impl Core {
         let target = &mut self.endpoints[endpoint];
         target.closing.push_front(&mut self.connections, at);
         target.untold += 1;
+        let waits = target.crowd();
         // The server works it off in the turn of whoever closed it: nobody more urgent waits for that.
         let most = self.threads.get(self.current).map_or(SUPERVISOR, |current| current.priority);
-        self.endpoint_has_event(endpoint, most);
+        if !waits {
+            return self.endpoint_has_event(endpoint, most);
+        }
+        if self.unheard.is_none_or(|news| news.0 != endpoint) {
+            self.spread_news();
+            let due = self.clock.now() + HEARD_WITHIN;
+            self.unheard = Some((endpoint, due, most));
+            self.apic.bring_forward(&self.clock, due);
+        }
+    }
+
+    /// A server hears now of the closed connections that no request has told it of.
+    pub fn spread_news(&mut self) {
+        if let Some((endpoint, _, most)) = self.unheard.take()
+            && self.endpoints.get(endpoint).is_some_and(|target| target.untold != 0)
+        {
+            self.endpoint_has_event(endpoint, most);
+        }
     }
 
     /// A closing connection that the server has not been told of; it is told now.
@@ -84,20 +102,16 @@ impl Core {
         target.untold = at.map_or(0, |_| target.untold - 1);
         let connection = &mut self.connections[at?];
         connection.told = true;
-        let token = Token::new(at?.place | CLOSING, at?.generation);
+        let token = Token::new(at?.place, at?.generation);
         Some(Event { badge: connection.badge, token, ..Event::of(event::CLOSED) })
     }
 
-    /// The server has forgotten the connection that it was told of with `token`. ESTALE: its endpoint has none.
-    pub fn forget_closed(&mut self, endpoint: Ref<Endpoint>, token: Token) -> Result<(), Errno> {
-        let at = self.connections.at_place(token.thread() & !CLOSING).ok_or(Errno::ESTALE)?;
-        let Connection { told, endpoint: its_own, .. } = self.connections[at];
-        if at.generation != token.generation() || !told || its_own != endpoint {
-            return Err(Errno::ESTALE);
+    /// A server has forgotten the connection that it was told of with this token, unless another is to be told again.
+    pub fn forget_closed(&mut self, token: Token) {
+        let at = Ref::new(token.thread(), token.generation());
+        if self.connections.get(at).is_some_and(|connection| connection.told) {
+            self.remove_connection(at);
         }
-        self.endpoints[endpoint].closing.remove(&mut self.connections, at);
-        self.free_connection(at);
-        Ok(())
     }
 
     /// Frees the slot; handles to it are stale.

@@ -34,7 +34,9 @@ pub struct Endpoint {
     /// What the entry code looks at: the one thread that waits for an event, if it waits without a deadline and
     /// nothing else is going on here ([`OPEN`]: nothing at all is). Otherwise [`BUSY`], [`CROWDED`] or [`RESIDENT`].
     pub door: Ref<Thread>,
-    /// Threads that wait for an event, if the door does not say it all.
+    /// The thread that was at the door before there was more to say, and waits.
+    aside: Ref<Thread>,
+    /// Other threads that wait for an event.
     receivers: List<Thread>,
     /// Threads whose requests wait to be received, the most urgent first.
     pub callers: List<Thread>,
@@ -119,15 +121,22 @@ impl Endpoint {
     /// A thread waits here from now on; `alone` if it has no deadline.
     #[inline]
     pub fn add_receiver(&mut self, threads: &mut Slab<Thread>, at: Ref<Thread>, alone: bool) {
-        if alone && self.at_door().is_none() && self.receivers.is_empty() && self.is_quiet() {
+        if alone && self.at_door().is_none() && self.door != CROWDED && self.is_quiet() {
             self.door = at;
             return;
         }
-        if let Some(first) = self.at_door() {
-            self.receivers.push(threads, first);
-        }
+        self.crowd();
         self.door = CROWDED;
         self.receivers.push(threads, at);
+    }
+
+    /// Whether a thread waits. From now on requests come the long way, which looks for what else is there.
+    #[inline(always)]
+    pub fn crowd(&mut self) -> bool {
+        if let Some(first) = self.at_door() {
+            (self.aside, self.door) = (first, CROWDED);
+        }
+        self.door == CROWDED
     }
 
     /// Takes out the thread that has waited longest.
@@ -139,7 +148,8 @@ impl Endpoint {
                 Some(at)
             }
             None => {
-                let at = self.receivers.pop(threads);
+                let first = core::mem::take(&mut self.aside);
+                let at = if first == Ref::NONE { self.receivers.pop(threads) } else { Some(first) };
                 self.note_empty();
                 at
             }
@@ -152,12 +162,20 @@ impl Endpoint {
             self.door = OPEN;
             return;
         }
-        self.receivers.remove(threads, at);
+        match self.aside == at {
+            true => self.aside = Ref::NONE,
+            false => self.receivers.remove(threads, at),
+        }
         self.note_empty();
     }
 
+    fn has_no_receiver(&self) -> bool {
+        self.aside == Ref::NONE && self.receivers.is_empty()
+    }
+
+    #[inline(always)]
     fn note_empty(&mut self) {
-        if self.door == CROWDED && self.receivers.is_empty() {
+        if self.door == CROWDED && self.has_no_receiver() {
             self.door = BUSY;
         }
     }
@@ -176,15 +194,16 @@ impl Endpoint {
 
     /// Whether door and queues agree, for checks.
     pub fn is_consistent(&self, mut waits: impl FnMut(Ref<Thread>) -> bool, threads: &Slab<Thread>) -> bool {
-        let idle = self.receivers.is_empty() || self.callers.is_empty();
-        let at_rest = self.is_quiet() && self.receivers.is_empty();
+        let idle = self.has_no_receiver() || self.callers.is_empty();
+        let at_rest = self.is_quiet() && self.has_no_receiver();
         let door = match self.at_door() {
             Some(at) => at_rest && waits(at) && threads[at].deadline_at == 0,
             None if self.door == OPEN => at_rest,
             None if self.binding != Binding::Threads => self.door.generation as u8 == RESIDENT.generation as u8,
-            None => (self.door == CROWDED) != self.receivers.is_empty(),
+            None => (self.door == CROWDED) != self.has_no_receiver(),
         };
-        idle && door && self.receivers.iter(threads).all(waits)
+        let aside = Some(self.aside).filter(|&aside| aside != Ref::NONE);
+        idle && door && aside.into_iter().chain(self.receivers.iter(threads)).all(waits)
     }
 }
 
@@ -211,11 +230,11 @@ impl Core {
             Binding::Threads => match self.endpoints[at].take_receiver(&mut self.threads) {
                 Some(receiver) => {
                     let event = self.next_event(at).unwrap_or(Event::of(event::TIMEOUT));
+                    let left = self.left_of_turn();
                     self.deliver_event(receiver, &event);
                     let server = self.threads.live(receiver);
                     if most < server.base && server.base != SUPERVISOR {
-                        server.priority = most;
-                        return self.wake_first(receiver);
+                        (server.priority, server.slice) = (most, left.max(1)); // in somebody's turn
                     }
                     self.wake(receiver);
                 }
@@ -251,6 +270,9 @@ impl Core {
         frame.set_words(&event.words);
         frame.r13 = event.token.0;
         frame.r15 = event.badge;
+        if event.kind == event::CLOSED {
+            thread.closed = event.token;
+        }
     }
 
     /// Sets notification bits, and wakes a receiver.

@@ -13,7 +13,7 @@ pub mod submission;
 pub mod table;
 pub mod thread;
 
-pub use connection::{CLOSING, Connection};
+pub use connection::{Address, Connection};
 pub use endpoint::{BUSY, Binding, CROWDED, Endpoint, Event, RESIDENT};
 pub use handle::{Handle, Handles, NOTHING, PER_PAGE, RESERVED};
 pub use irq::Irq;

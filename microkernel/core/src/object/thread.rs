@@ -84,6 +84,8 @@ pub struct Thread {
     pub token: Token,
     /// The request that it was given last, good or not: it works for that caller, in the caller's turn.
     pub serving: Token,
+    /// Names the closed connection that it was told of last.
+    pub closed: Token,
     /// The thread that was given its request.
     pub served_by: Ref<Thread>,
     /// CR0 while it runs: whether its FPU instructions trap.

@@ -109,7 +109,7 @@ impl Core {
         let endpoint = self.endpoint(slot, Rights::MINT)?;
         let rights = u8::try_from(rights).ok().and_then(Rights::from_bits).ok_or(Errno::EINVAL)?;
         let quota = self.spaces[self.current_space()].quota;
-        let at = self.create_connection(quota, endpoint, badge)?;
+        let at = self.create_connection(quota, (endpoint, badge))?;
         let installed = self.install_anywhere(Core::connection_handle(at, rights & (Rights::CALL | Rights::NOTIFY)));
         if installed.is_err() {
             self.free_connection(at);

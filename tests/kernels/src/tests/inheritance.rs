@@ -123,9 +123,9 @@ fn a_close_is_as_urgent_as_its_closer() -> Verdict {
     let done = Arc::new(AtomicBool::new(false));
     let theirs = done.clone();
     let server = Thread::with_priority(own_priority(), move || {
-        if let Ok(Event::Closed { token, .. }) = sys::reply_recv(endpoint, &Reply::NONE, FOREVER) {
+        if let Ok(Event::Closed { .. }) = sys::reply_recv(endpoint, &Reply::NONE, FOREVER) {
             work();
-            let forgotten = sys::reply(endpoint, &Reply::done(token, 0));
+            let forgotten = sys::forgotten(endpoint);
             theirs.store(forgotten.is_ok(), Ordering::Release);
         }
     })?;

@@ -1,5 +1,6 @@
 //! Recovery: what the next server of an endpoint finds of the one that is gone.
 
+use alloc::format;
 use alloc::vec::Vec;
 use parley_abi::call::{REPLY_RECV, Rights, THREAD_EXIT};
 use parley_abi::msg::{Flags, POLL, Token};
@@ -156,11 +157,13 @@ fn closed_is_told_again() -> Verdict {
         sys::handle_drop(sys::mint(endpoint, badge, Rights::CALL)?)?;
     }
     let (last, first) = (event(endpoint)?, event(endpoint)?);
-    forget(endpoint, &last, 6)?;
+    // The one that this thread was told of last.
+    forget(endpoint, &first, 5)?;
     sys::put_back(endpoint, Token::NONE)?;
-    ensure!(forget(endpoint, &first, 5).is_err(), "it was forgotten by whoever is to be told again");
+    sys::forgotten(endpoint)?;
     let again = event(endpoint)?;
-    forget(endpoint, &again, 5)?;
+    ensure_eq!(format!("{again:?}"), format!("{last:?}"), "what is told again");
+    forget(endpoint, &again, 6)?;
     let none = sys::reply_recv(endpoint, &Reply::NONE, POLL)?;
     ensure!(matches!(none, Event::Timeout), "at last: {none:?}");
     Ok(())

@@ -18,6 +18,7 @@ use crate::tool::verdict::{Trouble, Verdict};
 tests![
     threads_run,
     equals_share,
+    closing_prolongs_no_turn,
     lower_priority_waits,
     higher_priority_preempts,
     priority_is_capped,
@@ -89,6 +90,26 @@ fn equals_share() -> Verdict {
     two.stop()?;
     let fair = first.min(second) * 2 > first.max(second);
     ensure!(fair, "two equal threads counted to {first} and {second}");
+    Ok(())
+}
+
+/// Servers that hear of closed files work in the turn of whoever closed them: that does not begin anew with each of them.
+fn closing_prolongs_no_turn() -> Verdict {
+    let spinner = Spinner::start(own_priority())?;
+    let until = within(200);
+    let (mut counted, mut since, mut longest) = (0, sys::clock(), 0);
+    let mut opened = Ok(());
+    while opened.is_ok() && sys::clock() < until {
+        // Files of different servers, in turn.
+        opened = [c"/bin/ls", c"/dev/zero"].into_iter().try_for_each(|path| posix::close(posix::open(path, 0, 0)?));
+        if spinner.count() != counted {
+            (counted, since) = (spinner.count(), sys::clock());
+        }
+        longest = longest.max(sys::clock() - since);
+    }
+    spinner.stop()?;
+    opened?;
+    ensure!(longest < 50 * MILLISECOND, "an equal thread did not run for {} ms", longest / MILLISECOND);
     Ok(())
 }
 

@@ -100,9 +100,9 @@ pub fn event(endpoint: u32) -> Verdict<Event> {
 
 /// Takes notice that the last handle to the connection with that badge is gone.
 pub fn forget(endpoint: u32, closed: &Event, expected: u64) -> Verdict {
-    let Event::Closed { token, badge } = *closed else { fail!("expected CLOSED, got {closed:?}") };
+    let Event::Closed { badge } = *closed else { fail!("expected CLOSED, got {closed:?}") };
     ensure_eq!(badge, expected, "badge of what is closed");
-    Ok(sys::reply(endpoint, &Reply::done(token, 0))?)
+    Ok(sys::forgotten(endpoint)?)
 }
 
 /// Answers `token` with words.

@@ -164,6 +164,11 @@ impl Apic {
         self.armed = 0;
     }
 
+    /// Lets the timer interrupt at `at` (nanoseconds since boot), if it would do so later.
+    pub fn bring_forward(&mut self, clock: &Clock, at: u64) {
+        self.set_timer(clock, self.armed.min(at));
+    }
+
     /// Lets the timer interrupt at `at` (nanoseconds since boot), or never for `u64::MAX`.
     pub fn set_timer(&mut self, clock: &Clock, at: u64) {
         if at == self.armed {
