@@ -179,9 +179,14 @@ impl Core {
         }
     }
 
-    /// Makes the most urgent ready thread the current one; with none, the machine idles.
+    /// The current thread does not go on: what was kept for later is told, and the most urgent ready thread runs.
     pub fn schedule(&mut self) {
         self.spread_news();
+        self.run_next();
+    }
+
+    /// Makes the most urgent ready thread the current one; with none, the machine idles.
+    fn run_next(&mut self) {
         self.resched = false;
         let now = self.account();
         match self.ready.pop(&mut self.threads) {
@@ -233,18 +238,16 @@ impl Core {
             return;
         }
         IMAGE.residents.settle(self);
-        if let Some(current) = self.threads.get(self.current) {
-            let priority = current.priority;
-            if current.state == State::Ready {
-                if !self.ready.above(priority) {
-                    self.resched = false;
-                    return;
-                }
+        let current = self.threads.get(self.current).filter(|current| current.state == State::Ready);
+        match current.map(|current| current.priority) {
+            None => self.schedule(),
+            Some(priority) if self.ready.above(priority) => {
                 self.threads[self.current].slice = self.left_of_turn();
                 self.queue(self.current);
+                self.run_next();
             }
+            Some(_) => self.resched = false,
         }
-        self.schedule();
     }
 
     /// What is left of the current turn, in nanoseconds.

@@ -80,9 +80,7 @@ impl Core {
     /// Whoever has been answered goes on later. The time until now was his.
     fn wake_answered(&mut self, caller: Option<Ref<Thread>>) {
         self.charge(caller.unwrap_or(self.current));
-        if let Some(caller) = caller {
-            self.wake(caller);
-        }
+        caller.into_iter().for_each(|caller| self.wake(caller));
     }
 
     /// Whether somebody of this priority who was answered goes on in this turn: nobody is more urgent, and it is not over.

@@ -10,6 +10,7 @@ use crate::ipc::LONGEST_CHAIN;
 use crate::kernel::Core;
 use crate::mem::Ref;
 use crate::object::{Endpoint, Event, Stage, State};
+use crate::sched::SUPERVISOR;
 use crate::syscall::Done;
 
 /// Threads that one step of the list looks at.
@@ -66,11 +67,14 @@ impl Core {
             connection.told = false;
             (at, count) = (self.connections.links(at).next, count + 1);
         }
-        let target = &mut self.endpoints[endpoint];
-        target.untold = count;
-        target.mark_busy();
+        self.endpoints[endpoint].untold = count;
         while let Some(at) = self.submissions.find(|news| news.server == endpoint && news.stage == Stage::Taken) {
             self.requeue_submission(endpoint, at);
+        }
+        let target = &mut self.endpoints[endpoint];
+        if !target.is_quiet() {
+            target.crowd();
+            self.endpoint_has_event(endpoint, SUPERVISOR);
         }
     }
 

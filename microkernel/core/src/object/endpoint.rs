@@ -101,7 +101,7 @@ impl Endpoint {
 
     /// Nobody calls, and nothing has happened.
     #[inline(always)]
-    fn is_quiet(&self) -> bool {
+    pub fn is_quiet(&self) -> bool {
         self.bits == 0 && self.untold == 0 && self.events.is_empty() && self.callers.is_empty()
     }
 
@@ -112,7 +112,7 @@ impl Endpoint {
     }
 
     /// Something is there that no receiver has taken.
-    pub fn mark_busy(&mut self) {
+    fn mark_busy(&mut self) {
         if self.door == OPEN {
             self.door = BUSY;
         }
@@ -158,13 +158,10 @@ impl Endpoint {
 
     /// A thread no longer waits here.
     pub fn remove_receiver(&mut self, threads: &mut Slab<Thread>, at: Ref<Thread>) {
-        if self.door == at {
-            self.door = OPEN;
-            return;
-        }
-        match self.aside == at {
-            true => self.aside = Ref::NONE,
-            false => self.receivers.remove(threads, at),
+        match at {
+            _ if self.door == at => self.door = OPEN,
+            _ if self.aside == at => self.aside = Ref::NONE,
+            _ => self.receivers.remove(threads, at),
         }
         self.note_empty();
     }

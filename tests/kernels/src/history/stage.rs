@@ -63,17 +63,22 @@ fn thread(actor: usize) -> (u32, u32) {
     (both as u32, (both >> 32) as u32)
 }
 
-/// Starts actors: what the director, who is less urgent than they are, may not do himself.
+/// Starts actors and connects them: what the director, who is less urgent than they are, may not do himself. (Whoever hears
+/// of what he closed would be as little urgent as he is, and then time decides who goes first.)
 #[derive(Clone, Copy)]
 pub struct Casting {
     quota: u32,
     spaces: [u32; SPACES],
+    endpoints: [u32; ENDPOINTS],
     office: u32,
     priority: u8,
 }
 
 /// Notification bit: the history is over.
 const OVER: u64 = 1 << 63;
+/// The first of the bits for connections; below are those for actors.
+const CONNECT: usize = ACTORS;
+const _: () = assert!(CONNECT + SPACES * CONNECTIONS < 63);
 
 impl Casting {
     /// Starts whom the director asks for, until the history is over.
@@ -83,7 +88,24 @@ impl Casting {
             if bits & OVER != 0 {
                 return Ok(());
             }
-            (0..ACTORS).filter(|number| bits >> number & 1 != 0).try_for_each(|number| self.start(number))?;
+            let set = |number: &usize| bits >> number & 1 != 0;
+            (0..ACTORS).filter(set).try_for_each(|number| self.start(number))?;
+            let connections = (CONNECT..CONNECT + SPACES * CONNECTIONS).filter(set).map(|bit| bit - CONNECT);
+            connections.into_iter().try_for_each(|both| self.connect(both / CONNECTIONS, both % CONNECTIONS))?;
+        }
+    }
+
+    /// Has a connection made.
+    fn ask_to_connect(&self, space: usize, number: usize) -> Result<(), Errno> {
+        sys::notify(self.office, 1 << (CONNECT + space * CONNECTIONS + number))
+    }
+
+    /// Gives the space a new connection in slot `number`, if the old one is gone.
+    fn connect(&self, space: usize, number: usize) -> Result<(), Errno> {
+        let new = sys::mint(self.endpoints[number % ENDPOINTS], number as u64, Rights::CALL | Rights::NOTIFY)?;
+        match sys::handle_move(self.spaces[space], new, connection_slot(number), Rights::CALL | Rights::NOTIFY) {
+            Ok(()) => Ok(()),
+            Err(_) => sys::handle_drop(new),
         }
     }
 
@@ -121,7 +143,6 @@ pub struct Stage {
     random: Random,
     digest: Digest,
     known: Known,
-    spaces: [u32; SPACES],
     endpoints: [u32; ENDPOINTS],
     /// Their numbers in the core's list.
     numbers: [u32; ENDPOINTS],
@@ -172,26 +193,16 @@ impl Stage {
             calls: Vec::new(),
         });
         let (random, digest, known) = (Random::new(seed), Digest::new(), Known::default());
-        let casting = Casting { quota: scope.quota(), spaces, office: scope.endpoint()?, priority: own_priority() };
-        let mut stage = Stage { random, digest, known, spaces, endpoints, numbers, actors, ended: 0, casting };
-        (0..SPACES).try_for_each(|space| (0..CONNECTIONS).try_for_each(|number| stage.connect(space, number)))?;
+        let office = scope.endpoint()?;
+        let casting = Casting { quota: scope.quota(), spaces, endpoints, office, priority: own_priority() };
+        (0..SPACES).try_for_each(|space| (0..CONNECTIONS).try_for_each(|number| casting.connect(space, number)))?;
         (0..ACTORS).try_for_each(|number| casting.start(number))?;
-        Ok(stage)
+        Ok(Stage { random, digest, known, endpoints, numbers, actors, ended: 0, casting })
     }
 
     /// Who starts actors again.
     pub fn casting(&self) -> Casting {
         self.casting
-    }
-
-    /// Gives the space a new connection in slot `number`, if the old one is gone.
-    fn connect(&mut self, space: usize, number: usize) -> Result<(), Errno> {
-        let endpoint = self.endpoints[number % ENDPOINTS];
-        let new = sys::mint(endpoint, number as u64, Rights::CALL | Rights::NOTIFY)?;
-        match sys::handle_move(self.spaces[space], new, connection_slot(number), Rights::CALL | Rights::NOTIFY) {
-            Ok(()) => Ok(()),
-            Err(_) => sys::handle_drop(new),
-        }
     }
 
     /// The next step: one command, and a look at everything. What was done and seen, for a person.
@@ -220,7 +231,7 @@ impl Stage {
                 }
                 5..7 => {
                     let (space, connection) = (number % SPACES, (self.random.next() % CONNECTIONS as u64) as usize);
-                    self.connect(space, connection)?;
+                    self.casting.ask_to_connect(space, connection)?;
                     format!("connection {connection} of {space} is there")
                 }
                 _ => {

@@ -1,12 +1,15 @@
 //! Recovery: what the next server of an endpoint finds of the one that is gone.
 
 use alloc::format;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::sync::atomic::{AtomicU64, Ordering};
 use parley_abi::call::{REPLY_RECV, Rights, THREAD_EXIT};
 use parley_abi::msg::{Flags, POLL, Token};
 use parley_abi::{Errno, slot};
 use parley_rt::sys::{self, Event, LOWEST_FREE, Reply};
 
+use super::scheduling::rest;
 use crate::tool::assembly::{DONE, call};
 use crate::tool::client::{Client, Message, Request, answer, event, forget, receive};
 use crate::tool::machine::soon;
@@ -22,6 +25,7 @@ tests![
     a_dead_server_leaves_its_requests,
     interrupted_callers_are_not_put_back,
     closed_is_told_again,
+    closed_is_told_again_to_whoever_waits,
     submissions_are_received_again,
     only_for_receivers,
     the_mourner_does_not_wait_for_the_faulting,
@@ -166,6 +170,31 @@ fn closed_is_told_again() -> Verdict {
     forget(endpoint, &again, 6)?;
     let none = sys::reply_recv(endpoint, &Reply::NONE, POLL)?;
     ensure!(matches!(none, Event::Timeout), "at last: {none:?}");
+    Ok(())
+}
+
+fn closed_is_told_again_to_whoever_waits() -> Verdict {
+    const BADGES: [u64; 3] = [5, 6, 7];
+    let scope = Scope::new()?;
+    let endpoint = scope.endpoint()?;
+    for badge in BADGES {
+        sys::handle_drop(sys::mint(endpoint, badge, Rights::CALL)?)?;
+    }
+    for _ in BADGES {
+        event(endpoint)?;
+    }
+    let told = Arc::new(AtomicU64::new(0));
+    let theirs = told.clone();
+    let heir = Thread::start(move || {
+        while let Ok(Event::Closed { badge }) = sys::reply_recv(endpoint, &Reply::NONE, soon())
+            && theirs.fetch_add(badge, Ordering::Relaxed) + badge != BADGES.iter().sum()
+        {}
+    })?;
+    rest(2)?;
+    sys::put_back(endpoint, Token::NONE)?;
+    ensure_eq!(sys::check()?, 0, "the core's invariants");
+    heir.join()?;
+    ensure_eq!(told.load(Ordering::Relaxed), BADGES.iter().sum(), "badges that were told again, summed up");
     Ok(())
 }
 
