@@ -258,6 +258,12 @@ impl Lasting {
         self.progress as u32 != 0
     }
 
+    /// The event has given pages of bytes back: none can be taken before it is finished.
+    #[inline]
+    pub(super) fn gave_bytes(&self) -> bool {
+        self.gave_bytes
+    }
+
     /// Finishes an event: from now on it has happened, and this is its answer.
     pub fn commit(&mut self, token: Token, answer: Answer, replies: &Replies) {
         let next = (self.progress >> 32).wrapping_add(1) << 32;

@@ -145,10 +145,14 @@ pub fn serve_durable<S: Durable>(service: &mut S) -> ! {
                     None => work(service, &mut world, (token, badge), label, &words),
                 }
             }
-            // What is closed is forgotten with the answer: to the log, both are one event.
+            // What is closed is forgotten with the answer. To the log both are one event, unless that could take memory from
+            // the request.
             Event::ClosedAndRequest { closed, token, badge, label, words } => {
                 supervised::count_request();
                 service.closed(&mut world, closed);
+                if service.memory().gave_bytes() {
+                    finish(service, &mut world, Token::NONE, Answer::None);
+                }
                 work(service, &mut world, (token, badge), label, &words).forgotten()
             }
             other => attend(service, &mut world, other),
