@@ -53,6 +53,17 @@ impl Baseline {
         self.entries().filter_map(over).collect()
     }
 
+    /// The rows in which outliving its process costs a server too much: more than [`TOLERANCE`] over the row that ends in
+    /// `_volatile`, the same of a server that does not.
+    pub fn too_durable(&self) -> Vec<String> {
+        let dear = |(row, kernel, without): (&str, &str, u64)| {
+            let with = self.get(row.strip_suffix("_volatile")?, kernel)?;
+            let dear = with * 100 > without * (100 + TOLERANCE);
+            dear.then(|| format!("{row} on {kernel}: {without}, and {with} where the state outlives the process"))
+        };
+        self.entries().filter_map(dear).collect()
+    }
+
     /// Reads the file.
     pub fn read(path: &Path) -> Result<Baseline> {
         let advice = || format!("cannot read {}; `{UPDATE}` writes it", path.display());
@@ -150,6 +161,13 @@ mod tests {
         assert_eq!(judgement.failures, ["b on micro: 100 -> 103"]);
         assert_eq!(judgement.improvements, ["c on micro: 100 -> 90"]);
         assert!(judgement.complaint().unwrap().contains("--update-baseline"));
+    }
+
+    #[test]
+    fn durability_may_cost_two_per_cent() {
+        let run =
+            baseline(&[("a", 102), ("a_volatile", 100), ("b", 103), ("b_volatile", 100), ("c", 1), ("c_volatile", 5)]);
+        assert_eq!(run.too_durable(), ["b_volatile on micro: 100, and 103 where the state outlives the process"]);
     }
 
     #[test]

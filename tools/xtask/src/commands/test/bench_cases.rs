@@ -71,8 +71,13 @@ fn no_worse(rig: &Rig, report: &Shared) -> Result<()> {
 /// No figure may be above its limit.
 fn within_limits(rig: &Rig, report: &Shared) -> Result<()> {
     let limits = Baseline::read(&Baseline::limits(&rig.workspace))?;
-    let exceeded = limits.exceeded_by(&Baseline::of(shared(rig, report)?)?);
+    let run = Baseline::of(shared(rig, report)?)?;
+    let exceeded = limits.exceeded_by(&run);
     ensure!(exceeded.is_empty(), "above the limits of tests/bench/limits.json:\n{}", exceeded.join("\n"));
+    let dear = run.too_durable();
+    ensure!(dear.is_empty(), "outliving the process costs more than 2 %:\n{}", dear.join("\n"));
+    let compared = run.get("pread_file_4096_volatile", "micro").is_some();
+    ensure!(compared, "no row of a server that does not outlive its process was measured");
     Ok(())
 }
 
