@@ -42,6 +42,7 @@ fn main(args: parley_rt::Args) -> i32 {
         }
         b"nobo" | b"leas" => parley_rt::serve(&mut Violator),
         b"old " => parley_rt::serve_durable(&mut Old(Lasting::of_process())),
+        b"stuc" => parley_rt::serve_durable(&mut Stuck(Lasting::of_process())),
         b"spin" => {
             ready();
             while !matches!(next(), Ok(Event::Request { .. })) {}
@@ -96,6 +97,32 @@ impl Service for Violator {
             _ => _ = cx.host.copy_in(cx.token, 2, 0, &mut [0]),
         }
         Outcome::Done(0)
+    }
+}
+
+/// A service of a version like that of today, which never ends what it is asked for.
+struct Stuck(Lasting);
+
+impl Service for Stuck {
+    fn request(&mut self, _: &mut Cx<'_>, _: u32, _: &Words) -> Outcome<'_> {
+        loop {
+            core::hint::black_box(());
+        }
+    }
+}
+
+impl Durable for Stuck {
+    fn schema(&self) -> Schema {
+        Schema::additive(1)
+    }
+    fn memory(&mut self) -> &mut Lasting {
+        &mut self.0
+    }
+    fn holds(&self, _: Token) -> bool {
+        false
+    }
+    fn resume(&mut self, _: &mut dyn Host, _: u32) -> Result<(), Errno> {
+        Ok(())
     }
 }
 

@@ -40,6 +40,7 @@ mod segments;
 mod services;
 mod spies;
 mod submissions;
+mod swaps;
 mod tqueue;
 mod trace;
 mod traps_addresses;
@@ -102,6 +103,7 @@ const FILES: &[&[Test]] = &[
     leaks::TESTS,
     recovery::TESTS,
     services::TESTS,
+    swaps::TESTS,
     cleanup::TESTS,
 ];
 

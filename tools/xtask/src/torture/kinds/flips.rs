@@ -18,7 +18,7 @@ use crate::torture::{Case, Tally};
 /// Operations of each worker in a round.
 const OPERATIONS: &str = "12";
 /// Bits that change at once.
-const BITS: u64 = 16;
+const BITS: u64 = 64;
 const PAGE: u64 = 4096;
 /// How often a machine that does not stop is looked at, and how long it runs in between.
 const LOOKS: u32 = 20;
