@@ -10,6 +10,7 @@ use parley_abi::slot::{self, service};
 use parley_posix as posix;
 use parley_rt::sys;
 
+use super::scheduling::rest;
 use crate::tool::machine::mem_info;
 use crate::tool::thread::Thread;
 use crate::tool::verdict::{Trouble, Verdict};
@@ -33,6 +34,8 @@ tests![
     what_is_kept_is_said_and_given_back,
 ];
 pub(super) const MILLISECOND: u64 = 1_000_000;
+/// A program that was swapped in proves itself for so long, in milliseconds; until then its death brings the former one back.
+pub(super) const PROBATION: u64 = 3_000;
 
 /// What is known of a service that is a process. Skips the test if it is resident.
 pub(super) fn process(number: u8) -> Verdict<ServiceInfo> {
@@ -302,6 +305,7 @@ fn under_load(rounds: usize, disturb: impl Fn(usize) -> Result<(), Errno>) -> Ve
 /// Calls to a service that runs in circles, or waits for ever, wait until init has noticed, and are served by the next instance.
 fn hung_services_are_started_again() -> Verdict {
     process(service::PROC)?;
+    rest(PROBATION)?; // of what other tests have swapped in
     let pid = posix::getpid();
     for number in [service::PROC, service::TIME] {
         let Ok(before) = process(number) else { continue };

@@ -10,7 +10,7 @@ use parley_posix as posix;
 use parley_rt::sys;
 
 use super::scheduling::rest;
-use super::services::{MILLISECOND, control, process, told};
+use super::services::{MILLISECOND, PROBATION, control, process, told};
 use crate::tool::elf::Elf;
 use crate::tool::file::write_file;
 use crate::tool::thread::Thread;
@@ -162,8 +162,6 @@ fn deaths_on_request_cost_no_request() -> Verdict {
     /// More than a request may have on its own account (`libipc/rt/src/durable/mod.rs`), in milliseconds apart.
     const KILLS: u32 = 5;
     const APART: u64 = 5;
-    /// A new program proves itself for so long, and until then its death brings the former one back.
-    const PROBATION: u64 = 3_000;
     process(service::PING)?;
     let file = write_file(c"/ktest.elf", &rogue(b"stuc")?)?;
     posix::swap(service::PING.into(), c"/ktest.elf")?;
