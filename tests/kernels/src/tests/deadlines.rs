@@ -1,7 +1,9 @@
 //! Waiting ends: by deadline, by cancelling, and where it could only go round in circles.
 
 use parley_abi::Errno;
+use parley_abi::linux::{Timespec, nr};
 use parley_abi::msg::{Flags, POLL};
+use parley_posix as posix;
 use parley_rt::sys::{self, Event, Reply};
 
 use crate::tool::client::{Client, Message, answer, event, receive};
@@ -10,7 +12,15 @@ use crate::tool::scope::Scope;
 use crate::tool::thread::Thread;
 use crate::tool::verdict::Verdict;
 
-tests![call_times_out, received_call_times_out, receive_times_out, cancelled_call, cancel_needs_a_waiter, self_call];
+tests![
+    call_times_out,
+    received_call_times_out,
+    receive_times_out,
+    cancelled_call,
+    cancel_needs_a_waiter,
+    self_call,
+    posix_calls_within_a_deadline
+];
 
 /// How late a deadline may be: the other threads of the machine run too.
 const SLACK: u64 = 50 * MILLISECOND;
@@ -95,4 +105,18 @@ fn self_call() -> Verdict {
     answer(endpoint, token, [1; 6])?;
     ensure_eq!(client.result()?, Ok((0, [1; 6])), "the request that the server had");
     Ok(())
+}
+
+/// A POSIX call that waits for a server ends in time; one that sends nothing is none the worse for a deadline.
+fn posix_calls_within_a_deadline() -> Verdict {
+    let errno = |errno: Errno| errno.negated();
+    ensure_eq!(sys::row(nr::SCHED_YIELD, [0; 6], POLL), 0, "sched_yield");
+    ensure_eq!(sys::row(nr::CLOSE, [9_999, 0, 0, 0, 0, 0], POLL), errno(Errno::EBADF), "close");
+    ensure_eq!(sys::row(u16::MAX, [0; 6], soon()), errno(Errno::ENOSYS), "a number of no call");
+    ensure_eq!(sys::row(nr::GETPID, [0; 6], soon()), posix::getpid().into(), "getpid");
+    let long = Timespec::from_nanoseconds(10_000 * MILLISECOND);
+    let sleep = [core::ptr::from_ref(&long).expose_provenance() as u64, 0, 0, 0, 0, 0];
+    let deadline = within(5);
+    ensure_eq!(sys::row(nr::NANOSLEEP, sleep, deadline), errno(Errno::ETIMEDOUT), "nanosleep");
+    on_time(deadline)
 }
