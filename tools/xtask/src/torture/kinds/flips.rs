@@ -17,8 +17,8 @@ use crate::torture::{Case, Tally};
 
 /// Operations of each worker in a round.
 const OPERATIONS: &str = "12";
-/// Bits that change at once.
-const BITS: u64 = 64;
+/// Bits that change at once, by the seed.
+const BITS: [u64; 2] = [64, 256];
 const PAGE: u64 = 4096;
 /// How often a machine that does not stop is looked at, and how long it runs in between.
 const LOOKS: u32 = 20;
@@ -29,11 +29,12 @@ pub fn run(rig: &Rig, case: &Case) -> Result<Tally> {
     let args = ["--seed", &seed, "--rounds", &rounds, "--operations", OPERATIONS, "--faults", "host", "--lenient"];
     let mut patient = Patient::new(rig, case.kernel, &args, |_| {})?;
     let (mut tally, mut random) = (Tally::default(), Random::new(case.seed));
+    let bits = BITS[case.seed as usize % BITS.len()];
     let mut begun = false;
     loop {
         match patient.next() {
             Ok(Stop::Mark(Mark::Begin(_))) => begun = true,
-            Ok(Stop::Mark(Mark::Strike(_))) => strike(&mut patient, &mut random, &mut tally)?,
+            Ok(Stop::Mark(Mark::Strike(_))) => strike(&mut patient, &mut random, &mut tally, bits)?,
             Ok(Stop::Process(Some(_))) if begun => tally.add("instances begun", 1),
             Ok(Stop::Mark(Mark::Round(_, trouble))) => tally.add(outcome(trouble), 1),
             Ok(Stop::Mark(Mark::End(trouble))) => {
@@ -62,8 +63,8 @@ pub fn outcome(trouble: u64) -> &'static str {
     }
 }
 
-/// Changes bits of one server, in places of one kind: most hit nothing that is in use.
-pub fn strike(patient: &mut Patient, random: &mut Random, tally: &mut Tally) -> Result<()> {
+/// Changes so many bits of one server, in places of one kind: most hit nothing that is in use.
+pub fn strike(patient: &mut Patient, random: &mut Random, tally: &mut Tally, bits: u64) -> Result<()> {
     let servers: Vec<u64> = patient.servers.values().copied().collect();
     let Some(&root) = random.pick(&servers) else { return Ok(()) };
     let pages = pages::all(&mut patient.stub, root)?;
@@ -72,15 +73,15 @@ pub fn strike(patient: &mut Patient, random: &mut Random, tally: &mut Tally) -> 
     // A server without a heap or a kept state has other pages.
     let mut uses = Use::ALL.into_iter().cycle().skip(first).take(Use::ALL.len());
     let Some(usage) = uses.find(|usage| !such(*usage).is_empty()) else { return Ok(()) };
-    for _ in 0..BITS {
+    for _ in 0..bits {
         let Some(page) = random.pick(&such(usage)).copied() else { return Ok(()) };
         let at = page.physical + random.below(PAGE);
         let byte = patient.stub.physical(at, 1)?;
         let Some(&byte) = byte.first() else { bail!("no memory at {at:#x}, of page {:#x}", page.address) };
         patient.stub.set_physical(at, &[byte ^ 1 << random.below(8)])?;
     }
-    tally.add(format!("flips in {}", usage.name()), BITS);
-    tally.add("flips", BITS);
+    tally.add(format!("flips in {}", usage.name()), bits);
+    tally.add("flips", bits);
     Ok(())
 }
 

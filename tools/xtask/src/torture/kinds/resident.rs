@@ -121,7 +121,7 @@ pub fn run(rig: &Rig, case: &Case) -> Result<Tally> {
             Ok(Stop::Mark(Mark::Strike(_))) => {
                 match fault.ring {
                     0 => flip(&mut patient, case.kernel, &kernel, &mut random)?,
-                    _ => flips::strike(&mut patient, &mut random, &mut tally)?,
+                    _ => flips::strike(&mut patient, &mut random, &mut tally, BITS)?,
                 }
                 tally.add(fault.to_string(), BITS);
             }
