@@ -41,8 +41,8 @@ fn main(args: parley_rt::Args) -> i32 {
             unsafe { core::arch::asm!("ud2", options(noreturn, nomem, nostack)) }
         }
         b"nobo" | b"leas" => parley_rt::serve(&mut Violator),
-        b"old " => parley_rt::serve_durable(&mut Old(Lasting::of_process())),
-        b"stuc" => parley_rt::serve_durable(&mut Stuck(Lasting::of_process())),
+        b"old " => Other::serve(OLD, false),
+        b"stuc" => Other::serve(Schema::additive(1), true),
         b"spin" => {
             ready();
             while !matches!(next(), Ok(Event::Request { .. })) {}
@@ -100,47 +100,38 @@ impl Service for Violator {
     }
 }
 
-/// A service of a version like that of today, which never ends what it is asked for.
-struct Stuck(Lasting);
+/// A service of another version than the one it takes the place of.
+struct Other {
+    memory: Lasting,
+    schema: Schema,
+    /// It never ends what it is asked for.
+    stuck: bool,
+}
 
-impl Service for Stuck {
+/// A version that reads no state of today.
+const OLD: Schema = Schema { version: u32::MAX >> 1, reads_from: u32::MAX >> 1, readable_by: u32::MAX >> 1 };
+
+impl Other {
+    fn serve(schema: Schema, stuck: bool) -> ! {
+        parley_rt::serve_durable(&mut Other { memory: Lasting::of_process(), schema, stuck })
+    }
+}
+
+impl Service for Other {
     fn request(&mut self, _: &mut Cx<'_>, _: u32, _: &Words) -> Outcome<'_> {
-        loop {
+        while self.stuck {
             core::hint::black_box(());
         }
-    }
-}
-
-impl Durable for Stuck {
-    fn schema(&self) -> Schema {
-        Schema::additive(1)
-    }
-    fn memory(&mut self) -> &mut Lasting {
-        &mut self.0
-    }
-    fn holds(&self, _: Token) -> bool {
-        false
-    }
-    fn resume(&mut self, _: &mut dyn Host, _: u32) -> Result<(), Errno> {
-        Ok(())
-    }
-}
-
-/// A service of a version that reads no state of today.
-struct Old(Lasting);
-
-impl Service for Old {
-    fn request(&mut self, _: &mut Cx<'_>, _: u32, _: &Words) -> Outcome<'_> {
         Errno::ENOSYS.into()
     }
 }
 
-impl Durable for Old {
+impl Durable for Other {
     fn schema(&self) -> Schema {
-        Schema { version: u32::MAX >> 1, reads_from: u32::MAX >> 1, readable_by: u32::MAX >> 1 }
+        self.schema
     }
     fn memory(&mut self) -> &mut Lasting {
-        &mut self.0
+        &mut self.memory
     }
     fn holds(&self, _: Token) -> bool {
         false
