@@ -212,11 +212,11 @@ impl Core {
     /// end of a chain of requests whoever made the first. Messages on the short cuts go on in the same turn, so
     /// they need no account. Returns the time.
     pub fn account(&mut self) -> u64 {
-        self.charge(self.current)
+        self.account_for(self.current)
     }
 
     /// As [`Core::account`], if `at` is at this end of the chain.
-    pub fn charge(&mut self, mut at: Ref<Thread>) -> u64 {
+    pub fn account_for(&mut self, mut at: Ref<Thread>) -> u64 {
         let now = self.clock.now();
         let passed = now - core::mem::replace(&mut self.accounted, now);
         for _ in 0..LONGEST_CHAIN {

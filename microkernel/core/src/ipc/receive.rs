@@ -79,7 +79,7 @@ impl Core {
 
     /// Whoever has been answered goes on later. The time until now was his.
     fn wake_answered(&mut self, caller: Option<Ref<Thread>>) {
-        self.charge(caller.unwrap_or(self.current));
+        self.account_for(caller.unwrap_or(self.current));
         caller.into_iter().for_each(|caller| self.wake(caller));
     }
 

@@ -33,6 +33,7 @@ pub fn run(rig: &Rig, case: &Case) -> Result<Tally> {
                 tally.add(outcome, 1);
             }
             Ok(None) => {
+                ensure!(tally.get("allocations that failed") > 0, "a pass has at most {index} allocations");
                 tally.add("allocations of a pass", index);
                 return Ok(tally);
             }
