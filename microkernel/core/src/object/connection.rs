@@ -28,7 +28,7 @@ pub struct Connection {
 pub type Address = (Ref<Endpoint>, u64);
 
 /// How long a server that waits need not hear of a closed connection, in nanoseconds: it is told with the next request, or
-/// else when somebody else runs, so a close wakes nobody.
+/// else when a thread blocks or its turn ends, so a close wakes nobody.
 const HEARD_WITHIN: u64 = 1_000_000;
 
 impl Object for Connection {
