@@ -20,10 +20,8 @@ use crate::tool::thread::Thread;
 use crate::trouble::{Tally, Trouble};
 use crate::work::{self, Work};
 
-/// How long all workers may stand still until their services are taken for hung: so many times so many nanoseconds. A
-/// clock that jumps makes one of the times short.
-const TIMES: u32 = 6;
-const STILL: u64 = 60 * MILLISECOND;
+/// How long all workers may stand still, in nanoseconds: init notices a service that hangs within two heartbeats.
+const STILL: u64 = 3_000 * MILLISECOND;
 /// Workers run below this program's own priority, so that faults strike while servers work for them.
 const BELOW: u8 = 2;
 
@@ -34,7 +32,8 @@ struct Desk {
     result: Mutex<Option<Result<(), Trouble>>>,
 }
 
-struct Worker {
+/// One of them.
+pub struct Worker {
     name: &'static str,
     desk: Arc<Desk>,
     go: u32,
@@ -67,17 +66,13 @@ impl Crew {
         let mut random = Random::new(self.seed ^ round.rotate_left(32));
         injector.reseed(random.next());
         for worker in &self.workers {
-            worker.desk.seed.store(random.next(), Ordering::Relaxed);
-            sys::notify(worker.go, 1)?;
+            worker.begin(random.next())?;
         }
         let before = self.operations();
         let attended = self.attend(injector, tally);
         tally.operations += self.operations() - before;
         attended?;
-        self.workers.iter().try_for_each(|worker| {
-            let result = worker.desk.result.lock().take();
-            result.unwrap_or_else(|| Err(Trouble::Stuck(worker.name.into())))
-        })
+        self.workers.iter().try_for_each(Worker::result)
     }
 
     /// Operations so far.
@@ -88,8 +83,7 @@ impl Crew {
     /// Does harm until everybody is finished.
     fn attend(&self, injector: &mut Injector, tally: &mut Tally) -> Result<(), Trouble> {
         let everybody = (1 << self.workers.len()) - 1;
-        let (mut finished, mut seen, mut still) = (0, self.operations(), 0);
-        let mut look = sys::clock() + STILL;
+        let (mut finished, mut seen, mut look) = (0, self.operations(), sys::clock() + STILL);
         while finished != everybody {
             let event = sys::reply_recv(self.done, &Reply::NONE, injector.next().min(look).max(msg::POLL + 1))?;
             if let Event::Notified { bits } = event {
@@ -99,18 +93,15 @@ impl Crew {
             if sys::clock() >= injector.next() {
                 injector.strike(tally)?;
             }
-            if self.operations() != seen || injector.excuses() {
-                (seen, still, look) = (self.operations(), 0, sys::clock() + STILL);
+            if self.operations() != seen {
+                (seen, look) = (self.operations(), sys::clock() + STILL);
             } else if sys::clock() >= look {
-                (still, look) = (still + 1, sys::clock() + STILL);
-            }
-            if still == TIMES {
                 if !self.lenient {
                     return Err(Trouble::Stuck(self.unfinished(finished)));
                 }
-                // A person would kill what does not answer.
+                // Its heart beats, and it does not answer: a person would kill it.
                 injector.end_hang(tally)?;
-                (still, look) = (0, sys::clock() + STILL);
+                look = sys::clock() + STILL;
             }
         }
         Ok(())
@@ -127,7 +118,8 @@ impl Crew {
 }
 
 impl Worker {
-    fn start(
+    /// A thread of less priority that does so many operations each time it is told to, and then sets bit `index` of `done`.
+    pub fn start(
         name: &'static str,
         mut work: Box<dyn Work>,
         done: u32,
@@ -147,6 +139,18 @@ impl Worker {
         };
         let thread = Thread::with_priority(own_priority().saturating_sub(BELOW).max(1), body)?;
         Ok(Worker { name, desk, go, thread })
+    }
+
+    /// Has it do its operations, chosen by `seed`.
+    pub fn begin(&self, seed: u64) -> Result<(), Errno> {
+        self.desk.seed.store(seed, Ordering::Relaxed);
+        sys::notify(self.go, 1)
+    }
+
+    /// What came of them, once it is done.
+    pub fn result(&self) -> Result<(), Trouble> {
+        let result = self.desk.result.lock().take();
+        result.unwrap_or_else(|| Err(Trouble::Stuck(self.name.into())))
     }
 }
 

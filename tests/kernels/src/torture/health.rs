@@ -32,6 +32,8 @@ impl Health {
         let nap = sys::endpoint_create(parley_abi::slot::QUOTA)?;
         let mut health = Health { before: MemInfo::default(), nap };
         health.await_init()?;
+        // Servers forget what is closed within a millisecond.
+        health.sleep(10 * MILLISECOND)?;
         health.before = mem_info()?;
         Ok(health)
     }

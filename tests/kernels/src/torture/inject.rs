@@ -1,5 +1,6 @@
 //! Who kills services, which, when.
 
+use alloc::vec::Vec;
 use core::ffi::CStr;
 
 use parley_abi::Errno;
@@ -35,13 +36,24 @@ const BETWEEN_HANGS: u64 = 3_500 * MILLISECOND;
 /// Faults of the host's in a round: fewer than init takes from one service.
 const HOST_FAULTS: u32 = 4;
 
+/// The services that are processes, and their files.
+pub fn processes() -> Result<Vec<(u8, &'static CStr)>, Errno> {
+    let mut processes = Vec::new();
+    for victim in VICTIMS {
+        let info = posix::service(u32::from(victim.0))?;
+        if info.resident == 0 && info.pid != 0 {
+            processes.push(victim);
+        }
+    }
+    Ok(processes)
+}
+
 /// The one who does harm.
 pub struct Injector {
     faults: Faults,
     random: Random,
     next: u64,
-    /// Which of [`VICTIMS`] are processes.
-    alive: [bool; VICTIMS.len()],
+    victims: Vec<(u8, &'static CStr)>,
     strikes: u64,
     left: u32,
     nap: u32,
@@ -52,19 +64,16 @@ pub struct Injector {
 impl Injector {
     /// One who does none.
     pub fn none() -> Injector {
-        let (random, alive) = (Random::new(0), [false; VICTIMS.len()]);
-        Injector { faults: Faults::None, random, next: u64::MAX, alive, strikes: 0, left: 0, nap: 0, hung: 0 }
+        let (random, victims) = (Random::new(0), Vec::new());
+        Injector { faults: Faults::None, random, next: u64::MAX, victims, strikes: 0, left: 0, nap: 0, hung: 0 }
     }
 
     /// One who does what the options say. Resident services are left alone.
     pub fn new(options: &Options) -> Result<Injector, Trouble> {
         let mut injector = Injector { faults: options.faults, ..Injector::none() };
         injector.nap = sys::endpoint_create(parley_abi::slot::QUOTA)?;
-        for (alive, (number, _)) in injector.alive.iter_mut().zip(VICTIMS) {
-            let info = posix::service(u32::from(number))?;
-            *alive = info.resident == 0 && info.pid != 0;
-        }
-        if !injector.alive.contains(&true) && injector.faults != Faults::Host {
+        injector.victims = processes()?;
+        if injector.victims.is_empty() && injector.faults != Faults::Host {
             injector.faults = Faults::None;
         }
         Ok(injector)
@@ -75,11 +84,6 @@ impl Injector {
         self.random = Random::new(seed);
         self.left = if self.faults == Faults::Host { HOST_FAULTS } else { u32::MAX };
         self.plan();
-    }
-
-    /// A service may hang now, and whoever waits for it waits for init.
-    pub fn excuses(&self) -> bool {
-        sys::clock() < self.hung
     }
 
     /// When the next fault is due, in nanoseconds since boot.
@@ -99,7 +103,7 @@ impl Injector {
     pub fn strike(&mut self, tally: &mut Tally) -> Result<(), Trouble> {
         self.left -= 1;
         let struck = match self.faults {
-            Faults::None => Ok(()),
+            Faults::None | Faults::Swaps => Ok(()),
             Faults::Kills | Faults::Hangs => self.disturb(tally),
             Faults::Host => {
                 tally.host += 1;
@@ -114,8 +118,8 @@ impl Injector {
 
     fn disturb(&mut self, tally: &mut Tally) -> Result<(), Trouble> {
         let choice = self.random.next();
-        let which = (choice >> 8) as usize % self.victims().count().max(1);
-        let Some((number, file)) = self.victims().nth(which) else { return Ok(()) };
+        let which = (choice >> 8) as usize % self.victims.len().max(1);
+        let Some(&(number, file)) = self.victims.get(which) else { return Ok(()) };
         let verb = if choice >> 32 & 1 == 0 { verb::HANG } else { verb::STALL };
         let may_hang = self.faults == Faults::Hangs && sys::clock() >= self.hung;
         let (what, count, result) = match choice % 4 {
@@ -140,7 +144,8 @@ impl Injector {
 
     /// New instances of everything.
     pub fn refresh(&self) -> Result<(), Trouble> {
-        for (number, name) in self.victims().map(|(number, _)| (number, service::NAMES[usize::from(number)])) {
+        for &(number, _) in &self.victims {
+            let name = service::NAMES[usize::from(number)];
             posix::control(u32::from(number), verb::RESTART).trying(format_args!("restarting {name}"))?;
         }
         Ok(())
@@ -151,7 +156,7 @@ impl Injector {
         if !matches!(self.faults, Faults::Kills | Faults::Hangs) {
             return Ok(());
         }
-        for (number, file) in self.victims() {
+        for &(number, file) in &self.victims {
             posix::swap(u32::from(number), file).trying(format_args!("swapping service {number}"))?;
         }
         Ok(())
@@ -162,11 +167,6 @@ impl Injector {
         self.refresh()?;
         self.pause(FORGOTTEN)?;
         Ok(())
-    }
-
-    /// The services that are processes.
-    fn victims(&self) -> impl Iterator<Item = (u8, &'static CStr)> {
-        VICTIMS.into_iter().zip(self.alive).filter(|(_, alive)| *alive).map(|(victim, _)| victim)
     }
 
     fn pause(&self, nanoseconds: u64) -> Result<(), Errno> {

@@ -15,6 +15,7 @@ mod mark;
 mod options;
 mod record;
 mod script;
+mod sweep;
 mod work;
 #[macro_use]
 #[path = "../tool/mod.rs"]
@@ -41,20 +42,21 @@ const STUCK: i32 = 3;
 fn main(args: parley_rt::Args) -> i32 {
     let Some(options) = Options::parse(args) else {
         println!(
-            "usage: ktest-torture [--seed S] [--first R] [--rounds N] [--operations N] [--faults none|kills|hangs|host] \
-             [--script everything|write] [--typed] [--lenient] [--record]"
+            "usage: ktest-torture [--seed S] [--first R] [--rounds N] [--operations N] [--faults none|kills|hangs|swaps|host] \
+             [--step N] [--script everything|write] [--typed] [--lenient] [--record]"
         );
         return 2;
     };
     let mut tally = Tally::default();
     let ended = match options.script {
-        Some(script) => script::run(&options, script),
+        Some(script) if options.faults == Faults::Swaps => sweep::run(&options, script, &mut tally),
+        Some(script) => script::run(&options, script, &mut tally),
         None if options.record => record::run(&options),
         None => rounds(&options, &mut tally),
     };
     match ended {
         Ok(()) => {
-            println!("torture: {} rounds, {tally}, seed {}: ok", options.rounds, options.seed);
+            println!("torture: {tally}, seed {}: ok", options.seed);
             0
         }
         Err(trouble) => {
@@ -74,6 +76,7 @@ fn rounds(options: &Options, tally: &mut Tally) -> Result<(), Trouble> {
     let health = Health::measure()?;
     let line = (options.rounds / LINES).max(1);
     for round in options.first..options.first + options.rounds {
+        tally.rounds += 1;
         let went = crew.round(round, &mut injector, tally).and_then(|()| health.check(|| injector.refresh()));
         mark::round(round, &went);
         match went {

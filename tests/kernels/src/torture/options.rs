@@ -9,6 +9,8 @@ pub enum Faults {
     Kills,
     /// This program: services hang as well.
     Hangs,
+    /// This program: one swap at each boundary of a system call of the script ([`crate::sweep`]).
+    Swaps,
     /// The host, whenever this program calls [`crate::mark::strike`].
     Host,
 }
@@ -29,6 +31,8 @@ pub struct Options {
     pub seed: u64,
     /// The first round: to make one again without those before it.
     pub first: u64,
+    /// Only each so manieth place of what is systematic.
+    pub step: usize,
     /// How many rounds.
     pub rounds: u64,
     /// Operations of each worker in a round.
@@ -46,17 +50,12 @@ pub struct Options {
 }
 
 impl Options {
-    /// The host stops the machine now and then. QEMU then takes the processor for idle and moves its clock to its next
-    /// timer (`-icount sleep=off`), so that no length of time can be judged from within.
-    pub fn is_stopped_at_times(&self) -> bool {
-        self.script.is_some() || self.faults == Faults::Host
-    }
-
     /// Reads the arguments, in any order. `None`: something else is there.
     pub fn parse(args: parley_rt::Args) -> Option<Options> {
         let mut options = Options {
             seed: 1,
             first: 0,
+            step: 1,
             rounds: 10,
             operations: 40,
             faults: Faults::Kills,
@@ -70,6 +69,7 @@ impl Options {
             match name {
                 "--seed" => options.seed = words.next()?.parse().ok()?,
                 "--first" => options.first = words.next()?.parse().ok()?,
+                "--step" => options.step = words.next()?.parse().ok().filter(|step| *step > 0)?,
                 "--rounds" => options.rounds = words.next()?.parse().ok()?,
                 "--operations" => options.operations = words.next()?.parse().ok()?,
                 "--script" => {
@@ -87,6 +87,7 @@ impl Options {
                         "none" => Faults::None,
                         "kills" => Faults::Kills,
                         "hangs" => Faults::Hangs,
+                        "swaps" => Faults::Swaps,
                         "host" => Faults::Host,
                         _ => return None,
                     }

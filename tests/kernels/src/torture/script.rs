@@ -13,23 +13,21 @@ use crate::mark;
 use crate::options::{Options, Script};
 use crate::tool::machine::MILLISECOND;
 use crate::tool::random::Random;
-use crate::trouble::{Trouble, Trying};
+use crate::trouble::{Tally, Trouble, Trying};
 use crate::work;
 
 /// Between two passes: a service then does not die often enough for init to give it up.
 const PAUSE: u64 = 2_600 * MILLISECOND;
 
 /// Runs the passes.
-pub fn run(options: &Options, script: Script) -> Result<(), Trouble> {
+pub fn run(options: &Options, script: Script, tally: &mut Tally) -> Result<(), Trouble> {
     let nap = sys::endpoint_create(slot::QUOTA)?;
-    let mut pass = match script {
-        Script::Everything => everything(options)?,
-        Script::Write => write()?,
-    };
+    let mut pass = script.pass(options)?;
     pass()?;
     let health = Health::measure()?;
     for number in options.first..options.first + options.rounds {
         mark::begin(number);
+        tally.rounds += 1;
         let went = pass();
         let sound = health.check(|| Ok(()));
         let went = match went {
@@ -48,7 +46,17 @@ pub fn run(options: &Options, script: Script) -> Result<(), Trouble> {
 }
 
 /// One pass of a script.
-type Pass = Box<dyn FnMut() -> Result<(), Trouble>>;
+pub type Pass = Box<dyn FnMut() -> Result<(), Trouble> + Send>;
+
+impl Script {
+    /// What is done again and again.
+    pub fn pass(self, options: &Options) -> Result<Pass, Trouble> {
+        match self {
+            Script::Everything => everything(options),
+            Script::Write => write(),
+        }
+    }
+}
 
 /// One turn of every kind of work, by one thread, each time from the same seed.
 fn everything(options: &Options) -> Result<Pass, Trouble> {

@@ -72,6 +72,8 @@ impl<T> Trying<T> for Result<T, Errno> {
 /// What was done, and what came of it.
 #[derive(Clone, Copy, Default, Debug)]
 pub struct Tally {
+    /// Rounds of everybody, or passes of a script.
+    pub rounds: u64,
     /// Operations of all workers.
     pub operations: u64,
     /// Services killed.
@@ -80,6 +82,8 @@ pub struct Tally {
     pub restarts: u64,
     /// Services swapped.
     pub swaps: u64,
+    /// Boundaries of system calls at which one was swapped.
+    pub boundaries: u64,
     /// Services that were made to hang.
     pub hung: u64,
     /// Services killed because they did not answer.
@@ -90,8 +94,11 @@ pub struct Tally {
 
 impl fmt::Display for Tally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Tally { operations, kills, restarts, swaps, hung, hangs, host } = self;
-        write!(f, "{operations} operations, {kills} kills, {restarts} restarts, {swaps} swaps, {hung} made to hang, ")?;
+        let Tally { rounds, operations, kills, restarts, swaps, boundaries, hung, hangs, host } = self;
+        write!(
+            f,
+            "{rounds} rounds, {operations} operations, {kills} kills, {restarts} restarts, {swaps} swaps, {boundaries} boundaries struck, {hung} made to hang, "
+        )?;
         write!(f, "{host} faults by the host, {hangs} hangs ended")
     }
 }

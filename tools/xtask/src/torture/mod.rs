@@ -32,8 +32,11 @@ pub enum Kind {
     Random,
     /// The same, and services that run in circles or wait for ever, until init finds out.
     Hangs,
-    /// A death at each boundary of a system call of a server, one at a time: instead of the call, and right after it.
+    /// A death, an endless loop and an endless wait at each boundary of a system call of a server, one at a time: instead
+    /// of the call, and right after it.
     Boundaries,
+    /// A swap at each boundary of a system call of anybody, one at a time, for every service.
+    Swaps,
     /// A death at each instruction of a server's handling of one write, one at a time.
     Instructions,
     /// An allocation of the core fails, for whomever it is, one at a time.
@@ -48,10 +51,11 @@ pub enum Kind {
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Kind; 8] = [
+    pub const ALL: [Kind; 9] = [
         Kind::Random,
         Kind::Hangs,
         Kind::Boundaries,
+        Kind::Swaps,
         Kind::Instructions,
         Kind::Allocations,
         Kind::Flips,
@@ -64,7 +68,8 @@ impl Kind {
         match self {
             Kind::Random => 60,
             Kind::Hangs => 30,
-            Kind::Boundaries => 1,
+            Kind::Boundaries => 8,
+            Kind::Swaps => 2,
             Kind::Instructions => 8,
             Kind::Allocations => 4,
             Kind::Flips => 100,
@@ -89,6 +94,7 @@ impl Kind {
             Kind::Random => "random",
             Kind::Hangs => "hangs",
             Kind::Boundaries => "boundaries",
+            Kind::Swaps => "swaps",
             Kind::Instructions => "instructions",
             Kind::Allocations => "allocations",
             Kind::Flips => "flips",

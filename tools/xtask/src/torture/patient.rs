@@ -9,14 +9,17 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use tempfile::TempDir;
 
-use crate::cmdline::NO_HEARTBEATS;
 use crate::elf_file::ElfFile;
-use crate::guest::{Job, Outcome, Rig};
+use crate::guest::{Job, Outcome, Rig, read_log};
 use crate::kernel::Kernel;
 use crate::qemu::{PROGRAM_COUNTER, Place, RAX, RDI, RDX, RSI, RSP, Running, Stub};
 
 /// The guest's program.
 pub const PROGRAM: &str = "/bin/ktest-torture";
+/// The interval timer's command for rate mode on channel 0, and its ports (Intel 8254).
+const RATE: u8 = 0b0011_0100;
+const TIMER_COMMAND: u16 = 0x43;
+const TIMER_DIVISOR: u16 = 0x40;
 const SERVERS: [&str; 7] = ["time", "char", "tqueue", "vfs", "proc", "ping", "peer"];
 /// A machine that does not stop for so long is stuck: its own deadlines are seconds of virtual time, and a busy
 /// second takes several real ones.
@@ -54,6 +57,16 @@ pub enum Stop {
     Elsewhere,
 }
 
+/// How far the clock goes on at most when the machine stops, as a divisor of 1,193,182 Hz. What is short makes idle
+/// machines slow.
+#[derive(Clone, Copy, Debug)]
+pub enum Tick {
+    /// Where it stops some hundred times in a heartbeat.
+    Millisecond = 1193,
+    /// Where it stops at each instruction.
+    Short = 60,
+}
+
 /// The machine.
 pub struct Patient {
     pub stub: Stub,
@@ -66,6 +79,7 @@ pub struct Patient {
     entry: u64,
     calls: bool,
     entries: bool,
+    ticks: bool,
     others: BTreeSet<u64>,
     // Dropped last: it holds the socket.
     _socket: TempDir,
@@ -81,8 +95,6 @@ impl Patient {
     ) -> Result<Patient> {
         let mut job = Job::new(rig, kernel, &[&[PROGRAM], args].concat())?;
         job.deterministic = true;
-        // Where the machine is stopped, its clock goes on to the next alarm: nobody would answer in time.
-        job.options.push(NO_HEARTBEATS.into());
         let folder = rig.run_folder()?;
         // A socket's path has 108 bytes at most, and the target folder may be anywhere.
         let short = tempfile::tempdir().context("no temporary folder for the gdb socket")?;
@@ -111,6 +123,7 @@ impl Patient {
             entry,
             calls: false,
             entries: false,
+            ticks: false,
             others: BTreeSet::new(),
             _socket: short,
         })
@@ -132,6 +145,9 @@ impl Patient {
         Ok(match place {
             Place { address, ring: 3, .. } if address == self.mark => self.mark()?.map(Stop::Mark),
             Place { address, ring: 3, space } if address == self.start => {
+                if !self.ticks {
+                    self.set_tick(Tick::Millisecond)?;
+                }
                 let name = self.name()?;
                 // A root may be one that an earlier process had.
                 self.servers.retain(|_, root| *root != space);
@@ -145,6 +161,24 @@ impl Patient {
             Place { address, .. } if self.others.contains(&address) => Some(Stop::Elsewhere),
             _ => None,
         })
+    }
+
+    /// How far the clock goes on at most when the machine stops.
+    ///
+    /// QEMU then takes the processor for idle, and its clock goes on to the next alarm of any device (`-icount sleep=off`).
+    /// So the interval timer, whose interrupts nobody takes, has one every `tick`.
+    pub fn set_tick(&mut self, tick: Tick) -> Result<()> {
+        let [low, high] = (tick as u16).to_le_bytes();
+        for (port, value) in [(TIMER_COMMAND, RATE), (TIMER_DIVISOR, low), (TIMER_DIVISOR, high)] {
+            self.stub.monitor(&format!("o /b {port:#x} {value:#x}"))?;
+        }
+        self.ticks = true;
+        Ok(())
+    }
+
+    /// What has been written to the kernel's log.
+    pub fn log(&self) -> String {
+        read_log(&self.folder.path().join("com2"))
     }
 
     /// The server with this page-table root.
@@ -257,8 +291,8 @@ impl Patient {
     }
 }
 
-/// The symbols of a program in the archive.
-fn symbols(rig: &Rig, path: &str) -> Result<ElfFile> {
+/// The symbols of a program in the archive, by its path there.
+pub fn symbols(rig: &Rig, path: &str) -> Result<ElfFile> {
     let mut programs = rig.guest.programs();
     let found = programs.find(|(known, _)| path.trim_start_matches('/') == *known);
     ElfFile::read(&found.with_context(|| format!("the archive has no {path}"))?.1.symbols)

@@ -8,10 +8,11 @@ use crate::kernel::Kernel;
 use crate::torture::{self, Fault, Kind};
 
 /// Rounds, or one place in so many.
-const SIZES: [(Kind, u64); 8] = [
+const SIZES: [(Kind, u64); 9] = [
     (Kind::Random, 8),
     (Kind::Hangs, 6),
-    (Kind::Boundaries, 48),
+    (Kind::Boundaries, 60),
+    (Kind::Swaps, 40),
     (Kind::Instructions, 80),
     (Kind::Allocations, 48),
     (Kind::Flips, 4),

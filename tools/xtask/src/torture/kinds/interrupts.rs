@@ -46,6 +46,9 @@ pub fn run(rig: &Rig, case: &Case) -> Result<Tally> {
             Ok(Stop::Entry) => tally.add(timer.interrupt(&mut patient)?, 1),
             Ok(Stop::Elsewhere) => tally.add(timer.lose(&mut patient)?, 1),
             Ok(Stop::Mark(Mark::Type(number))) => {
+                // A line is asked for once.
+                let typed = tally.get("lines typed");
+                ensure!(number == typed, "the machine stopped for line {number} after {typed} were typed");
                 console.type_in(format!("typed {number:08}\r").as_bytes())?;
                 tally.add("lines typed", 1);
             }

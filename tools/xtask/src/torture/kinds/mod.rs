@@ -17,7 +17,7 @@ use crate::kernel::Kernel;
 /// Runs a case.
 pub fn run(rig: &Rig, case: &Case) -> Result<Tally> {
     match case.kind {
-        Kind::Random | Kind::Hangs => random::run(rig, case),
+        Kind::Random | Kind::Hangs | Kind::Swaps => random::run(rig, case),
         Kind::Boundaries => systematic::boundaries(rig, case),
         Kind::Instructions => systematic::instructions(rig, case),
         Kind::Allocations => allocations::run(rig, case),

@@ -1,14 +1,15 @@
-//! A death at every place in turn: the guest's program does the same thing again and again, and each time a server dies
-//! one place further.
+//! A fault at every place in turn: the guest's program does the same thing again and again, and each time a server dies
+//! or hangs one place further.
 //!
 //! A server dies by jumping to address 0, where nothing is: an exception like any other, which costs the core nothing.
+//! It hangs by jumping to where `svc hang` and `svc stall` would lead it.
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 
 use super::{begin, failed};
 use crate::guest::Rig;
 use crate::qemu::{PROGRAM_COUNTER, RAX, RCX};
-use crate::torture::patient::{Mark, Patient, Stop};
+use crate::torture::patient::{self, Mark, Patient, Stop, Tick};
 use crate::torture::{Case, Tally};
 
 /// Passes that no script needs.
@@ -20,13 +21,44 @@ const NO_CALL: u64 = 0xfff;
 /// Instructions of ring 0 and of the program before the server works.
 const WAY: usize = 5000;
 
-/// How the server dies at a system call.
+/// What becomes of a server at a system call.
 #[derive(Clone, Copy)]
-enum Manner {
-    /// It is not made.
-    Instead,
-    /// It is made, and the server does not live to see what it gave.
-    After,
+enum Fault {
+    /// It takes an exception.
+    Dies,
+    /// It runs in circles.
+    Spins,
+    /// It waits for what never comes.
+    Stalls,
+}
+
+impl Fault {
+    const ALL: [Fault; 3] = [Fault::Dies, Fault::Spins, Fault::Stalls];
+
+    fn name(self) -> &'static str {
+        match self {
+            Fault::Dies => "deaths",
+            Fault::Spins => "endless loops",
+            Fault::Stalls => "endless waits",
+        }
+    }
+
+    /// Its function of the run time, if it has one, as the compiler names it.
+    fn function(self) -> Option<&'static str> {
+        match self {
+            Fault::Dies => None,
+            Fault::Spins => Some("10supervised4spin17h"),
+            Fault::Stalls => Some("10supervised5stall17h"),
+        }
+    }
+
+    /// Where this server goes to have it.
+    fn address(self, rig: &Rig, server: &str) -> Result<u64> {
+        let Some(name) = self.function() else { return Ok(0) };
+        let symbols = patient::symbols(rig, &format!("svc/{server}"))?.symbols();
+        let found = symbols.iter().find(|symbol| symbol.name.contains(name));
+        Ok(found.with_context(|| format!("{server} has no function {name}"))?.address)
+    }
 }
 
 /// At each system call of a server in one pass.
@@ -35,45 +67,55 @@ pub fn boundaries(rig: &Rig, case: &Case) -> Result<Tally> {
     let args = ["--script", "everything", "--seed", &seed, "--operations", OPERATIONS, "--rounds", PASSES];
     let mut patient = Patient::new(rig, case.kernel, &args, |_| {})?;
     let mut tally = Tally::default();
+    let mut hangs = 0;
     for index in (0..).step_by(case.size as usize) {
-        for manner in [Manner::Instead, Manner::After] {
-            match pass(&mut patient, index, manner) {
-                Ok(Some(server)) => tally.add(format!("deaths of {server} at its calls"), 1),
+        for (fault, is_made) in Fault::ALL.into_iter().flat_map(|fault| [(fault, false), (fault, true)]) {
+            match pass(rig, &mut patient, index, fault, is_made) {
+                Ok(Some(server)) => {
+                    tally.add(format!("{} of {server} at its calls", fault.name()), 1);
+                    hangs += u64::from(fault.function().is_some());
+                }
                 Ok(None) => {
                     ensure!(index > 0, "no server made a call");
                     tally.add("boundaries of a pass", index);
+                    let seen = patient.log().matches("hangs: no heartbeat").count() as u64;
+                    ensure!(seen >= hangs, "init noticed {seen} of {hangs} services that hung");
                     return Ok(tally);
                 }
-                Err(error) => return failed(rig, case.kernel, &format!("call {index}: {error:#}"), patient),
+                Err(error) => {
+                    let why = format!("call {index}, {}, made: {is_made}: {error:#}", fault.name());
+                    return failed(rig, case.kernel, &why, patient);
+                }
             }
         }
     }
     unreachable!("a range without an end")
 }
 
-/// One pass, with a death at call number `index`. `None`: there are fewer.
-fn pass(patient: &mut Patient, index: u64, manner: Manner) -> Result<Option<&'static str>> {
+/// One pass, with a fault at call number `index`: instead of the call, or if that `is_made` before the server sees what
+/// it gave. Returns the server; `None`: there are fewer calls.
+fn pass(rig: &Rig, patient: &mut Patient, index: u64, fault: Fault, is_made: bool) -> Result<Option<&'static str>> {
     begin(patient)?;
     patient.watch_calls(true)?;
-    let (mut calls, mut died) = (0, None);
+    let (mut calls, mut struck) = (0, None);
     loop {
         match patient.next()? {
-            Stop::Call(server) if calls == index && died.is_none() => {
-                if let Manner::Instead = manner {
+            Stop::Call(server) if calls == index && struck.is_none() => {
+                if !is_made {
                     patient.stub.set_register(RAX, NO_CALL)?;
                 }
                 // Where it would go on.
-                patient.stub.set_register(RCX, 0)?;
+                patient.stub.set_register(RCX, fault.address(rig, server)?)?;
                 patient.watch_calls(false)?;
-                died = Some(server);
+                struck = Some(server);
             }
             Stop::Call(_) => calls += 1,
             Stop::Mark(Mark::Round(_, trouble)) => {
                 patient.watch_calls(false)?;
-                ensure!(trouble == 0, "the pass failed with trouble {trouble} ({died:?} died)");
-                return Ok(died);
+                ensure!(trouble == 0, "the pass failed with trouble {trouble} ({struck:?} was struck)");
+                return Ok(struck);
             }
-            Stop::Mark(Mark::End(_)) => anyhow::bail!("the program gave up ({died:?} died)"),
+            Stop::Mark(Mark::End(_)) => anyhow::bail!("the program gave up ({struck:?} was struck)"),
             _ => {}
         }
     }
@@ -110,6 +152,7 @@ fn patient_has(patient: &mut Patient, server: &str) -> Result<bool> {
 fn instruction(patient: &mut Patient, index: u64) -> Result<bool> {
     let root = patient.servers["vfs"];
     let (mut seen, mut others) = (0, 0);
+    patient.set_tick(Tick::Short)?;
     let died = loop {
         patient.stub.step()?;
         let place = patient.stub.place()?;
@@ -127,6 +170,7 @@ fn instruction(patient: &mut Patient, index: u64) -> Result<bool> {
             }
         }
     };
+    patient.set_tick(Tick::Millisecond)?;
     loop {
         match patient.next()? {
             Stop::Mark(Mark::Round(_, trouble)) => {
