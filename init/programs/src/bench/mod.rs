@@ -138,6 +138,11 @@ fn finish(options: &Options<'_>, boot: u64, measured: Result<Meter<'_>, Failure>
         Ok(meter) => meter,
         Err(Failure { row, errno }) => {
             println!("bench: FAIL {row}: {errno}");
+            if let parley_abi::Errno::EPERM = errno {
+                println!(
+                    "bench: only the machine's first program may end services: cargo xtask exec -- /bin/bench {row}"
+                );
+            }
             return 1;
         }
     };

@@ -6,7 +6,7 @@ use parley_abi::Errno;
 use parley_abi::info::verb;
 use parley_abi::linux::open;
 use parley_abi::slot::service;
-use parley_posix::{self as posix, println};
+use parley_posix::{self as posix, eprintln, println};
 
 use super::complain;
 
@@ -26,7 +26,13 @@ fn try_run() -> Result<i32, Errno> {
         _ => println!("the driver tqueue is part of the kernel"),
     }
     if before.resident == 0 && before.pid == 0 {
-        posix::control(number, verb::START)?;
+        match posix::control(number, verb::START) {
+            Err(Errno::EPERM) => {
+                eprintln!("bug: it is not loaded, and only the shell may do that: svc load tqueue");
+                return Ok(1);
+            }
+            other => other?,
+        }
     }
     let queue = posix::open(c"/dev/tqueue", open::RDWR, 0)?;
     posix::write_all(queue, b"kept")?;

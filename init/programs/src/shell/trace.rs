@@ -28,7 +28,7 @@ pub fn trace(args: &[&str]) -> i32 {
     let done = match args {
         ["on"] => sys::trace(mode::ON),
         ["off"] => sys::trace(mode::PAUSE),
-        ["dump"] => dump(),
+        ["dump"] => dump("ended"),
         ["help"] | [] => {
             eprintln!("usage: trace on | off | dump | PROGRAM [ARG]...");
             return MISUSED;
@@ -43,16 +43,18 @@ fn of_program(program: &str, args: &[&str]) -> i32 {
         return complain("trace", "the core", errno);
     }
     let status = program::run(program, args);
-    match dump() {
+    // It has ended by now, and its name with it.
+    match dump(program.rsplit('/').next().unwrap_or(program)) {
         Ok(()) => status,
         Err(errno) => complain("trace", "the core", errno),
     }
 }
 
-/// Prints all events and gives their memory back. What printing does is not recorded.
-fn dump() -> Result<(), Errno> {
+/// Prints all events and gives their memory back; threads that have ended get the name `ended`. What printing does is not
+/// recorded.
+fn dump(ended: &str) -> Result<(), Errno> {
     sys::trace(mode::PAUSE)?;
-    let mut decoder = Decoder { names: names(), ..Decoder::default() };
+    let mut decoder = Decoder { names: names(), ended, ..Decoder::default() };
     let mut events = [Event::default(); AT_ONCE];
     loop {
         let count = sys::trace_read(&mut events)?;
@@ -73,13 +75,15 @@ fn names() -> Vec<(u32, String)> {
 
 /// Events in words.
 #[derive(Default)]
-struct Decoder {
+struct Decoder<'a> {
     names: Vec<(u32, String)>,
+    /// What threads are called that are not among them.
+    ended: &'a str,
     /// The last call of each thread: it says what its return means.
     calls: Vec<(u32, u16)>,
 }
 
-impl Decoder {
+impl Decoder<'_> {
     /// Time in microseconds, thread, and what happened.
     fn line(&mut self, event: &Event) -> String {
         let (whole, part) = (event.time / 1000, event.time % 1000);
@@ -87,7 +91,7 @@ impl Decoder {
     }
 
     fn thread(&self, number: u32) -> String {
-        let name = self.names.iter().find(|name| name.0 == number).map_or("", |name| name.1.as_str());
+        let name = self.names.iter().find(|name| name.0 == number).map_or(self.ended, |name| name.1.as_str());
         if number == NOBODY { "nobody".to_string() } else { format!("{name}:{number}") }
     }
 
@@ -161,6 +165,8 @@ mod tests {
         let mut decoder = Decoder { names: alloc::vec![(7, "cat".into()), (3, "vfs".into())], ..Decoder::default() };
         let open = decoder.line(&event(kind::CALL, [u64::from(nr::OPEN), 0x5000]));
         assert_eq!(open, "     1234.567 cat:7          open(0x5000)");
+        let other = Decoder { ended: "ls", ..Decoder::default() }.line(&event(kind::INTERRUPT, [240, 0]));
+        assert_eq!(other, "     1234.567 ls:7           ! interrupt 240");
         let failed = decoder.what(&event(kind::RETURN, [-2_i64 as u64, 0]));
         assert_eq!(failed, "  = ENOENT");
         let row = parley_proto::vfs::METHODS[0].label;
