@@ -149,7 +149,10 @@ fn finish(options: &Options<'_>, boot: u64, measured: Result<Meter<'_>, Failure>
     // In the order of the list, which is not always the one they had to be measured in.
     meter.sort_by(|row| names().position(|name| name == row));
     match options.human {
-        true => print!("{}", Table { unit: options.unit, figures: meter.figures() }),
+        true => {
+            let (figures, memories) = (meter.figures(), meter.memories());
+            print!("{}", Table { unit: options.unit, figures, memories, named: &options.rows });
+        }
         false => {
             print!(
                 "{}",

@@ -147,6 +147,10 @@ pub struct Table<'a> {
     pub unit: &'a str,
     /// The rows.
     pub figures: &'a [Figures],
+    /// What services keep.
+    pub memories: &'a [Memory],
+    /// What was asked for by name.
+    pub named: &'a [&'a str],
 }
 
 impl fmt::Display for Table<'_> {
@@ -158,7 +162,20 @@ impl fmt::Display for Table<'_> {
             "{row:<17} {place:<9} {:>8} {:>8} {:>8} {:>9} {:>8} {:>6}",
             "median", "min", "max", "crossings", "switches", "bytes"
         )?;
-        self.figures.iter().try_for_each(|figures| table_line(out, figures))
+        self.figures.iter().try_for_each(|figures| table_line(out, figures))?;
+        for Memory { row, granted, records, contents, log, process } in self.memories {
+            let [granted, records, contents, log, process] =
+                [granted, records, contents, log, process].map(|bytes| bytes.div_ceil(1024));
+            writeln!(
+                out,
+                "{row}: {granted} KiB that outlive the process (records {records}, contents {contents}, log {log}), and \
+                 {process} of its own"
+            )?;
+        }
+        let measured = self.figures.iter().map(|it| it.row).chain(self.memories.iter().map(|it| it.row));
+        let is_missing = |row: &&&str| !measured.clone().any(|name| name == **row);
+        let mut missing = self.named.iter().filter(is_missing);
+        missing.try_for_each(|row| writeln!(out, "{row}: not here: the service is part of this kernel"))
     }
 }
 
@@ -214,8 +231,17 @@ mod tests {
 
     #[test]
     fn the_table_is_aligned() {
-        let table = Table { unit: "ticks", figures: &[figures(), figures()] }.to_string();
+        let table = Table { unit: "ticks", figures: &[figures(), figures()], memories: &[], named: &[] }.to_string();
         let widths: Vec<usize> = table.lines().skip(1).map(str::len).collect();
         assert!(widths.iter().all(|&width| width == widths[0] && width <= 80), "{table}");
+    }
+
+    #[test]
+    fn a_person_sees_what_is_kept_and_what_is_not_there() {
+        let memory = Memory { row: "memory_vfs", granted: 8192, records: 1, contents: 0, log: 4096, process: 65536 };
+        let table =
+            Table { unit: "ticks", figures: &[], memories: &[memory], named: &["memory_vfs", "ping"] }.to_string();
+        assert!(table.contains("memory_vfs: 8 KiB that outlive the process (records 1, contents 0, log 4), and 64 of"));
+        assert!(table.ends_with("ping: not here: the service is part of this kernel\n"), "{table}");
     }
 }

@@ -13,8 +13,8 @@ use crate::trouble::Trouble;
 /// Pages that heaps may have grown by, once and for all: init's holds the programs of swapped services, and has gaps. (In a
 /// machine of 40 rounds all of it was 488, and nothing more after the fourteenth.)
 const SLACK: u64 = 512;
-/// How long servers get to forget what is closed, in milliseconds.
-const NAPS: u64 = 50;
+/// How long servers get to forget what is closed, in milliseconds: one that hangs is ended within two heartbeats.
+const NAPS: u64 = 3_000;
 /// How often init is asked whether it still keeps something that it gives back by itself, and how long one waits in between:
 /// a new program is on probation for three heartbeats, and one that is still to be answered.
 const QUESTIONS: u64 = 800;
