@@ -9,6 +9,7 @@ mod bench_cases;
 mod c_posix;
 mod exec_cases;
 mod fuzz_cases;
+mod gdb_cases;
 mod host_cases;
 mod image_cases;
 mod ktest;
@@ -162,6 +163,7 @@ fn machine_cases(workspace: &Workspace) -> Result<Vec<Case<Rig>>> {
         cases.extend(ring0::cases(kernel));
         cases.push(c_posix::case(kernel));
         cases.push(fuzz_cases::case(kernel));
+        cases.push(gdb_cases::case(kernel));
         cases.push(short_cuts::case(kernel));
         cases.extend(torture_cases::cases(kernel));
         cases.extend(model_cases::cases(kernel));
