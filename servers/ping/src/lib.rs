@@ -23,28 +23,38 @@ use parley_rt::durable::{Lasting, Memory, ROOT, Schema, Volatile};
 
 /// The word of the memory that counts calls.
 const COUNT: usize = ROOT;
+/// The word that version 2 adds, and that version 1 leaves alone: how many of them came to version 2.
+const SINCE: usize = ROOT + 1;
 
 /// The service. What it knows must outlive a crash, so it is no field but a word of [`Memory`]: in ring 3 memory that init
 /// holds, where each event happens as a whole or not at all, and in ring 0 a page of the heap.
 ///
 /// The constructor of a server does no input or output, and can be `const`: a kernel image may make it
 /// long before there is anything to talk to. What must be set up is done in [`Service::start`].
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Ping<M = Volatile> {
     memory: M,
+    /// Which version of the state it keeps.
+    version: u32,
 }
 
 impl Ping<Volatile> {
     /// One whose count ends with it.
+    #[allow(clippy::new_without_default)] // a `static` needs a constant
     pub const fn new() -> Ping<Volatile> {
-        Ping { memory: Volatile::new() }
+        Ping::over(Volatile::new())
     }
 }
 
 impl<M: Memory> Ping<M> {
     /// One whose count is in this memory.
     pub const fn over(memory: M) -> Ping<M> {
-        Ping { memory }
+        Ping { memory, version: 1 }
+    }
+
+    /// The same, in another version of its state.
+    pub fn in_version(self, version: u32) -> Ping<M> {
+        Ping { version, ..self }
     }
 }
 
@@ -64,6 +74,9 @@ impl<M: Memory> ping::Ping for Ping<M> {
     fn count(&mut self, _cx: &mut Cx<'_>) -> Outcome<'_> {
         let count = self.memory.get(COUNT) + 1;
         self.memory.set(COUNT, count);
+        if self.version >= 2 {
+            self.memory.set(SINCE, self.memory.get(SINCE) + 1);
+        }
         Outcome::Done(count.cast_signed())
     }
 }
@@ -92,7 +105,7 @@ impl<M: Memory> Service for Ping<M> {
 /// What makes it survive: where its state is, which version that has, and what is to be done before it goes on.
 impl Durable for Ping<Lasting> {
     fn schema(&self) -> Schema {
-        Schema::additive(1)
+        Schema::additive(self.version)
     }
 
     fn memory(&mut self) -> &mut Lasting {
@@ -104,8 +117,15 @@ impl Durable for Ping<Lasting> {
         false
     }
 
-    /// Called in place of `start`. Hardware would be taken over here, and indices be made of what the memory holds.
-    fn resume(&mut self, _: &mut dyn Host, _: u32) -> Result<(), Errno> {
+    /// Called in place of `start`, with the version that the state has. Hardware would be taken over here, and indices be
+    /// made of what the memory holds.
+    fn resume(&mut self, host: &mut dyn Host, from: u32) -> Result<(), Errno> {
+        if self.version >= 2 {
+            if from < 2 {
+                self.memory.set(SINCE, 0);
+            }
+            host.log(format_args!("counted since version 2: {}", self.memory.get(SINCE)));
+        }
         Ok(())
     }
 }
@@ -167,6 +187,29 @@ mod tests {
             // It serves another, and dies before that counts.
             let mut cx = Cx { host: &mut Nowhere, token: Token::new(1, 2), badge: 0 };
             ping.request(&mut cx, ping::label::count, &[0; 6]);
+            words = ping.memory().words().to_vec();
+        }
+    }
+
+    #[test]
+    #[cfg_attr(miri, ignore = "memory that lasts is leaked")]
+    fn version_2_adds_a_word_and_version_1_leaves_it_alone() {
+        let mut words = vec![[0; 8]; 8 * 512];
+        // Version, the version that the state had, and what the added word is then.
+        for (count, (version, from, since)) in
+            [(1, 0, 0), (2, 1, 0), (2, 2, 1), (1, 2, 2), (2, 1, 0)].into_iter().enumerate()
+        {
+            let mut ping = Ping::over(Lasting::new(Vec::leak(words))).in_version(version);
+            if from == 0 {
+                ping.start(&mut Nowhere).unwrap();
+            } else {
+                ping.resume(&mut Nowhere, from).unwrap();
+            }
+            assert_eq!(ping.memory.get(SINCE), since, "before request {count}");
+            let mut cx = Cx { host: &mut Nowhere, token: Token::new(1, 1), badge: 0 };
+            let counted = ping.request(&mut cx, ping::label::count, &[0; 6]);
+            assert_eq!(counted, Outcome::Done(count as i64 + 1));
+            ping.memory().finish_for_test(Token::new(1, 1));
             words = ping.memory().words().to_vec();
         }
     }

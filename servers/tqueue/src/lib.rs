@@ -53,6 +53,9 @@ pub struct TQueue {
     /// Events that were asked for and did not hold: who asked is told when they do. A new instance does not know them, so
     /// for it they are all.
     wanted: u32,
+    /// Which version of the state it writes, and what version 2 adds: see `keep`.
+    version: u32,
+    passed: u64,
     /// The answer to `fstat`, which leaves with the reply.
     stat: Stat,
 }
@@ -68,8 +71,15 @@ impl TQueue {
             readers: Line::new(),
             writers: Line::new(),
             wanted: u32::MAX,
+            version: 1,
+            passed: 0,
             stat: Stat::default(),
         }
+    }
+
+    /// The same, in another version of its state.
+    pub fn in_version(self, version: u32) -> TQueue {
+        TQueue { version, ..self }
     }
 
     /// The open device behind a badge. EBADF: it is none, or not open for this. ENXIO: it was unloaded.
@@ -149,6 +159,7 @@ impl TQueue {
                 Ok(0) => writer.len = writer.done,
                 Ok(count) => {
                     self.ring.add(count);
+                    self.passed += count as u64;
                     writer.done += count as u64;
                 }
                 Err(errno) if writer.done == 0 => return Err(errno),

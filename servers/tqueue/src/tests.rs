@@ -240,6 +240,29 @@ fn the_largest_state_fits() {
     assert!(bench.driver.export(&mut vec![0; room]).is_ok());
 }
 
+#[test]
+fn version_2_adds_a_field_and_version_1_leaves_it_out() {
+    let carry = |from: &TQueue, version| {
+        let (mut bytes, mut to) = ([0; 8192], TQueue::new().in_version(version));
+        let used = from.export(&mut bytes).unwrap();
+        to.import(from.schema().version, &bytes[..used]).unwrap();
+        to
+    };
+    let mut bench = Bench::new();
+    let file = bench.open(open::RDWR);
+    bench.write(file, b"one");
+    bench.driver = carry(&bench.driver, 2);
+    bench.write(file, b"three");
+    bench.driver = carry(&bench.driver, 2);
+    assert_eq!((bench.driver.passed, bench.driver.ring.len()), (5, 8), "what came to version 2, and all");
+    bench.driver = carry(&carry(&bench.driver, 1), 2);
+    assert_eq!(
+        (bench.driver.passed, bench.driver.ring.len()),
+        (0, 8),
+        "the older one has forgotten what it does not know"
+    );
+}
+
 proptest! {
     /// Bytes come out in the order in which they went in, whoever waits and however often the driver is replaced.
     #[test]

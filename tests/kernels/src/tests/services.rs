@@ -437,10 +437,12 @@ fn the_smallest_server_goes_on_counting() -> Verdict {
         Errno::check(words[0].cast_signed())
     };
     let first = count()?;
+    // There and back between two versions of its state.
     for calls in 1..20 {
-        match calls % 3 {
-            0 => control(service::PEER, verb::KILL)?,
-            1 => posix::swap(u32::from(service::PEER), c"/svc/ping")?,
+        match calls % 6 {
+            0 | 3 => control(service::PEER, verb::KILL)?,
+            1 => posix::swap(u32::from(service::PEER), c"/svc/ping-v2")?,
+            4 => posix::swap(u32::from(service::PEER), c"/svc/ping")?,
             _ => {}
         }
         ensure_eq!(count()?, first + calls, "the count after {calls} calls");

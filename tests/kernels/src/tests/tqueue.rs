@@ -23,6 +23,7 @@ tests![
     a_driver_is_unloaded_by_force,
     the_queue_survives_its_server,
     a_new_program_that_ruins_the_queue,
+    versions_come_and_go,
     the_bug_costs_one_instance,
 ];
 
@@ -314,6 +315,29 @@ fn a_new_program_that_ruins_the_queue() -> Verdict {
         let mut bytes = [99; 80];
         ensure_eq!(posix::read(fd, &mut bytes), Ok(50), "bytes read in round {round}");
         ensure!(bytes[..50].iter().all(|&byte| byte == round), "bytes of round {round}");
+    }
+    Ok(posix::close(fd)?)
+}
+
+/// A newer version takes the queue over, with those who wait, dies and starts again, and the older one takes it back.
+fn versions_come_and_go() -> Verdict {
+    let _driver = Loaded::process()?;
+    let fd = open_queue(open::RDWR)?;
+    for (round, file) in
+        [c"/svc/tqueue-v2", c"/svc/tqueue-v2", c"/svc/tqueue", c"/svc/tqueue-v2"].into_iter().enumerate()
+    {
+        let bytes = [round as u8; 50];
+        posix::write(fd, &bytes)?;
+        posix::swap(service::TQUEUE.into(), file)?;
+        control(verb::KILL)?;
+        let mut found = [99; 80];
+        ensure_eq!(posix::read(fd, &mut found), Ok(50), "bytes read after a swap to {file:?}");
+        ensure_eq!(&found[..50], &bytes, "what was queued before it");
+        let reader = Thread::start(move || assert_eq!(posix::read(fd, &mut [0; 8]), Ok(4)))?;
+        rest(5);
+        posix::swap(service::TQUEUE.into(), file)?;
+        posix::write(fd, b"more")?;
+        reader.join()?;
     }
     Ok(posix::close(fd)?)
 }
