@@ -9,6 +9,7 @@ pub mod nightly;
 pub mod toolchain;
 
 use std::path::PathBuf;
+use std::sync::Mutex;
 
 use anyhow::{Result, bail};
 
@@ -81,8 +82,10 @@ pub fn qemu_program() -> PathBuf {
     program.map_or_else(|| "qemu-system-x86_64".into(), PathBuf::from)
 }
 
-/// Sees to it that everything in `needs` is there.
+/// Sees to it that everything in `needs` is there. Tests that run side by side may want the same: apt serves one at a time.
 pub fn ensure(needs: &[Need]) -> Result<()> {
+    static ONE: Mutex<()> = Mutex::new(());
+    let _one = ONE.lock();
     let missing = missing(needs);
     if missing.is_empty() {
         return Ok(());
