@@ -27,7 +27,7 @@ pub const ROWS: &[&str] = &["deadline_worst"];
 /// From one deadline to the next, in nanoseconds: no divisor of anything.
 const PERIOD: u64 = 29_989;
 /// Times that the other thread makes all its calls.
-const TIMES: usize = 20;
+const TIMES: usize = 400;
 /// Bytes of its reads and writes.
 const LENGTH: usize = 64 << 10;
 /// Where its stack lies, and its pages.
