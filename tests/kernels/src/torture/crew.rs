@@ -22,6 +22,8 @@ use crate::work::{self, Work};
 
 /// How long all workers may stand still, in nanoseconds: init notices a service that hangs within two heartbeats.
 const STILL: u64 = 3_000 * MILLISECOND;
+/// How often in a round services are started anew because nobody gets on.
+const PATIENCE: u32 = 3;
 /// Workers run below this program's own priority, so that faults strike while servers work for them.
 const BELOW: u8 = 2;
 
@@ -83,7 +85,7 @@ impl Crew {
     /// Does harm until everybody is finished.
     fn attend(&self, injector: &mut Injector, tally: &mut Tally) -> Result<(), Trouble> {
         let everybody = (1 << self.workers.len()) - 1;
-        let (mut finished, mut seen, mut look) = (0, self.operations(), sys::clock() + STILL);
+        let (mut finished, mut seen, mut look, mut ended) = (0, self.operations(), sys::clock() + STILL, 0);
         while finished != everybody {
             let event = sys::reply_recv(self.done, &Reply::NONE, injector.next().min(look).max(msg::POLL + 1))?;
             if let Event::Notified { bits } = event {
@@ -96,12 +98,12 @@ impl Crew {
             if self.operations() != seen {
                 (seen, look) = (self.operations(), sys::clock() + STILL);
             } else if sys::clock() >= look {
-                if !self.lenient {
+                if !self.lenient || ended == PATIENCE {
                     return Err(Trouble::Stuck(self.unfinished(finished)));
                 }
-                // Its heart beats, and it does not answer: a person would kill it.
+                // Its heart beats, and it does not answer: a person would kill it. Who waits for what was lost waits on.
                 injector.end_hang(tally)?;
-                look = sys::clock() + STILL;
+                (ended, look) = (ended + 1, sys::clock() + STILL);
             }
         }
         Ok(())

@@ -72,7 +72,7 @@ impl Kind {
             Kind::Swaps => 2,
             Kind::Instructions => 8,
             Kind::Allocations => 4,
-            Kind::Flips => 100,
+            Kind::Flips => 40,
             Kind::Interrupts => 40,
             Kind::Resident => 20,
         }
