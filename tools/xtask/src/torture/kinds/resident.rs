@@ -33,7 +33,7 @@ const CPU: &str = "CPU";
 const GUARD: u64 = 4096;
 const STACK: u64 = 32 << 10;
 /// Without a word of the program for so long, a machine is given up, though processes begin in it.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(240);
 /// Where physical memory is mapped, in the core's half.
 const WINDOW: std::ops::Range<u64> = 0xffff_8000_0000_0000..0xffff_ffff_8000_0000;
 
