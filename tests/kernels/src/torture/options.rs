@@ -31,7 +31,7 @@ pub struct Options {
     pub seed: u64,
     /// The first round: to make one again without those before it.
     pub first: u64,
-    /// Only each so manieth place of what is systematic.
+    /// Of what is systematic, every Nth place only.
     pub step: usize,
     /// How many rounds.
     pub rounds: u64,

@@ -84,6 +84,8 @@ pub struct Tally {
     pub swaps: u64,
     /// Boundaries of system calls at which one was swapped.
     pub boundaries: u64,
+    /// Those at which the swap came too early or too late each time.
+    pub missed: u64,
     /// Services that were made to hang.
     pub hung: u64,
     /// Services killed because they did not answer.
@@ -94,10 +96,10 @@ pub struct Tally {
 
 impl fmt::Display for Tally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Tally { rounds, operations, kills, restarts, swaps, boundaries, hung, hangs, host } = self;
+        let Tally { rounds, operations, kills, restarts, swaps, boundaries, missed, hung, hangs, host } = self;
         write!(
             f,
-            "{rounds} rounds, {operations} operations, {kills} kills, {restarts} restarts, {swaps} swaps, {boundaries} boundaries struck, {hung} made to hang, "
+            "{rounds} rounds, {operations} operations, {kills} kills, {restarts} restarts, {swaps} swaps, {boundaries} boundaries struck, {missed} missed, {hung} made to hang, "
         )?;
         write!(f, "{host} faults by the host, {hangs} hangs ended")
     }
