@@ -140,7 +140,8 @@ fn finish(options: &Options<'_>, boot: u64, measured: Result<Meter<'_>, Failure>
             println!("bench: FAIL {row}: {errno}");
             if let parley_abi::Errno::EPERM = errno {
                 println!(
-                    "bench: only the machine's first program may end services: cargo xtask exec -- /bin/bench {row}"
+                    "bench: only the machine's first program may do that: \
+                     cargo xtask exec --icount --option hardware -- /bin/bench {row}"
                 );
             }
             return 1;

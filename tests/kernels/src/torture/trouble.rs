@@ -97,10 +97,8 @@ pub struct Tally {
 impl fmt::Display for Tally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Tally { rounds, operations, kills, restarts, swaps, boundaries, missed, hung, hangs, host } = self;
-        write!(
-            f,
-            "{rounds} rounds, {operations} operations, {kills} kills, {restarts} restarts, {swaps} swaps, {boundaries} boundaries struck, {missed} missed, {hung} made to hang, "
-        )?;
+        write!(f, "{rounds} rounds, {operations} operations, {kills} kills, {restarts} restarts, {swaps} swaps, ")?;
+        write!(f, "{boundaries} boundaries struck, {missed} missed, {hung} made to hang, ")?;
         write!(f, "{host} faults by the host, {hangs} hangs ended")
     }
 }
